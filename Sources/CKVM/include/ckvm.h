@@ -1,0 +1,17 @@
+// The KVM API for Swift: linux/kvm.h itself, one static inline function for each ioctl that MiniVMM uses, and the few
+// instructions and system calls that Swift cannot spell.
+//
+// Every function that can fail returns its value, or -errno. Nothing here keeps state, allocates or takes a decision.
+//
+// Source of the ioctls: Linux, Documentation/virt/kvm/api.rst. The request numbers come from <linux/kvm.h>.
+
+#ifndef CKVM_H
+#define CKVM_H
+
+#include <linux/kvm.h>
+
+#include "ckvm_exit.h"
+#include "ckvm_ioctl.h"
+#include "ckvm_system.h"
+
+#endif

@@ -1,0 +1,88 @@
+// One static inline function per ioctl. Each returns the ioctl's value, or -errno.
+
+#ifndef CKVM_IOCTL_H
+#define CKVM_IOCTL_H
+
+#include <errno.h>
+#include <linux/kvm.h>
+#include <stdint.h>
+#include <sys/ioctl.h>
+
+// The one place that turns ioctl(2)'s convention into ours.
+static inline int ckvm_ioctl(int fd, unsigned long request, uintptr_t argument) {
+    int result = ioctl(fd, request, argument);
+    return result < 0 ? -errno : result;
+}
+
+// An ioctl that takes a pointer to `type`.
+#define CKVM_IOCTL_POINTER(name, request, type)                         \
+    static inline int name(int fd, type *argument) {                    \
+        return ckvm_ioctl(fd, request, (uintptr_t)argument);            \
+    }
+
+// An ioctl that takes a number.
+#define CKVM_IOCTL_NUMBER(name, request)                                \
+    static inline int name(int fd, uint64_t argument) {                 \
+        return ckvm_ioctl(fd, request, (uintptr_t)argument);            \
+    }
+
+// An ioctl that takes nothing.
+#define CKVM_IOCTL_VOID(name, request)                                  \
+    static inline int name(int fd) {                                    \
+        return ckvm_ioctl(fd, request, 0);                              \
+    }
+
+// On /dev/kvm.
+CKVM_IOCTL_VOID(ckvm_get_api_version, KVM_GET_API_VERSION)
+CKVM_IOCTL_VOID(ckvm_get_vcpu_mmap_size, KVM_GET_VCPU_MMAP_SIZE)
+CKVM_IOCTL_NUMBER(ckvm_create_vm, KVM_CREATE_VM)
+CKVM_IOCTL_NUMBER(ckvm_check_extension, KVM_CHECK_EXTENSION) // also on a VM
+CKVM_IOCTL_POINTER(ckvm_get_supported_cpuid, KVM_GET_SUPPORTED_CPUID, struct kvm_cpuid2)
+
+// On a VM.
+CKVM_IOCTL_NUMBER(ckvm_create_vcpu, KVM_CREATE_VCPU)
+CKVM_IOCTL_POINTER(ckvm_set_user_memory_region, KVM_SET_USER_MEMORY_REGION, const struct kvm_userspace_memory_region)
+CKVM_IOCTL_NUMBER(ckvm_set_tss_addr, KVM_SET_TSS_ADDR)
+CKVM_IOCTL_POINTER(ckvm_set_identity_map_addr, KVM_SET_IDENTITY_MAP_ADDR, const uint64_t)
+CKVM_IOCTL_VOID(ckvm_create_irqchip, KVM_CREATE_IRQCHIP)
+CKVM_IOCTL_POINTER(ckvm_create_pit2, KVM_CREATE_PIT2, const struct kvm_pit_config)
+CKVM_IOCTL_POINTER(ckvm_irq_line, KVM_IRQ_LINE, const struct kvm_irq_level)
+CKVM_IOCTL_POINTER(ckvm_enable_cap, KVM_ENABLE_CAP, const struct kvm_enable_cap) // also on a vCPU
+CKVM_IOCTL_POINTER(ckvm_x86_set_msr_filter, KVM_X86_SET_MSR_FILTER, const struct kvm_msr_filter)
+
+// On a vCPU.
+CKVM_IOCTL_VOID(ckvm_run, KVM_RUN)
+CKVM_IOCTL_POINTER(ckvm_get_regs, KVM_GET_REGS, struct kvm_regs)
+CKVM_IOCTL_POINTER(ckvm_set_regs, KVM_SET_REGS, const struct kvm_regs)
+CKVM_IOCTL_POINTER(ckvm_get_sregs, KVM_GET_SREGS, struct kvm_sregs)
+CKVM_IOCTL_POINTER(ckvm_set_sregs, KVM_SET_SREGS, const struct kvm_sregs)
+CKVM_IOCTL_POINTER(ckvm_get_cpuid2, KVM_GET_CPUID2, struct kvm_cpuid2)
+CKVM_IOCTL_POINTER(ckvm_set_cpuid2, KVM_SET_CPUID2, const struct kvm_cpuid2)
+CKVM_IOCTL_POINTER(ckvm_set_guest_debug, KVM_SET_GUEST_DEBUG, const struct kvm_guest_debug)
+CKVM_IOCTL_POINTER(ckvm_get_msrs, KVM_GET_MSRS, struct kvm_msrs)
+CKVM_IOCTL_POINTER(ckvm_set_msrs, KVM_SET_MSRS, const struct kvm_msrs)
+CKVM_IOCTL_POINTER(ckvm_get_mp_state, KVM_GET_MP_STATE, struct kvm_mp_state)
+CKVM_IOCTL_POINTER(ckvm_set_mp_state, KVM_SET_MP_STATE, const struct kvm_mp_state)
+CKVM_IOCTL_POINTER(ckvm_get_vcpu_events, KVM_GET_VCPU_EVENTS, struct kvm_vcpu_events)
+CKVM_IOCTL_POINTER(ckvm_set_vcpu_events, KVM_SET_VCPU_EVENTS, const struct kvm_vcpu_events)
+CKVM_IOCTL_VOID(ckvm_get_tsc_khz, KVM_GET_TSC_KHZ)
+
+// On a VM or a vCPU.
+CKVM_IOCTL_VOID(ckvm_get_stats_fd, KVM_GET_STATS_FD)
+
+// The entries behind the header that KVM_GET_CPUID2 and its kin take. Swift does not import flexible array members.
+static inline struct kvm_cpuid_entry2 *ckvm_cpuid_entries(struct kvm_cpuid2 *table) {
+    return table->entries;
+}
+
+// The entries behind the header that KVM_GET_MSRS and KVM_SET_MSRS take.
+static inline struct kvm_msr_entry *ckvm_msr_entries(struct kvm_msrs *table) {
+    return table->entries;
+}
+
+// Macros with casts or without a type that Swift imports.
+static const uint32_t ckvm_guestdbg_enable = KVM_GUESTDBG_ENABLE;
+static const uint32_t ckvm_guestdbg_singlestep = KVM_GUESTDBG_SINGLESTEP;
+static const uint32_t ckvm_guestdbg_use_hw_bp = KVM_GUESTDBG_USE_HW_BP;
+
+#endif

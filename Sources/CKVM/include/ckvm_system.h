@@ -1,0 +1,92 @@
+// The time-stamp counter, CPUID of the host, and the system calls that Swift cannot call or that report through errno.
+
+#ifndef CKVM_SYSTEM_H
+#define CKVM_SYSTEM_H
+
+#include <cpuid.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+// The time-stamp counter, in cycles. RDTSC is not ordered against its neighbors; a system call lies on either side.
+static inline uint64_t ckvm_rdtsc(void) {
+    return __builtin_ia32_rdtsc();
+}
+
+struct ckvm_cpuid_result {
+    uint32_t eax, ebx, ecx, edx;
+};
+
+// CPUID as the host's processor answers it to this process.
+static inline struct ckvm_cpuid_result ckvm_host_cpuid(uint32_t leaf, uint32_t subleaf) {
+    struct ckvm_cpuid_result result;
+    __cpuid_count(leaf, subleaf, result.eax, result.ebx, result.ecx, result.edx);
+    return result;
+}
+
+// open(2), close-on-exec. Returns the descriptor, or -errno.
+static inline int ckvm_open(const char *path, int flags) {
+    int fd = open(path, flags | O_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+}
+
+static inline int ckvm_close(int fd) {
+    return close(fd) < 0 ? -errno : 0;
+}
+
+// Maps `size` bytes of `fd`, shared, readable and writable. Stores the address; returns 0, or -errno.
+static inline int ckvm_map_shared(int fd, size_t size, void **address) {
+    void *result = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (result == MAP_FAILED) return -errno;
+    *address = result;
+    return 0;
+}
+
+// Maps `size` bytes of fresh zero pages without reserving swap for them. Stores the address; returns 0, or -errno.
+static inline int ckvm_map_anonymous(size_t size, void **address) {
+    void *result = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (result == MAP_FAILED) return -errno;
+    *address = result;
+    return 0;
+}
+
+// The name of an error number, such as "ENOENT", or NULL for a number that has none.
+const char *ckvm_errno_name(int number);
+
+// What an error number means, in words.
+const char *ckvm_errno_description(int number);
+
+// write(2). Returns the number of bytes, or -errno.
+static inline ssize_t ckvm_write(int fd, const void *bytes, size_t count) {
+    ssize_t result = write(fd, bytes, count);
+    return result < 0 ? -errno : result;
+}
+
+// read(2). Returns the number of bytes, or -errno.
+static inline ssize_t ckvm_read(int fd, void *bytes, size_t count) {
+    ssize_t result = read(fd, bytes, count);
+    return result < 0 ? -errno : result;
+}
+
+// pread(2). Returns the number of bytes, or -errno.
+static inline ssize_t ckvm_pread(int fd, void *bytes, size_t count, int64_t offset) {
+    ssize_t result = pread(fd, bytes, count, offset);
+    return result < 0 ? -errno : result;
+}
+
+// Installs a handler that does nothing for the signal that kicks vCPUs, without SA_RESTART: system calls that the
+// signal interrupts return EINTR. Returns 0, or -errno.
+int ckvm_install_kick_handler(void);
+
+// Sends that signal to a thread. Returns 0, or -errno.
+int ckvm_kick(pthread_t thread);
+
+#endif

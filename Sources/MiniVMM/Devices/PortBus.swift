@@ -1,0 +1,112 @@
+import CKVM
+
+/// The ports of a machine: which device answers where.
+///
+/// It is made once, before any vCPU runs, and never changes afterwards, so that looking a port up takes no lock.
+public final class PortBus: Sendable {
+    /// The devices, as they were attached.
+    public let attachments: [PortAttachment]
+
+    /// One entry per port: the number of the device in `slots` plus 1, or 0 where there is none.
+    ///
+    /// Sound to share between threads: written while the bus is made, only read from then on.
+    private nonisolated(unsafe) let table: UnsafeMutablePointer<UInt8>
+    /// The devices again, flat in memory, so that a look-up counts no references.
+    ///
+    /// Sound to share between threads: as `table`. The handlers are kept alive by `attachments`.
+    private nonisolated(unsafe) let slots: UnsafeMutablePointer<Slot>
+
+    private struct Slot {
+        let firstPort: UInt16
+        let widestAccess: AccessWidth
+        let handler: Unmanaged<PortHandler>
+    }
+
+    private static let portCount = 0x1_0000
+    private static let greatestDeviceCount = Int(UInt8.max)
+
+    /// Makes the bus.
+    ///
+    /// - Throws: ``BusError`` when two devices want the same port, or there are more than 255.
+    public init(_ attachments: [PortAttachment]) throws(BusError) {
+        guard attachments.count <= Self.greatestDeviceCount else { throw .tooManyDevices }
+        for (index, attachment) in attachments.enumerated() {
+            for other in attachments[..<index] where other.ports.overlaps(attachment.ports) {
+                throw .overlap(attachment.name, other.name)
+            }
+        }
+        self.attachments = attachments
+        table = .allocate(capacity: Self.portCount)
+        table.initialize(repeating: 0, count: Self.portCount)
+        slots = .allocate(capacity: max(1, attachments.count))
+        for (index, attachment) in attachments.enumerated() {
+            let slot = Slot(
+                firstPort: attachment.ports.lowerBound,
+                widestAccess: attachment.widestAccess,
+                handler: .passUnretained(attachment.handler)
+            )
+            (slots + index).initialize(to: slot)
+            for port in attachment.ports { table[Int(port)] = UInt8(index + 1) }
+        }
+    }
+
+    deinit {
+        table.deallocate()
+        slots.deallocate()
+    }
+
+    /// The device at a port, if there is one.
+    @inline(__always)
+    private func slot(_ port: UInt16) -> UnsafeMutablePointer<Slot>? {
+        // Sound: every UInt16 is an index of the table, and every entry but 0 is the number of a slot plus 1.
+        let number = table[Int(port)]
+        return number == 0 ? nil : slots + Int(number &- 1)
+    }
+
+    /// Reads from a port.
+    ///
+    /// - Returns: The value, or nil when nobody claims the port.
+    @inline(__always)
+    func read(_ port: UInt16, _ width: AccessWidth) -> UInt32? {
+        guard let slot = slot(port) else { return nil }
+        let widest = slot.pointee.widestAccess
+        guard width.rawValue > widest.rawValue else {
+            // Sound: the handler lives as long as `attachments`, that is as long as this object.
+            return slot.pointee.handler._withUnsafeGuaranteedRef {
+                $0.read(port &- slot.pointee.firstPort, width)
+            }
+        }
+        var value: UInt32 = 0
+        var shift: UInt32 = 0
+        for step in 0..<(width.rawValue / widest.rawValue) {
+            let part = port &+ UInt16(truncatingIfNeeded: step &* widest.rawValue)
+            let read = read(part, widest) ?? UInt32(truncatingIfNeeded: widest.allOnes)
+            value |= (read & UInt32(truncatingIfNeeded: widest.allOnes)) << shift
+            shift &+= UInt32(truncatingIfNeeded: 8 &* widest.rawValue)
+        }
+        return value
+    }
+
+    /// Writes to a port.
+    ///
+    /// - Returns: Whether somebody claims the port.
+    @inline(__always)
+    func write(_ port: UInt16, _ width: AccessWidth, _ value: UInt32) -> Bool {
+        guard let slot = slot(port) else { return false }
+        let widest = slot.pointee.widestAccess
+        guard width.rawValue > widest.rawValue else {
+            // Sound: as for reads.
+            slot.pointee.handler._withUnsafeGuaranteedRef {
+                $0.write(port &- slot.pointee.firstPort, width, value)
+            }
+            return true
+        }
+        var rest = value
+        for step in 0..<(width.rawValue / widest.rawValue) {
+            let part = port &+ UInt16(truncatingIfNeeded: step &* widest.rawValue)
+            _ = write(part, widest, rest & UInt32(truncatingIfNeeded: widest.allOnes))
+            rest = rest >> UInt32(truncatingIfNeeded: 8 &* widest.rawValue)
+        }
+        return true
+    }
+}

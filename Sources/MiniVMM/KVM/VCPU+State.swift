@@ -1,0 +1,89 @@
+public import CKVM
+
+extension VCPU {
+    /// The general registers (KVM_GET_REGS).
+    ///
+    /// - Throws: ``KVMError`` when the ioctl fails.
+    public func registers() throws(KVMError) -> kvm_regs {
+        var registers = kvm_regs()
+        try check("KVM_GET_REGS", ckvm_get_regs(descriptor.number, &registers))
+        return registers
+    }
+
+    /// Sets the general registers (KVM_SET_REGS).
+    ///
+    /// - Throws: ``KVMError`` when the ioctl fails.
+    public func setRegisters(_ registers: kvm_regs) throws(KVMError) {
+        var registers = registers
+        try check("KVM_SET_REGS", ckvm_set_regs(descriptor.number, &registers))
+    }
+
+    /// The segment, control and descriptor-table registers (KVM_GET_SREGS).
+    ///
+    /// - Throws: ``KVMError`` when the ioctl fails.
+    public func specialRegisters() throws(KVMError) -> kvm_sregs {
+        var registers = kvm_sregs()
+        try check("KVM_GET_SREGS", ckvm_get_sregs(descriptor.number, &registers))
+        return registers
+    }
+
+    /// Sets the segment, control and descriptor-table registers (KVM_SET_SREGS).
+    ///
+    /// - Throws: ``KVMError`` when the ioctl fails, as it does for values that no processor would accept.
+    public func setSpecialRegisters(_ registers: kvm_sregs) throws(KVMError) {
+        var registers = registers
+        try check("KVM_SET_SREGS", ckvm_set_sregs(descriptor.number, &registers))
+    }
+
+    /// Gives the vCPU its CPUID table (KVM_SET_CPUID2), which must be done before its first run.
+    ///
+    /// - Throws: ``KVMError`` when the ioctl fails.
+    public func setCPUID(_ table: CPUIDTable) throws(KVMError) {
+        try check("KVM_SET_CPUID2", table.withKernelTable { ckvm_set_cpuid2(descriptor.number, $0) })
+    }
+
+    /// The vCPU's CPUID table as it stands now: KVM keeps the bits that depend on CR4, XCR0 and the APIC up to date
+    /// (KVM_GET_CPUID2).
+    ///
+    /// - Throws: ``KVMError`` when the ioctl fails.
+    public func cpuid() throws(KVMError) -> CPUIDTable {
+        try CPUIDTable.read("KVM_GET_CPUID2") { ckvm_get_cpuid2(descriptor.number, $0) }
+    }
+
+    /// What KVM_SET_GUEST_DEBUG can be asked for, out of what MiniVMM uses.
+    public enum GuestDebug: Hashable, Sendable {
+        /// Nothing: the guest's debug registers and trap flag are its own.
+        case off
+        /// An exit after every instruction.
+        case singleStep
+        /// An exit before the instruction at each of up to four linear addresses.
+        case breakpoints([UInt64])
+    }
+
+    /// Sets breakpoints or single-stepping (KVM_SET_GUEST_DEBUG).
+    ///
+    /// - Throws: ``KVMError`` when the ioctl fails.
+    public func setGuestDebug(_ debug: GuestDebug) throws(KVMError) {
+        var argument = kvm_guest_debug()
+        switch debug {
+        case .off:
+            break
+        case .singleStep:
+            argument.control = ckvm_guestdbg_enable | ckvm_guestdbg_singlestep
+        case .breakpoints(let addresses):
+            argument.control = ckvm_guestdbg_enable | ckvm_guestdbg_use_hw_bp
+            argument.arch.debugreg = DebugRegisters.executionBreakpoints(at: addresses)
+        }
+        try check("KVM_SET_GUEST_DEBUG", ckvm_set_guest_debug(descriptor.number, &argument))
+    }
+
+    /// The frequency of the guest's time-stamp counter in kHz (KVM_GET_TSC_KHZ), or nil where KVM does not tell.
+    public var tscKHz: UInt32? {
+        let result = ckvm_get_tsc_khz(descriptor.number)
+        return result > 0 ? UInt32(result) : nil
+    }
+
+    private func check(_ name: @autoclosure () -> String, _ result: Int32) throws(KVMError) {
+        guard result >= 0 else { throw .failed(name(), result) }
+    }
+}

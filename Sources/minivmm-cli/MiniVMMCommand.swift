@@ -1,0 +1,6 @@
+import ArgumentParser
+
+@main
+struct MiniVMMCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "minivmm")
+}
