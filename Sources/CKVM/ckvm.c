@@ -1,6 +1,10 @@
-#define _GNU_SOURCE // strerrorname_np, strerrordesc_np
+#define _GNU_SOURCE // ppoll, pthread_setname_np, strerrorname_np, strerrordesc_np
 
 #include "ckvm.h"
+
+#include <stdio.h>
+#include <sys/eventfd.h>
+#include <time.h>
 
 // SIGUSR1 is left to applications that embed the library; the first real-time signals are taken by the C library.
 #define CKVM_KICK_SIGNAL (SIGRTMIN + 1)
@@ -26,4 +30,22 @@ const char *ckvm_errno_name(int number) {
 
 const char *ckvm_errno_description(int number) {
     return strerrordesc_np(number);
+}
+
+int ckvm_eventfd(void) {
+    int fd = eventfd(0, EFD_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+}
+
+int ckvm_wait_readable(int fd, int64_t seconds, int64_t nanoseconds) {
+    struct pollfd wanted = {.fd = fd, .events = POLLIN};
+    struct timespec timeout = {.tv_sec = seconds, .tv_nsec = nanoseconds};
+    int result = ppoll(&wanted, 1, seconds < 0 ? NULL : &timeout, NULL);
+    return result < 0 ? -errno : result;
+}
+
+void ckvm_set_thread_name(const char *name) {
+    char shortened[16]; // the kernel's limit, with the terminating zero
+    snprintf(shortened, sizeof shortened, "%s", name);
+    pthread_setname_np(pthread_self(), shortened);
 }

@@ -83,6 +83,11 @@ static inline void ckvm_answer_msr(struct kvm_run *run, uint64_t data, bool faul
     run->msr.error = fault ? 1 : 0;
 }
 
+// KVM_EXIT_UNKNOWN.
+static inline uint64_t ckvm_exit_hardware_reason(const struct kvm_run *run) {
+    return run->hw.hardware_exit_reason;
+}
+
 // KVM_EXIT_FAIL_ENTRY.
 static inline uint64_t ckvm_exit_entry_failure_reason(const struct kvm_run *run) {
     return run->fail_entry.hardware_entry_failure_reason;

@@ -84,5 +84,6 @@ static inline struct kvm_msr_entry *ckvm_msr_entries(struct kvm_msrs *table) {
 static const uint32_t ckvm_guestdbg_enable = KVM_GUESTDBG_ENABLE;
 static const uint32_t ckvm_guestdbg_singlestep = KVM_GUESTDBG_SINGLESTEP;
 static const uint32_t ckvm_guestdbg_use_hw_bp = KVM_GUESTDBG_USE_HW_BP;
+static const uint32_t ckvm_guestdbg_inject_db = KVM_GUESTDBG_INJECT_DB;
 
 #endif

@@ -6,6 +6,7 @@
 #include <cpuid.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
@@ -81,6 +82,16 @@ static inline ssize_t ckvm_pread(int fd, void *bytes, size_t count, int64_t offs
     ssize_t result = pread(fd, bytes, count, offset);
     return result < 0 ? -errno : result;
 }
+
+// A new eventfd(2) at zero, close-on-exec. Returns the descriptor, or -errno.
+int ckvm_eventfd(void);
+
+// Waits until a descriptor can be read from, for at most the given time; for as long as it takes if `seconds` is
+// negative. Returns 1 when it can, 0 when the time is up, or -errno.
+int ckvm_wait_readable(int fd, int64_t seconds, int64_t nanoseconds);
+
+// Names the calling thread, as far as 15 bytes go.
+void ckvm_set_thread_name(const char *name);
 
 // Installs a handler that does nothing for the signal that kicks vCPUs, without SA_RESTART: system calls that the
 // signal interrupts return EINTR. Returns 0, or -errno.

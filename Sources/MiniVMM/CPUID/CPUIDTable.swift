@@ -21,7 +21,7 @@ public struct CPUIDTable: Hashable, Sendable {
             self.result = result
         }
 
-        private static let indexedFlag = UInt32(KVM_CPUID_FLAG_SIGNIFCANT_INDEX)
+        static let indexedFlag = UInt32(KVM_CPUID_FLAG_SIGNIFCANT_INDEX)
 
         init(_ entry: kvm_cpuid_entry2) {
             leaf = entry.function

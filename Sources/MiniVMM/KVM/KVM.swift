@@ -1,4 +1,5 @@
 import CKVM
+import Synchronization
 
 /// The KVM of this host: an open /dev/kvm whose API version is the expected one.
 public final class KVM: Sendable {
@@ -7,6 +8,7 @@ public final class KVM: Sendable {
 
     let descriptor: OwnedDescriptor
     let systemCalls: KVMSystemCalls
+    private let knownTrapSupport = Mutex<CPUIDTrapSupport?>(nil)
 
     /// Opens KVM.
     ///
@@ -62,5 +64,17 @@ public final class KVM: Sendable {
     /// - Throws: ``KVMError`` when the ioctl fails.
     public func supportedCPUID() throws(KVMError) -> CPUIDTable {
         try CPUIDTable.read("KVM_GET_SUPPORTED_CPUID") { ckvm_get_supported_cpuid(descriptor.number, $0) }
+    }
+
+    /// Which CPUID traps work on this host, found out at the first call by running a few instructions.
+    ///
+    /// - Throws: ``KVMError`` or ``GuestMemoryError`` when not even a throw-away machine can be made.
+    public func trapSupport() throws -> CPUIDTrapSupport {
+        try knownTrapSupport.withLock { known in
+            if let known { return known }
+            let support = try CPUIDTrapSelfTest.run(kvm: self)
+            known = support
+            return support
+        }
     }
 }

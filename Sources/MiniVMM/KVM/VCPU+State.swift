@@ -64,6 +64,21 @@ extension VCPU {
     ///
     /// - Throws: ``KVMError`` when the ioctl fails.
     public func setGuestDebug(_ debug: GuestDebug) throws(KVMError) {
+        var argument = Self.kernelArgument(debug)
+        try check("KVM_SET_GUEST_DEBUG", ckvm_set_guest_debug(descriptor.number, &argument))
+    }
+
+    /// Raises #DB in the guest, leaving breakpoints or single-stepping as they are.
+    ///
+    /// - Throws: ``KVMError`` when the ioctl fails with anything but EBUSY, which says that an exception is pending.
+    public func injectDebugException(keeping debug: GuestDebug) throws(KVMError) {
+        var argument = Self.kernelArgument(debug)
+        argument.control |= ckvm_guestdbg_enable | ckvm_guestdbg_inject_db
+        let result = ckvm_set_guest_debug(descriptor.number, &argument)
+        if result != -EBUSY { try check("KVM_SET_GUEST_DEBUG", result) }
+    }
+
+    private static func kernelArgument(_ debug: GuestDebug) -> kvm_guest_debug {
         var argument = kvm_guest_debug()
         switch debug {
         case .off:
@@ -74,7 +89,7 @@ extension VCPU {
             argument.control = ckvm_guestdbg_enable | ckvm_guestdbg_use_hw_bp
             argument.arch.debugreg = DebugRegisters.executionBreakpoints(at: addresses)
         }
-        try check("KVM_SET_GUEST_DEBUG", ckvm_set_guest_debug(descriptor.number, &argument))
+        return argument
     }
 
     /// The frequency of the guest's time-stamp counter in kHz (KVM_GET_TSC_KHZ), or nil where KVM does not tell.

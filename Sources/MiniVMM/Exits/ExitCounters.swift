@@ -1,0 +1,127 @@
+import CKVM
+import Histogram
+import Synchronization
+
+/// The exit counters of one vCPU: a view of its block in an ``ExitCounterTable``, which must outlive it.
+///
+/// What counts as an exit of the guest, and what is MiniVMM's own doing, is decided by the run loop: it calls
+/// ``begin(_:)`` and ``finish(_:serviceCycles:)`` for the one, ``bookInternal(cycles:)`` for the other.
+struct ExitCounters {
+    /// Where in a block a number stands, in words.
+    private enum Word {
+        static let runCycles = 0
+        static let internalExits = 1
+        static let internalCycles = 2
+        static let kinds = 8
+    }
+
+    /// The words of a kind: exits, cycles, greatest cycles.
+    private static let wordsPerKind = 3
+    static let kindCount = ExitKind.allCases.count
+    /// The words of a block, rounded up to a multiple of 16, which is two cache lines.
+    static let blockStride = (Word.kinds + kindCount * wordsPerKind + 15) / 16 * 16
+
+    private let words: UnsafeMutablePointer<Atomic<UInt64>>
+    private let histograms: UnsafeMutablePointer<Histogram<UInt64>?>
+
+    init(words: UnsafeMutablePointer<Atomic<UInt64>>, histograms: UnsafeMutablePointer<Histogram<UInt64>?>) {
+        self.words = words
+        self.histograms = histograms
+    }
+
+    // MARK: Writing, on the vCPU's thread
+
+    /// Counts an exit, before it is serviced, so that a guest that asks is told of the exit that carries the question.
+    @inline(__always)
+    func begin(_ kind: ExitKind) {
+        add(1, to: Self.word(kind, 0))
+    }
+
+    /// Books the service time of an exit that was counted.
+    @inline(__always)
+    func finish(_ kind: ExitKind, serviceCycles: UInt64) {
+        add(serviceCycles, to: Self.word(kind, 1))
+        let greatest = Self.word(kind, 2)
+        if serviceCycles > load(greatest) { words[greatest].store(serviceCycles, ordering: .relaxed) }
+        // Sound: a block has one histogram per kind, and rawValue is the kind's number.
+        let histogram = histograms + kind.rawValue
+        if histogram.pointee == nil { makeHistogram(kind) }
+        // A longer time than the histogram tracks (hours) is left out of it, and is in every other number.
+        histogram.pointee?.record(serviceCycles)
+    }
+
+    /// Books time spent in KVM_RUN.
+    @inline(__always)
+    func bookRun(cycles: UInt64) {
+        add(cycles, to: Word.runCycles)
+    }
+
+    /// Books an exit that MiniVMM caused itself, and what it cost.
+    func bookInternal(cycles: UInt64) {
+        add(1, to: Word.internalExits)
+        add(cycles, to: Word.internalCycles)
+    }
+
+    /// Makes a kind's histogram: once a vCPU and kind, at its first exit.
+    @inline(never)
+    private func makeHistogram(_ kind: ExitKind) {
+        (histograms + kind.rawValue).pointee = Self.emptyHistogram
+    }
+
+    /// Makes the histograms of the most frequent kinds before the first exit, so that the first is not the slowest.
+    func prepare() {
+        for kind in [ExitKind.portIn, .portOut, .mmioRead, .mmioWrite, .cpuid] { makeHistogram(kind) }
+    }
+
+    /// Two significant digits, up to 2^42 cycles: about half an hour.
+    static var emptyHistogram: Histogram<UInt64> {
+        Histogram(highestTrackableValue: 1 << 42, numberOfSignificantValueDigits: .two)
+    }
+
+    /// Adds to a number that no other thread writes, modulo 2^64.
+    @inline(__always)
+    private func add(_ value: UInt64, to word: Int) {
+        words[word].store(load(word) &+ value, ordering: .relaxed)
+    }
+
+    // MARK: Reading, on any thread
+
+    @inline(__always)
+    private func load(_ word: Int) -> UInt64 {
+        words[word].load(ordering: .relaxed)
+    }
+
+    @inline(__always)
+    private static func word(_ kind: ExitKind, _ offset: Int) -> Int {
+        Word.kinds &+ kind.rawValue &* wordsPerKind &+ offset
+    }
+
+    func exits(of kind: ExitKind) -> UInt64 { load(Self.word(kind, 0)) }
+    func serviceCycles(of kind: ExitKind) -> UInt64 { load(Self.word(kind, 1)) }
+    func greatestServiceCycles(of kind: ExitKind) -> UInt64 { load(Self.word(kind, 2)) }
+    var runCycles: UInt64 { load(Word.runCycles) }
+    var internalExits: UInt64 { load(Word.internalExits) }
+    var internalCycles: UInt64 { load(Word.internalCycles) }
+
+    var totalExits: UInt64 { sum { counters, kind in counters.exits(of: kind) } }
+    var totalServiceCycles: UInt64 { sum { counters, kind in counters.serviceCycles(of: kind) } }
+
+    /// The sum of a number over all kinds, or over those booked under a basic exit reason, modulo 2^64.
+    @inline(__always)
+    func sum(
+        over reason: BasicExitReason? = nil, _ number: (ExitCounters, ExitKind) -> UInt64
+    ) -> UInt64 {
+        var sum: UInt64 = 0
+        for index in 0..<Self.kindCount {
+            guard let kind = ExitKind(rawValue: index) else { continue }
+            if let reason, kind.basicExitReason != reason { continue }
+            sum &+= number(self, kind)
+        }
+        return sum
+    }
+
+    /// The histogram of a kind's service times, or nil when there was no such exit. Only when the vCPU is stopped.
+    func histogram(of kind: ExitKind) -> Histogram<UInt64>? {
+        histograms[kind.rawValue]
+    }
+}

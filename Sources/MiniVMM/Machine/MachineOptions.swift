@@ -1,0 +1,14 @@
+/// What a machine is made with, whatever guest it runs.
+public struct MachineOptions: Sendable {
+    /// The layout of the counter leaves.
+    public var leaves = CounterLeaves.f22
+    /// The CPUID trap.
+    public var trap = CPUIDTrap.auto
+    /// The linear addresses of the guest's CPUID instructions; nil to scan the image for them.
+    public var cpuidSites: [UInt64]?
+    /// The descriptor that the guest's console is written to.
+    public var consoleDescriptor: Int32 = 1
+
+    /// The defaults.
+    public init() {}
+}

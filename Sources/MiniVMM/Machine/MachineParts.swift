@@ -1,0 +1,12 @@
+/// What the vCPUs of a machine share.
+struct MachineParts: Sendable {
+    let memory: GuestMemory
+    let ports: PortBus
+    let mmio: MMIOBus
+    let counters: ExitCounterTable
+    let leaves: CounterLeaves
+    let control: RunControl
+    let console: ConsoleOutput
+    /// The port by which the interrupt stubs of a flat guest call MiniVMM, or nil when the guest has none.
+    let firmwarePort: UInt8?
+}

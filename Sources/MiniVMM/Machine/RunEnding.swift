@@ -1,0 +1,65 @@
+/// How a run ended.
+public enum RunEnding: Sendable {
+    /// The guest halted for good.
+    case halted
+    /// The guest wrote a value to the exit port.
+    case exitPort(UInt8)
+    /// The guest switched the machine off.
+    case poweredOff
+    /// The guest reset the machine.
+    case reset
+    /// The guest died.
+    case died(GuestDeath)
+    /// The time given for the run was up.
+    case timeout
+    /// A signal with this number ended the run.
+    case signal(Int32)
+    /// The program that embeds the library ended the run.
+    case stopped
+    /// MiniVMM could not go on.
+    case failed(any DiagnosticError)
+}
+
+extension RunEnding {
+    /// The name in the JSON format.
+    public var name: String {
+        switch self {
+        case .halted: "halted"
+        case .exitPort: "exit_port"
+        case .poweredOff: "powered_off"
+        case .reset: "reset"
+        case .died: "died"
+        case .timeout: "timeout"
+        case .signal: "signal"
+        case .stopped: "stopped"
+        case .failed: "failed"
+        }
+    }
+
+    /// What happened, in words.
+    public var summary: String {
+        switch self {
+        case .halted: "the guest halted"
+        case .exitPort(let value): "the guest exited with status \(value)"
+        case .poweredOff: "the guest powered off"
+        case .reset: "the guest reset the machine"
+        case .died(let death): "the guest died: \(death.cause.summary)"
+        case .timeout: "the timeout was reached"
+        case .signal(let number): "signal \(number) ended the run"
+        case .stopped: "the run was stopped"
+        case .failed(let error): error.explanation
+        }
+    }
+
+    /// The exit status of a command that ran the guest.
+    public var exitStatus: ExitStatus {
+        switch self {
+        case .halted, .poweredOff, .reset, .stopped: .success
+        case .exitPort(let value): ExitStatus(rawValue: Int32(value))
+        case .died(let death): death.cause.exitStatus
+        case .timeout: .timeout
+        case .signal(let number): .signal(number)
+        case .failed(let error): error.exitStatus
+        }
+    }
+}

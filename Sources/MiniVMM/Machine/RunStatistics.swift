@@ -1,0 +1,14 @@
+/// What a run came to.
+public struct RunStatistics: Hashable, Sendable {
+    /// All vCPUs together.
+    public let total: VCPUStatistics
+    /// Each vCPU.
+    public let vcpus: [VCPUStatistics]
+
+    /// What the counters say. Only when the vCPUs are stopped.
+    init(_ table: ExitCounterTable) {
+        let counters = (0..<table.vcpuCount).map { table.counters(of: $0) }
+        total = VCPUStatistics(vcpu: nil, counters: counters)
+        vcpus = counters.enumerated().map { VCPUStatistics(vcpu: $0.offset, counters: [$0.element]) }
+    }
+}

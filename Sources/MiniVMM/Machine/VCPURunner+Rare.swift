@@ -1,0 +1,61 @@
+import CKVM
+
+/// The exits that a guest does not make thousands of times a second, and those that end it.
+extension VCPURunner {
+    func serviceRare(_ exit: Exit) -> Service {
+        let kind = exit.kind
+        counters.begin(kind)
+        switch exit {
+        case .hlt:
+            // Without an interrupt controller nothing can wake the vCPU, whether or not interrupts are on.
+            return .ended(kind, .halted)
+        case .rdmsr, .wrmsr:
+            // An MSR that neither KVM nor MiniVMM knows faults, as on a processor that lacks it.
+            ckvm_answer_msr(vcpu.run, 0, true)
+            return .booked(kind)
+        case .hypercall:
+            ckvm_answer_hypercall(vcpu.run, Self.unknownHypercall)
+            return .booked(kind)
+        case .irqWindowOpen, .interrupted, .setTPR, .tprAccess, .ioapicEOI, .nmi, .dirtyRingFull, .busLock, .notify:
+            // Notices that ask for nothing of a machine whose interrupt controllers live in KVM.
+            return .booked(kind)
+        case .systemEvent(let type):
+            return serviceSystemEvent(kind, type)
+        default:
+            return .died(kind, causeOfDeath(exit))
+        }
+    }
+
+    /// -KVM_ENOSYS. Source: include/uapi/linux/kvm_para.h.
+    private static let unknownHypercall = UInt64(bitPattern: -1000)
+
+    private func serviceSystemEvent(_ kind: ExitKind, _ type: UInt32) -> Service {
+        switch Int32(truncatingIfNeeded: type) {
+        case KVM_SYSTEM_EVENT_SHUTDOWN: .ended(kind, .poweredOff)
+        case KVM_SYSTEM_EVENT_RESET: .ended(kind, .reset)
+        case KVM_SYSTEM_EVENT_CRASH: .died(kind, .crashEvent(type: type))
+        // Wake-up and suspend notices.
+        default: .booked(kind)
+        }
+    }
+
+    private func causeOfDeath(_ exit: Exit) -> GuestDeath.Cause {
+        switch exit {
+        case .shutdown: .tripleFault
+        case .failEntry(let reason): .failEntry(hardwareReason: reason)
+        case .internalError(let suberror): causeOfInternalError(suberror)
+        case .unknown(let reason): .unexpectedExit(name: "KVM_EXIT_UNKNOWN", reason: reason)
+        case .exception(let vector): .unexpectedExit(name: "KVM_EXIT_EXCEPTION", reason: UInt64(vector))
+        case .other(let reason): .unexpectedExit(name: "with an unknown reason", reason: UInt64(reason))
+        default: .unexpectedExit(name: exit.kind.name, reason: UInt64(vcpu.run.pointee.exit_reason))
+        }
+    }
+
+    private func causeOfInternalError(_ suberror: UInt32) -> GuestDeath.Cause {
+        guard suberror == UInt32(KVM_INTERNAL_ERROR_EMULATION) else { return .internalError(suberror: suberror) }
+        let error = ckvm_exit_internal_error(vcpu.run)
+        // Sound: the function bounds the size by the array's.
+        let bytes = withUnsafeBytes(of: error.instruction) { Array($0.prefix(Int(error.instruction_size))) }
+        return .emulationFailure(instruction: bytes)
+    }
+}

@@ -1,0 +1,155 @@
+import CKVM
+
+/// The run loop of one vCPU: enters the guest, services what it exits for, and books both.
+///
+/// For the vCPU's own thread, and for the thread that reads the results after that one was joined. Per exit it
+/// allocates nothing, takes no lock of its own, and calls through no existential.
+final class VCPURunner: @unchecked Sendable {
+    // Sound to call Sendable: one thread uses it at a time. The machine makes it, hands it to the vCPU's thread, and
+    // looks at it again after joining that thread.
+
+    let vcpu: VCPU
+    let index: Int
+    let machine: MachineParts
+    let trap: SiteTrap
+    let counters: ExitCounters
+    let responder: CPUIDResponder
+    let unclaimed = UnclaimedAccesses()
+
+    /// The ports whose OUTs need a closer look, or -1: compared with every port, so no table is asked twice.
+    let patchPort: Int32
+    let firmwarePort: Int32
+
+    /// Service time that is not booked yet: what booking the previous exit took.
+    private var unbookedCycles: UInt64 = 0
+    /// When the exit that is being serviced began.
+    var serviceStart: UInt64 = 0
+
+    init(vcpu: VCPU, index: Int, machine: MachineParts, trap: SiteTrap) {
+        self.vcpu = vcpu
+        self.index = index
+        self.machine = machine
+        self.trap = trap
+        counters = machine.counters.counters(of: index)
+        responder = CPUIDResponder(vcpu: vcpu, leaves: machine.leaves, counters: machine.counters)
+        patchPort = trap.mechanism == .patch ? Int32(trap.port) : -1
+        firmwarePort = machine.firmwarePort.map(Int32.init) ?? -1
+    }
+
+    /// What became of an exit.
+    enum Service {
+        /// It was the guest's, counted under this kind; its time is still to be booked.
+        case booked(ExitKind)
+        /// MiniVMM caused it itself.
+        case ownDoing
+        /// It was the guest's, counted under this kind, and the guest cannot go on.
+        case died(ExitKind, GuestDeath.Cause)
+        /// It was the guest's, counted under this kind, and the guest is done.
+        case ended(ExitKind, RunEnding)
+    }
+
+    /// Runs the guest until the run is stopped. What stops it is told to the machine's ``RunControl``.
+    func run() {
+        machine.control.join(vcpu)
+        counters.prepare()
+        do throws(KVMError) {
+            try startTrap()
+            try loop()
+        } catch {
+            machine.control.stop(.failed(error))
+        }
+        machine.control.leave(vcpu)
+    }
+
+    private func loop() throws(KVMError) {
+        var entry = ckvm_rdtsc()
+        while true {
+            let result = vcpu.enter()
+            serviceStart = ckvm_rdtsc()
+            counters.bookRun(cycles: serviceStart &- entry)
+            guard result == 0 else {
+                guard try shouldReenter(after: result) else { return }
+                entry = ckvm_rdtsc()
+                counters.bookInternal(cycles: entry &- serviceStart)
+                continue
+            }
+            guard settle(try service(Exit(of: vcpu))) else { return }
+            if trap.mechanism == .step { guard try finishStep() else { return } }
+            entry = ckvm_rdtsc()
+        }
+    }
+
+    /// Books an exit's service time.
+    ///
+    /// Service time runs up to the next entry, but the booking itself is part of it, and its length is known only
+    /// afterwards. So what booking takes is added to the next exit: nothing is lost, and nothing counted twice.
+    ///
+    /// - Returns: Whether the guest goes on.
+    @inline(__always)
+    func settle(_ service: Service) -> Bool {
+        let end = ckvm_rdtsc()
+        switch service {
+        case .booked(let kind):
+            counters.finish(kind, serviceCycles: end &- serviceStart &+ unbookedCycles)
+            unbookedCycles = ckvm_rdtsc() &- end
+            return true
+        case .ownDoing:
+            counters.bookInternal(cycles: end &- serviceStart)
+            return true
+        case .died(let kind, let cause):
+            counters.finish(kind, serviceCycles: end &- serviceStart &+ unbookedCycles)
+            machine.control.stop(.died(death(cause)))
+            return false
+        case .ended(let kind, let ending):
+            counters.finish(kind, serviceCycles: end &- serviceStart &+ unbookedCycles)
+            machine.control.stop(ending)
+            return false
+        }
+    }
+
+    /// What a KVM_RUN that failed means.
+    ///
+    /// - Returns: Whether to enter the guest again; false when the run is over.
+    /// - Throws: ``KVMError`` for a failure that is no kick.
+    func shouldReenter(after result: Int32) throws(KVMError) -> Bool {
+        guard result == -EINTR || result == -EAGAIN else { throw .failed("KVM_RUN", result) }
+        // In this order: a kick between the two sets immediate_exit again, and the next KVM_RUN returns at once.
+        vcpu.clearImmediateExit()
+        return !machine.control.isStopping
+    }
+
+    /// The death report's contents.
+    private func death(_ cause: GuestDeath.Cause) -> GuestDeath {
+        GuestDeath(cause: cause, vcpu: index, state: try? VCPUSnapshot(of: vcpu, memory: machine.memory))
+    }
+
+    /// Services an exit. It is counted before anything else is done for it.
+    @inline(__always)
+    func service(_ exit: Exit) throws(KVMError) -> Service {
+        switch exit {
+        case .portOut(let access):
+            let port = Int32(access.port)
+            if port == patchPort, let serviced = try servicePatchedSite() { return serviced }
+            if port == firmwarePort, let serviced = try serviceFirmwareCall() { return serviced }
+            counters.begin(.portOut)
+            writePort(access)
+            return .booked(.portOut)
+        case .portIn(let access):
+            counters.begin(.portIn)
+            readPort(access)
+            return .booked(.portIn)
+        case .mmioRead(let access):
+            counters.begin(.mmioRead)
+            readMMIO(access)
+            return .booked(.mmioRead)
+        case .mmioWrite(let access):
+            counters.begin(.mmioWrite)
+            writeMMIO(access)
+            return .booked(.mmioWrite)
+        case .debug(let pc, _):
+            return try serviceDebug(pc: pc)
+        default:
+            return serviceRare(exit)
+        }
+    }
+}

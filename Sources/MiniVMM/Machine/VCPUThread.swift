@@ -1,0 +1,47 @@
+import CKVM
+
+/// The thread of a vCPU. KVM_RUN blocks, so a vCPU never runs on a thread that others share.
+struct VCPUThread {
+    private let handle: pthread_t
+
+    /// What the new thread is handed: the work, kept alive until the thread takes it over.
+    private final class Work: Sendable {
+        let name: String
+        let body: @Sendable () -> Void
+
+        init(name: String, body: @escaping @Sendable () -> Void) {
+            self.name = name
+            self.body = body
+        }
+    }
+
+    /// Starts a thread.
+    ///
+    /// - Throws: ``KVMError/outOfResources(name:_:)`` when the system refuses another thread.
+    init(name: String, body: @escaping @Sendable () -> Void) throws(KVMError) {
+        let work = Unmanaged.passRetained(Work(name: name, body: body))
+        var handle = pthread_t()
+        let result = pthread_create(
+            &handle, nil,
+            { argument in
+                // Sound: the argument is the reference that was retained for this thread, and it is taken once.
+                guard let argument else { return nil }
+                let work = Unmanaged<Work>.fromOpaque(argument).takeRetainedValue()
+                ckvm_set_thread_name(work.name)
+                work.body()
+                return nil
+            }, work.toOpaque())
+        guard result == 0 else {
+            // The thread that would have taken the reference was never made.
+            work.release()
+            throw .outOfResources(name: "a thread for \(name)", ErrorNumber(rawValue: result))
+        }
+        self.handle = handle
+    }
+
+    /// Waits until the thread has ended.
+    func join() {
+        // Sound: the handle is that of a thread that was made joinable and is joined nowhere else.
+        pthread_join(handle, nil)
+    }
+}
