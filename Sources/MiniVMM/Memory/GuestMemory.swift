@@ -144,6 +144,13 @@ public final class GuestMemory: Sendable {
     ///
     /// - Throws: ``GuestMemoryError/outOfBounds(address:byteCount:)``; then nothing was written.
     public func write(_ bytes: [UInt8], at address: GuestPhysicalAddress) throws(GuestMemoryError) {
+        try write(bytes[...], at: address)
+    }
+
+    /// Copies a part of an array into the guest, without a copy of that part on the way.
+    ///
+    /// - Throws: ``GuestMemoryError/outOfBounds(address:byteCount:)``; then nothing was written.
+    public func write(_ bytes: ArraySlice<UInt8>, at address: GuestPhysicalAddress) throws(GuestMemoryError) {
         guard !bytes.isEmpty else { return }
         let host = try checkedHostAddress(of: address, byteCount: bytes.count)
         bytes.withUnsafeBytes { source in
