@@ -1,19 +1,13 @@
 import ArgumentParser
 import MiniVMM
 
+/// The command `minivmm`.
 @main
 struct MiniVMMCommand: ParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "minivmm")
-    @Option var guest: String
-    @Option var trap = "auto"
-    @Option var argument: UInt32 = 0
-    func run() throws {
-        let k = try KVM()
-        var g = FlatGuest(image: BuiltInGuest(named: guest)!.image)
-        g.argument = argument
-        var o = MachineOptions()
-        o.trap = CPUIDTrap(rawValue: trap)!
-        let out = try Machine(kvm: k, guest: g, options: o).run(timeout: .seconds(20))
-        print(out.ending.summary, out.statistics.total, out.duration)
-    }
+    static let configuration = CommandConfiguration(
+        commandName: "minivmm",
+        abstract: "A small hypervisor that counts and times every VM exit.",
+        version: "0.1.0",
+        subcommands: [RunCommand.self, GuestsCommand.self, DoctorCommand.self]
+    )
 }

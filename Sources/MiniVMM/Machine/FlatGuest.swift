@@ -18,6 +18,8 @@ public struct FlatGuest: Sendable {
 
     /// Where a PC's BIOS loads a boot sector.
     public static let defaultLoadAddress: UInt64 = 0x7c00
+    /// The largest image that is read: as much as a flat guest can have of memory, in bytes.
+    public static let greatestImageSize: UInt64 = 3 << 30
     /// 16 MiB.
     public static let defaultMemorySize: UInt64 = 16 << 20
 }

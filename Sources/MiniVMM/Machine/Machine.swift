@@ -1,4 +1,5 @@
 import CKVM
+import Logging
 import Synchronization
 
 /// A machine that is ready to run a guest, once.
@@ -21,6 +22,12 @@ public final class Machine: Sendable {
         let memory = try guest.makeMemory()
         let trap = try SiteTrap.choose(for: guest, options: options, kvm: kvm)
         if trap.mechanism == .patch { try trap.patch(memory) }
+        options.logger.info(
+            "CPUID trap",
+            metadata: [
+                "mechanism": "\(trap.mechanism.rawValue)",
+                "sites": "\(trap.sites.addresses.map { Hex.number($0) })",
+            ])
         let virtualMachine = try VirtualMachine(kvm: kvm, memory: memory)
         try virtualMachine.setRealModePages()
         try virtualMachine.reportEmulationFailures()
@@ -52,10 +59,14 @@ public final class Machine: Sendable {
 
     /// The devices of a flat guest.
     private static func flatDevices(control: RunControl, console: ConsoleOutput) -> [PortAttachment] {
-        [
-            PortAttachment(TmpSink { console.write($0) }, named: "e9", at: 0xe9...0xe9),
-            PortAttachment(TmpSink { control.stop(.exitPort($0)) }, named: "exit", at: 0xf4...0xf4),
-            PortAttachment(TmpSink { _ in }, named: "post", at: 0x80...0x80),
+        let transmit: @Sendable (UInt8) -> Void = { console.write($0) }
+        let serial = Serial16550(interrupt: { _ in }, transmit: transmit)
+        let exit = ExitPort { control.stop(.exitPort($0)) }
+        return [
+            PortAttachment(serial, named: "serial", at: PortMap.serial),
+            PortAttachment(DebugConsole(transmit: transmit), named: "debug console", at: PortMap.debugConsole...PortMap.debugConsole),
+            PortAttachment(exit, named: "exit port", at: PortMap.exit...PortMap.exit),
+            PortAttachment(PostCodePort(), named: "POST codes", at: PortMap.postCode...PortMap.postCode),
         ]
     }
 
@@ -79,11 +90,11 @@ public final class Machine: Sendable {
     }
 
     /// Starts the vCPUs' threads: all, or none that still runs.
-    private func startThreads(_ allEnded: EndSignal) throws(KVMError) -> [VCPUThread] {
-        var threads: [VCPUThread] = []
+    private func startThreads(_ allEnded: EndSignal) throws(KVMError) -> [PosixThread] {
+        var threads: [PosixThread] = []
         for runner in runners {
             do {
-                let thread = try VCPUThread(name: "vcpu \(runner.index)") {
+                let thread = try PosixThread(name: "vcpu \(runner.index)") {
                     runner.run()
                     allEnded.give()
                 }

@@ -1,3 +1,5 @@
+public import Logging
+
 /// What a machine is made with, whatever guest it runs.
 public struct MachineOptions: Sendable {
     /// The layout of the counter leaves.
@@ -8,6 +10,9 @@ public struct MachineOptions: Sendable {
     public var cpuidSites: [UInt64]?
     /// The descriptor that the guest's console is written to.
     public var consoleDescriptor: Int32 = 1
+
+    /// Where the machine says what it does; nothing unless one is given.
+    public var logger = Logger(label: "minivmm") { _ in SwiftLogNoOpLogHandler() }
 
     /// The defaults.
     public init() {}

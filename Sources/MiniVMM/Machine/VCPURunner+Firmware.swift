@@ -19,7 +19,7 @@ extension VCPURunner {
         else { return nil }
         counters.begin(.portOut)
         guard vector == Self.videoServices else {
-            return .died(.portOut, .unhandledVector(vector, at: returnAddress(registers, special)))
+            return .died(.portOut, unhandled(vector, registers, special))
         }
         // Other functions (modes, cursors, scrolling) have no screen to act on, and are done with nothing done.
         if UInt8(truncatingIfNeeded: registers.rax >> 8) == Self.teletypeOutput {
@@ -28,13 +28,29 @@ extension VCPURunner {
         return .booked(.portOut)
     }
 
-    /// The CS:IP that the interrupt pushed: IP at SS:SP, CS after it. FFFF:FFFF where the stack lies outside memory.
-    private func returnAddress(_ registers: kvm_regs, _ special: kvm_sregs) -> SegmentedAddress {
-        func word(_ offset: UInt16) -> UInt16 {
-            let pointer = UInt16(truncatingIfNeeded: registers.rsp) &+ offset
+    /// The death by a vector that nobody handles: with the state that the interrupt found, not the stub's.
+    ///
+    /// An interrupt in real mode pushes FLAGS, CS and IP, two bytes each, so that they stand at SS:SP in the opposite
+    /// order. Source: Intel SDM, volume 3, "Real-address mode".
+    private func unhandled(_ vector: UInt8, _ registers: kvm_regs, _ special: kvm_sregs) -> GuestDeath {
+        func pushed(_ index: UInt16) -> UInt16 {
+            let pointer = UInt16(truncatingIfNeeded: registers.rsp) &+ index &* 2
             let address = GuestPhysicalAddress(special.ss.base &+ UInt64(pointer))
+            // All ones where the guest's stack lies outside memory.
             return (try? machine.memory.load(UInt16.self, at: address)) ?? .max
         }
-        return SegmentedAddress(segment: word(2), offset: word(0))
+        let address = SegmentedAddress(segment: pushed(1), offset: pushed(0))
+        var registers = registers
+        var special = special
+        registers.rip = UInt64(address.offset)
+        registers.rflags = UInt64(pushed(2))
+        registers.rsp = registers.rsp &+ 6
+        special.cs.selector = address.segment
+        special.cs.base = UInt64(address.segment) << 4
+        return GuestDeath(
+            cause: .unhandledVector(vector, at: address),
+            vcpu: index,
+            state: VCPUSnapshot(registers: registers, special: special, memory: machine.memory)
+        )
     }
 }

@@ -22,7 +22,7 @@ extension VCPURunner {
         case .systemEvent(let type):
             return serviceSystemEvent(kind, type)
         default:
-            return .died(kind, causeOfDeath(exit))
+            return .died(kind, death(causeOfDeath(exit)))
         }
     }
 
@@ -33,7 +33,7 @@ extension VCPURunner {
         switch Int32(truncatingIfNeeded: type) {
         case KVM_SYSTEM_EVENT_SHUTDOWN: .ended(kind, .poweredOff)
         case KVM_SYSTEM_EVENT_RESET: .ended(kind, .reset)
-        case KVM_SYSTEM_EVENT_CRASH: .died(kind, .crashEvent(type: type))
+        case KVM_SYSTEM_EVENT_CRASH: .died(kind, death(.crashEvent(type: type)))
         // Wake-up and suspend notices.
         default: .booked(kind)
         }

@@ -43,7 +43,7 @@ final class VCPURunner: @unchecked Sendable {
         /// MiniVMM caused it itself.
         case ownDoing
         /// It was the guest's, counted under this kind, and the guest cannot go on.
-        case died(ExitKind, GuestDeath.Cause)
+        case died(ExitKind, GuestDeath)
         /// It was the guest's, counted under this kind, and the guest is done.
         case ended(ExitKind, RunEnding)
     }
@@ -96,9 +96,9 @@ final class VCPURunner: @unchecked Sendable {
         case .ownDoing:
             counters.bookInternal(cycles: end &- serviceStart)
             return true
-        case .died(let kind, let cause):
+        case .died(let kind, let death):
             counters.finish(kind, serviceCycles: end &- serviceStart &+ unbookedCycles)
-            machine.control.stop(.died(death(cause)))
+            machine.control.stop(.died(death))
             return false
         case .ended(let kind, let ending):
             counters.finish(kind, serviceCycles: end &- serviceStart &+ unbookedCycles)
@@ -118,8 +118,8 @@ final class VCPURunner: @unchecked Sendable {
         return !machine.control.isStopping
     }
 
-    /// The death report's contents.
-    private func death(_ cause: GuestDeath.Cause) -> GuestDeath {
+    /// What there is to say of a death at the present state of the vCPU.
+    func death(_ cause: GuestDeath.Cause) -> GuestDeath {
         GuestDeath(cause: cause, vcpu: index, state: try? VCPUSnapshot(of: vcpu, memory: machine.memory))
     }
 

@@ -67,7 +67,7 @@ extension VCPUSnapshot {
         self.init(registers: registers, special: special, memory: memory)
     }
 
-    private init(registers: kvm_regs, special: kvm_sregs, memory: GuestMemory) {
+    init(registers: kvm_regs, special: kvm_sregs, memory: GuestMemory) {
         mode = Mode(special: special, rflags: registers.rflags)
         // The privilege level is that of the stack segment's descriptor. Source: Intel SDM, volume 3.
         privilegeLevel = special.ss.dpl

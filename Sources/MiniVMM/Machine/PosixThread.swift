@@ -1,7 +1,8 @@
 import CKVM
 
-/// The thread of a vCPU. KVM_RUN blocks, so a vCPU never runs on a thread that others share.
-struct VCPUThread {
+/// A thread of the operating system, for work that blocks: KVM_RUN, sigwait(3). Swift's cooperative pool is for work
+/// that does not.
+struct PosixThread {
     private let handle: pthread_t
 
     /// What the new thread is handed: the work, kept alive until the thread takes it over.

@@ -1,0 +1,22 @@
+import ArgumentParser
+import MiniVMM
+
+/// How the guest's CPUID is answered.
+struct CPUIDOptions: ParsableArguments {
+    @Option(help: "The layout of the counter leaves.")
+    var leaves = CounterLeaves.f22
+
+    @Option(help: "How CPUID instructions are brought out to MiniVMM.")
+    var cpuidTrap = CPUIDTrap.auto
+
+    @Option(
+        name: .customLong("cpuid-site"),
+        help: ArgumentHelp("The address of a CPUID instruction, in place of a scan; repeatable.", valueName: "address"))
+    var sites: [AddressArgument] = []
+
+    func apply(to options: inout MachineOptions) {
+        options.leaves = leaves
+        options.trap = cpuidTrap
+        if !sites.isEmpty { options.cpuidSites = sites.map(\.value) }
+    }
+}

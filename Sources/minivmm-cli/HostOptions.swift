@@ -1,0 +1,19 @@
+import ArgumentParser
+import Logging
+import MiniVMM
+
+/// What concerns the host.
+struct HostOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("The KVM device.", valueName: "path"))
+    var kvmDevice = KVM.defaultDevicePath
+
+    @Option(help: "How much MiniVMM says of its own doings.")
+    var logLevel = Logger.Level.warning
+
+    /// The logger of this process, which writes to standard error.
+    func makeLogger() -> Logger {
+        var logger = Logger(label: "minivmm") { StreamLogHandler.standardError(label: $0) }
+        logger.logLevel = logLevel
+        return logger
+    }
+}

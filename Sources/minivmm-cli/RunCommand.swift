@@ -1,0 +1,67 @@
+import ArgumentParser
+import Logging
+import MiniVMM
+
+/// `minivmm run`: boots a guest, and says afterwards what its exits cost.
+struct RunCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "run",
+        abstract: "Run a guest.",
+        discussion: """
+            The guest's console is standard output; statistics and messages go to standard error.
+
+            The exit status is the guest's own: 0 when it halts, what it writes to port 0xf4 when it does. \
+            1: the guest died. 64: wrong arguments. 65: the image is not acceptable. 66: it cannot be read. \
+            69: no usable KVM. 70: a fault of MiniVMM. 71: the system refused memory or threads. 74: a file could \
+            not be written. 124: --timeout. 130, 143: SIGINT, SIGTERM.
+            """
+    )
+
+    @OptionGroup(title: "Guest") var guest: GuestOptions
+    @OptionGroup(title: "CPUID") var cpuid: CPUIDOptions
+    @OptionGroup(title: "Statistics") var statistics: StatisticsOptions
+    @OptionGroup(title: "Machine") var host: HostOptions
+
+    @Option(
+        help: ArgumentHelp("End the run after this many seconds; fractions are allowed.", valueName: "seconds"))
+    var timeout: Double?
+
+    func validate() throws {
+        try guest.validate()
+        if let timeout, !(timeout > 0 && timeout < Self.longestTimeout) {
+            throw ValidationError("--timeout takes a number of seconds above 0 and below \(Int(Self.longestTimeout)).")
+        }
+    }
+
+    /// About thirty years, so that no clock overflows.
+    private static let longestTimeout = 1e9
+
+    func run() throws {
+        try Diagnostics.report {
+            let signals = try SignalWatcher()
+            let logger = host.makeLogger()
+            let sink = try statistics.openSink()
+            let image = try guest.load()
+            let kvm = try KVM(path: host.kvmDevice)
+            var options = MachineOptions()
+            cpuid.apply(to: &options)
+            options.logger = logger
+            let machine = try Machine(kvm: kvm, guest: image, options: options)
+            signals.watch { machine.control.stop(.signal($0)) }
+            let outcome = try machine.run(timeout: timeout.map { .seconds($0) })
+            Self.announce(outcome)
+            try sink.write(statistics.text(outcome, leaves: options.leaves))
+            return outcome.ending.exitStatus
+        }
+    }
+
+    /// Says how the run ended, where that is more than the guest's own ending.
+    private static func announce(_ outcome: RunOutcome) {
+        switch outcome.ending {
+        case .halted, .exitPort, .poweredOff, .reset: break
+        case .died(let death): StandardError.write(DeathReport(death).text)
+        case .failed(let error): Diagnostics.show(error)
+        case .timeout, .signal, .stopped: StandardError.write("minivmm: \(outcome.ending.summary).\n")
+        }
+    }
+}
