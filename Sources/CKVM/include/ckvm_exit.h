@@ -130,6 +130,19 @@ static inline struct ckvm_internal_error ckvm_exit_internal_error(const struct k
     return error;
 }
 
+// KVM_CAP_SYNC_REGS: the registers that KVM stores in the run page at every exit, as far as kvm_valid_regs asks for
+// them, and takes from it at every entry, as far as kvm_dirty_regs says so.
+static inline struct kvm_regs *ckvm_synced_regs(struct kvm_run *run) {
+    return &run->s.regs.regs;
+}
+
+static inline struct kvm_sregs *ckvm_synced_sregs(struct kvm_run *run) {
+    return &run->s.regs.sregs;
+}
+
+static const uint64_t ckvm_sync_regs = KVM_SYNC_X86_REGS;
+static const uint64_t ckvm_sync_sregs = KVM_SYNC_X86_SREGS;
+
 // run->immediate_exit is written by a thread that kicks the vCPU while the vCPU's own thread may be in KVM_RUN or
 // about to enter it, so both sides use atomic stores.
 static inline void ckvm_set_immediate_exit(struct kvm_run *run, bool value) {

@@ -7,9 +7,8 @@ public final class Machine: Sendable {
     /// Ends the run from outside: another thread, a signal.
     public let control: RunControl
 
-    private let runners: [VCPURunner]
-    private let counters: ExitCounterTable
-    private let console: ConsoleOutput
+    let runners: [VCPURunner]
+    let parts: MachineParts
     private let trap: SiteTrap
     private let tscKHz: UInt32?
     private let hasRun = Atomic(false)
@@ -43,6 +42,7 @@ public final class Machine: Sendable {
             leaves: options.leaves,
             control: control,
             console: console,
+            syncRegisters: UInt64(kvm.value(of: .syncRegisters)),
             firmwarePort: FirmwareStubs.port
         )
         let vcpu = try virtualMachine.makeVCPU(id: 0)
@@ -50,8 +50,7 @@ public final class Machine: Sendable {
         try guest.start(vcpu)
 
         self.control = control
-        self.console = console
-        self.counters = counters
+        self.parts = parts
         self.trap = trap
         tscKHz = vcpu.tscKHz
         runners = [VCPURunner(vcpu: vcpu, index: 0, machine: parts, trap: trap)]
@@ -113,13 +112,13 @@ public final class Machine: Sendable {
         RunOutcome(
             // A vCPU's thread ends only when the run was stopped.
             ending: control.ending ?? .stopped,
-            statistics: RunStatistics(counters),
+            statistics: RunStatistics(parts.counters),
             duration: duration,
             tscKHz: tscKHz,
             trap: trap.mechanism,
             unclaimedPorts: UnclaimedAddress.sum(runners.map(\.unclaimed.touchedPorts)),
             unclaimedPages: UnclaimedAddress.sum(runners.map(\.unclaimed.touchedPages)),
-            lostOutput: console.lostOutput
+            lostOutput: parts.console.lostOutput
         )
     }
 }

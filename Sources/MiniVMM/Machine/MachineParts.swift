@@ -7,6 +7,8 @@ struct MachineParts: Sendable {
     let leaves: CounterLeaves
     let control: RunControl
     let console: ConsoleOutput
+    /// What KVM_CAP_SYNC_REGS answers: a bit for each set of registers that KVM keeps in the run page.
+    let syncRegisters: UInt64
     /// The port by which the interrupt stubs of a flat guest call MiniVMM, or nil when the guest has none.
     let firmwarePort: UInt8?
 }

@@ -15,12 +15,15 @@ extension VCPURunner {
         switch trap.mechanism {
         case .debug where trap.sites.contains(pc):
             counters.begin(.cpuid)
-            var registers = try vcpu.registers()
-            try answer(&registers, skipping: CPUIDSites.opcode.count)
+            var answered = try registers.general()
+            try responder.answer(&answered)
+            answered.rip = answered.rip &+ UInt64(CPUIDSites.opcode.count)
+            try registers.setGeneral(answered)
             return .booked(.cpuid)
         case .step:
+            if steppedOverHalt(pc: pc) { return serviceRare(.hlt) }
             // The step led to a CPUID: it is that instruction's exit. Else it is nothing but a step.
-            return try serviceCPUIDAtInstructionPointer() ? .booked(.cpuid) : .ownDoing
+            return try serviceNextInstruction() ? .booked(.cpuid) : .ownDoing
         default:
             // A #DB of the guest's own, which KVM brings out while debug registers are ours: give it back.
             counters.begin(.debug)
@@ -33,18 +36,18 @@ extension VCPURunner {
     ///
     /// - Returns: nil when the OUT is the guest's own.
     func servicePatchedSite() throws(KVMError) -> Service? {
-        var registers = try vcpu.registers()
-        let special = try vcpu.specialRegisters()
-        guard isAtPatchedSite(registers, special) else { return nil }
+        var general = try registers.general()
+        guard isAtPatchedSite(general, try registers.special()) else { return nil }
         counters.begin(.cpuid)
+        try responder.answer(&general)
         // RIP stays as it is: where it is still at the OUT, KVM skips the OUT at the next KVM_RUN.
-        try answer(&registers, skipping: 0)
+        try registers.setGeneral(general)
         return .booked(.cpuid)
     }
 
     /// Whether an OUT that just exited stands at a site. RIP is after it when KVM's emulator ran it, else at it.
-    private func isAtPatchedSite(_ registers: kvm_regs, _ special: kvm_sregs) -> Bool {
-        let linear = LinearAddress.instructionPointer(registers, special)
+    private func isAtPatchedSite(_ general: kvm_regs, _ special: kvm_sregs) -> Bool {
+        let linear = LinearAddress.instructionPointer(general, special)
         let walk = PageWalk(cr0: special.cr0, cr3: special.cr3, cr4: special.cr4, efer: special.efer)
         if let after = walk.translate(linear &- UInt64(trap.patchBytes.count), in: machine.memory),
             trap.sites.contains(after.rawValue)
@@ -52,8 +55,8 @@ extension VCPURunner {
             return true
         }
         // Prefixes of the CPUID are now the OUT's.
-        let code = walk.bytes(at: linear, count: InstructionPrefixes.longestInstruction, in: machine.memory)
-        let prefixes = InstructionPrefixes.count(in: code, is64Bit: LinearAddress.isCode64Bit(special))
+        let prefixes = InstructionWindow(at: linear, walk: walk, memory: machine.memory)
+            .prefixCount(is64Bit: LinearAddress.isCode64Bit(special))
         guard let at = walk.translate(linear &+ UInt64(prefixes), in: machine.memory) else { return false }
         return trap.sites.contains(at.rawValue)
     }
@@ -86,29 +89,40 @@ extension VCPURunner {
     private func serviceCPUIDsAtInstructionPointer() throws(KVMError) {
         while !machine.control.isStopping {
             serviceStart = ckvm_rdtsc()
-            guard try serviceCPUIDAtInstructionPointer() else { return }
+            guard try serviceNextInstruction() else { return }
             _ = settle(.booked(.cpuid))
         }
     }
 
-    /// Services the instruction that is next, if it is CPUID, and skips it.
-    private func serviceCPUIDAtInstructionPointer() throws(KVMError) -> Bool {
-        var registers = try vcpu.registers()
-        let special = try vcpu.specialRegisters()
+    /// Looks at the instruction that is next: a CPUID is serviced and skipped, a HLT remembered.
+    ///
+    /// - Returns: Whether it was a CPUID.
+    private func serviceNextInstruction() throws(KVMError) -> Bool {
+        var general = try registers.general()
+        let special = try registers.special()
         let walk = PageWalk(cr0: special.cr0, cr3: special.cr3, cr4: special.cr4, efer: special.efer)
-        let linear = LinearAddress.instructionPointer(registers, special)
-        let code = walk.bytes(at: linear, count: InstructionPrefixes.longestInstruction, in: machine.memory)
-        let prefixes = InstructionPrefixes.count(in: code, is64Bit: LinearAddress.isCode64Bit(special))
-        guard code.dropFirst(prefixes).starts(with: CPUIDSites.opcode) else { return false }
+        let linear = LinearAddress.instructionPointer(general, special)
+        let window = InstructionWindow(at: linear, walk: walk, memory: machine.memory)
+        let prefixes = window.prefixCount(is64Bit: LinearAddress.isCode64Bit(special))
+        haltEnd = window[prefixes] == Self.hlt ? linear &+ UInt64(prefixes) &+ 1 : nil
+        guard window[prefixes] == CPUIDSites.opcode[0], window[prefixes &+ 1] == CPUIDSites.opcode[1] else {
+            return false
+        }
         counters.begin(.cpuid)
-        try answer(&registers, skipping: prefixes + CPUIDSites.opcode.count)
+        try responder.answer(&general)
+        general.rip = general.rip &+ UInt64(prefixes &+ CPUIDSites.opcode.count)
+        // KVM goes on stepping from where it knows the instruction pointer to be: tell it of the new one.
+        try registers.setGeneralNow(general)
+        try vcpu.setGuestDebug(.singleStep)
         return true
     }
 
-    /// Answers the CPUID that the registers ask for and moves the instruction pointer on.
-    private func answer(_ registers: inout kvm_regs, skipping count: Int) throws(KVMError) {
-        try responder.answer(&registers)
-        registers.rip = registers.rip &+ UInt64(count)
-        try vcpu.setRegisters(registers)
+    /// The opcode of HLT. Source: Intel SDM, volume 2.
+    private static let hlt: UInt8 = 0xf4
+
+    /// Whether a step led over a HLT. Where KVM's emulator ran it, the step is reported and the HLT is not.
+    private func steppedOverHalt(pc: UInt64) -> Bool {
+        defer { haltEnd = nil }
+        return pc == haltEnd
     }
 }

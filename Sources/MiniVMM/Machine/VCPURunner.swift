@@ -14,6 +14,7 @@ final class VCPURunner: @unchecked Sendable {
     let trap: SiteTrap
     let counters: ExitCounters
     let responder: CPUIDResponder
+    let registers: VCPURegisters
     let unclaimed = UnclaimedAccesses()
 
     /// The ports whose OUTs need a closer look, or -1: compared with every port, so no table is asked twice.
@@ -24,6 +25,8 @@ final class VCPURunner: @unchecked Sendable {
     private var unbookedCycles: UInt64 = 0
     /// When the exit that is being serviced began.
     var serviceStart: UInt64 = 0
+    /// In single-step mode, the linear address after the HLT that is the next instruction, if it is one.
+    var haltEnd: UInt64?
 
     init(vcpu: VCPU, index: Int, machine: MachineParts, trap: SiteTrap) {
         self.vcpu = vcpu
@@ -32,6 +35,12 @@ final class VCPURunner: @unchecked Sendable {
         self.trap = trap
         counters = machine.counters.counters(of: index)
         responder = CPUIDResponder(vcpu: vcpu, leaves: machine.leaves, counters: machine.counters)
+        registers = VCPURegisters(
+            vcpu: vcpu,
+            supported: machine.syncRegisters,
+            wantsGeneral: trap.mechanism != .none,
+            wantsSpecial: trap.mechanism == .step
+        )
         patchPort = trap.mechanism == .patch ? Int32(trap.port) : -1
         firmwarePort = machine.firmwarePort.map(Int32.init) ?? -1
     }

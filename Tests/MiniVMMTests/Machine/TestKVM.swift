@@ -1,0 +1,34 @@
+import Foundation
+import XCTest
+
+@testable import MiniVMM
+
+/// The KVM that tests run on: one for all of them, so that the self-test of the traps runs once.
+enum TestKVM {
+    private static let opened = Result { try KVM() }
+
+    /// The open KVM.
+    ///
+    /// - Throws: `XCTSkip` where there is none; the error itself where MINIVMM_REQUIRE_KVM is 1.
+    static func shared() throws -> KVM {
+        switch opened {
+        case .success(let kvm): return kvm
+        case .failure(let error):
+            if ProcessInfo.processInfo.environment["MINIVMM_REQUIRE_KVM"] == "1" { throw error }
+            throw XCTSkip("no usable KVM: \(error)")
+        }
+    }
+
+    /// The traps of ring 0 that work on this bed.
+    static func workingTraps() throws -> [CPUIDTrap] {
+        let support = try shared().trapSupport()
+        return (support.debug ? [.debug] : []) + (support.patch ? [.patch] : []) + (support.step ? [.step] : [])
+    }
+
+    /// Skips a test of a trap that does not work on this bed.
+    static func require(_ trap: CPUIDTrap) throws {
+        guard try workingTraps().contains(trap) else {
+            throw XCTSkip("the CPUID trap `\(trap.rawValue)` does not work on this bed")
+        }
+    }
+}
