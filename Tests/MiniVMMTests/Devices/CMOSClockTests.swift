@@ -126,6 +126,14 @@ final class CMOSClockTests: XCTestCase {
         XCTAssertEqual(time(clock), [0x20, 0x24, 0x02, 0x29, 0x05, 0x14, 0x00, 0x00], "a second 60 counts on")
     }
 
+    func testWhatIsNotSetStays() {
+        let clock = makeClock(TestClock(second: Self.leapDay))
+        write(clock, 0x0B, 0x82)
+        write(clock, 0x02, 0x59)
+        write(clock, 0x0B, 0x02)
+        XCTAssertEqual(time(clock), [0x20, 0x24, 0x02, 0x29, 0x05, 0x13, 0x59, 0x15])
+    }
+
     func testAfternoonIsSetInTwelveHours() {
         let clock = makeClock(TestClock(second: Self.leapDay))
         write(clock, 0x0B, 0x00)
