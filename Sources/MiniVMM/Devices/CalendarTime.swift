@@ -1,0 +1,73 @@
+/// A date and time of day of the Gregorian calendar, in UTC without leap seconds.
+///
+/// The arithmetic holds for every Int64 number of seconds and for every field from -100,000 to 100,000: a field out of
+/// its range counts on into the next (a second 60 is the next minute's 0), which guests are free to try.
+struct CalendarTime: Hashable, Sendable {
+    var year: Int
+    /// 1 to 12.
+    var month: Int
+    /// 1 to 31.
+    var day: Int
+    var hour: Int
+    var minute: Int
+    var second: Int
+
+    private static let secondsPerDay = 86_400
+    private static let daysPerEra = 146_097
+    private static let yearsPerEra = 400
+    /// From 0000-03-01, where the eras of 400 years begin, to 1970-01-01.
+    private static let daysToEpoch = 719_468
+    /// 1970-01-01 was a Thursday, the fifth day.
+    private static let weekdayOfEpoch = 4
+
+    init(year: Int, month: Int, day: Int, hour: Int, minute: Int, second: Int) {
+        self.year = year
+        self.month = month
+        self.day = day
+        self.hour = hour
+        self.minute = minute
+        self.second = second
+    }
+
+    /// The date and time a number of seconds after 1970-01-01 00:00:00.
+    ///
+    /// Years begin in March here, so that a leap day is the last day of one. The fifth part of 153 days is the mean
+    /// length of a month from March to January.
+    init(secondsSince1970 seconds: Int64) {
+        let (days, secondOfDay) = Self.floored(Int(seconds), Self.secondsPerDay)
+        let (era, dayOfEra) = Self.floored(days &+ Self.daysToEpoch, Self.daysPerEra)
+        let leapDays = dayOfEra / 1_460 - dayOfEra / 36_524 + dayOfEra / 146_096
+        let yearOfEra = (dayOfEra - leapDays) / 365
+        let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
+        let marchMonth = (5 * dayOfYear + 2) / 153
+        month = marchMonth < 10 ? marchMonth + 3 : marchMonth - 9
+        year = era * Self.yearsPerEra + yearOfEra + (month <= 2 ? 1 : 0)
+        day = dayOfYear - (153 * marchMonth + 2) / 5 + 1
+        hour = secondOfDay / 3_600
+        minute = secondOfDay / 60 % 60
+        second = secondOfDay % 60
+    }
+
+    /// The seconds since 1970-01-01 00:00:00.
+    var secondsSince1970: Int64 {
+        let (carry, monthIndex) = Self.floored(month - 1, 12)
+        let marchMonth = (monthIndex + 10) % 12
+        let (era, yearOfEra) = Self.floored(year + carry - (monthIndex < 2 ? 1 : 0), Self.yearsPerEra)
+        let dayOfYear = (153 * marchMonth + 2) / 5 + day - 1
+        let dayOfEra = 365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100 + dayOfYear
+        let days = era * Self.daysPerEra + dayOfEra - Self.daysToEpoch
+        return Int64(days * Self.secondsPerDay + hour * 3_600 + minute * 60 + second)
+    }
+
+    /// The day of the week: 1 is Sunday.
+    var weekday: Int {
+        let (days, _) = Self.floored(Int(secondsSince1970), Self.secondsPerDay)
+        return Self.floored(days &+ Self.weekdayOfEpoch, 7).remainder + 1
+    }
+
+    /// Division that rounds down, with a remainder that is never negative. The divisor is one of the constants above.
+    static func floored(_ value: Int, _ divisor: Int) -> (quotient: Int, remainder: Int) {
+        let (quotient, remainder) = value.quotientAndRemainder(dividingBy: divisor)
+        return remainder < 0 ? (quotient - 1, remainder + divisor) : (quotient, remainder)
+    }
+}
