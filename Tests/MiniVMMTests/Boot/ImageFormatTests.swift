@@ -40,6 +40,12 @@ final class ImageFormatTests: XCTestCase {
         XCTAssertEqual(ImageFormat(detecting: sample("HdrS", at: 0x202)), .flat)
     }
 
+    func testBuiltInGuestsAreFlat() {
+        for guest in BuiltInGuest.all {
+            XCTAssertEqual(ImageFormat(detecting: guest.image), .flat, guest.name)
+        }
+    }
+
     func testELFFilesThatAreNoKernels() {
         let none = "an ELF program for x86-64 without a PVH note"
         XCTAssertEqual(description(SampleELF(noteType: 17).bytes), none)
@@ -85,6 +91,14 @@ final class ImageFormatTests: XCTestCase {
         XCTAssertEqual(description(sample("070701")), "a cpio archive, such as an initramfs")
         XCTAssertEqual(description(sample("#!/bin/sh\n")), "a script")
         XCTAssertEqual(description(sample("ARMd", at: 0x38)), "an ARM64 Linux kernel")
+    }
+
+    func testSourceCodeIsNoGuest() {
+        let text = "        .code16\n        hlt\n"
+        XCTAssertEqual(description([UInt8](text.utf8)), "a text file")
+        // What could be code stays code: printable bytes without a line, and text that code follows.
+        XCTAssertEqual(ImageFormat(detecting: [UInt8](repeating: 0x41, count: 512)), .flat)
+        XCTAssertEqual(ImageFormat(detecting: [UInt8](text.utf8) + [0xf4]), .flat)
     }
 
     /// An EFI program whose header is at 0x80.
