@@ -3,11 +3,8 @@
 ///
 /// So an exception or INT that the guest has no handler for can be told by its stub, and the guest goes nowhere else.
 enum FirmwareStubs {
-    /// The segment of the stubs: where a PC's BIOS is.
+    /// The segment of the stubs: that of ``BootLayout/firmware``.
     static let segment: UInt16 = 0xf000
-    /// The memory that holds them: the 64 KiB below 1 MiB.
-    static let start = GuestPhysicalAddress(UInt64(segment) << 4)
-    static let size: UInt64 = 0x1_0000
     /// The port that the stubs write to. An OUT to it from anywhere else is the guest's own.
     static let port: UInt8 = 0xef
 
@@ -23,7 +20,7 @@ enum FirmwareStubs {
     static func write(to memory: GuestMemory) throws(GuestMemoryError) {
         for vector in 0..<vectorCount {
             let offset = UInt64(vector * stub.count)
-            try memory.write(stub, at: start &+ offset)
+            try memory.write(stub, at: BootLayout.firmware &+ offset)
             // An entry is the offset, then the segment. Source: Intel SDM, volume 3, "Real-address mode".
             let entry = UInt32(offset) | UInt32(segment) << 16
             try memory.store(entry, at: GuestPhysicalAddress(UInt64(vector) * 4))

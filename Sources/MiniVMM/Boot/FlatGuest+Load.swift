@@ -3,12 +3,10 @@ import CKVM
 extension FlatGuest {
     /// The memory of a flat guest, as a PC has it: 640 KiB, a hole, the BIOS's 64 KiB, and the rest from 1 MiB up.
     private enum Layout {
-        static let conventionalEnd: UInt64 = 0xa_0000
-        static let extendedStart: UInt64 = 0x10_0000
-        /// Below the local APIC, KVM's own pages and everything else that a PC keeps under 4 GiB.
-        static let greatestSize: UInt64 = 3 << 30
-        /// After the interrupt vectors and the BIOS's data area.
-        static let lowestLoadAddress: UInt64 = 0x500
+        static let conventionalEnd = BootLayout.baseMemoryEnd.rawValue
+        static let extendedStart = BootLayout.extendedMemory.rawValue
+        static let greatestSize = BootLayout.lowMemoryLimit.rawValue
+        static let lowestLoadAddress = BootLayout.biosDataEnd.rawValue
     }
 
     /// Makes the guest's memory, with the interrupt stubs and the image in it.
@@ -18,7 +16,7 @@ extension FlatGuest {
         try check()
         var layout = [
             (start: GuestPhysicalAddress(0), size: Layout.conventionalEnd),
-            (start: FirmwareStubs.start, size: FirmwareStubs.size),
+            (start: BootLayout.firmware, size: BootLayout.firmwareSize),
         ]
         if memorySize > Layout.extendedStart {
             layout.append((start: GuestPhysicalAddress(Layout.extendedStart), size: memorySize - Layout.extendedStart))

@@ -71,6 +71,7 @@ extension ImageError: DiagnosticError {
 
     public var remedy: String {
         switch self {
+        case .unreadable(_, .outOfMemory): "Give a smaller file, or raise the limit that `ulimit -v` shows."
         case .unreadable: "Check the path, and the permissions with `ls -l`."
         case .notAFile: "Give the path of \(Self.accepted)."
         case .empty: "Build or download the file again."
@@ -86,6 +87,7 @@ extension ImageError: DiagnosticError {
 
     public var exitStatus: ExitStatus {
         switch self {
+        case .unreadable(_, .outOfMemory): .systemRefused
         case .unreadable, .notAFile: .imageNotReadable
         case .empty, .oversized, .unsupported, .notBootable, .damaged, .needsMoreMemory, .noMemory: .imageNotAcceptable
         case .commandLineTooLong, .commandLineHasZero: .usage

@@ -76,6 +76,9 @@ public struct ImageFile: Hashable, Sendable {
         _ descriptor: Int32,
         atMost room: Int
     ) throws(ImageError) -> [UInt8] {
+        // An array that the system has no memory for would end the process; asking first costs no memory.
+        guard let probe = malloc(room) else { throw .unreadable(path: path, .outOfMemory) }
+        free(probe)
         var failure: Int?
         let bytes = [UInt8](unsafeUninitializedCapacity: room) { buffer, count in
             while count < room, let start = buffer.baseAddress {

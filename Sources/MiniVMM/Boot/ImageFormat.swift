@@ -24,9 +24,18 @@ public enum ImageFormat: Hashable, Sendable {
             self = signature.isCompressed ? .compressed(signature.name) : .other(signature.name)
         } else if let name = PortableExecutable.describe(bytes) {
             self = .other(name)
+        } else if Self.isText(bytes) {
+            self = .other("a text file")
         } else {
             self = .flat
         }
+    }
+
+    /// Whether a file begins with lines of ASCII, as source code does and no program: 512 bytes of it, or all.
+    private static func isText(_ bytes: [UInt8]) -> Bool {
+        let start = bytes.prefix(512)
+        let controls: [UInt8] = [0x09, 0x0a, 0x0d]
+        return start.contains(0x0a) && start.allSatisfy { (0x20...0x7e).contains($0) || controls.contains($0) }
     }
 
     /// What to do about a file of this format that MiniVMM does not boot.

@@ -2,9 +2,6 @@
 ///
 /// Source: Linux, Documentation/arch/x86/boot.rst, "64-bit Boot Protocol".
 public struct LinuxImage: Sendable {
-    /// Where the 64-bit entry stands in the protected-mode part.
-    static let entryOffset: UInt64 = 0x200
-
     private let file: ImageFile
     let header: SetupHeader
 
@@ -85,7 +82,7 @@ public struct LinuxImage: Sendable {
         let task = SegmentDescriptor.task(selector: DescriptorTable.taskSelector)
         return EntryState(
             mode: .long,
-            rip: loadAddress.rawValue &+ entryOffset,
+            rip: loadAddress.rawValue &+ SetupHeader.entryOffset,
             rsp: BootLayout.stackEnd.rawValue,
             rsi: BootLayout.bootParameters.rawValue,
             cr3: try IdentityPageTables.write(to: memory),

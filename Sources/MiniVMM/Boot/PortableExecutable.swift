@@ -1,4 +1,4 @@
-/// Tells apart the files that begin with `MZ`: programs for DOS, Windows and EFI, and kernels in an EFI program's shape.
+/// Tells apart the files that begin with `MZ`: programs for DOS, Windows and EFI, and kernels in EFI's shape.
 ///
 /// Source: Microsoft, "PE Format"; for zboot, Linux, drivers/firmware/efi/libstub/zboot-header.S; for unified kernel
 /// images, the UAPI group's specification of them.

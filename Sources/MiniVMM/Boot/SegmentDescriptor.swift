@@ -56,7 +56,7 @@ public struct SegmentDescriptor: Hashable, Sendable {
     /// Whether the limit counts pages: it does where bytes would not do.
     private var isGranular: Bool { limit > 0xf_ffff }
 
-    /// The segment's entry in a descriptor table. Its fields for the base are 0, as is the second half of a task's entry.
+    /// The segment's entry in a descriptor table. The base is 0, as is the second half of a task's entry.
     var tableEntry: UInt64 {
         let limitField = UInt64(isGranular ? limit >> 12 : limit)
         var entry = limitField & 0xffff

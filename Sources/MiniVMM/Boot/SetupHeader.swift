@@ -53,6 +53,9 @@ struct SetupHeader: Sendable {
         static let greatestEnd: UInt64 = 0x290
     }
 
+    /// Where the 64-bit entry stands in the protected-mode part.
+    static let entryOffset: UInt64 = 0x200
+
     private static let bootFlag: UInt16 = 0xaa55
     /// "HdrS".
     private static let magic: UInt32 = 0x5372_6448
@@ -141,7 +144,7 @@ struct SetupHeader: Sendable {
         let fileSize = UInt64(file.bytes.count)
         let paragraphs = UInt64(file.bytes.integer(UInt32.self, at: Offset.payloadParagraphs) ?? 0)
         // The entry stands in the protected-mode part, whatever size is stated.
-        let needed = offset + max(paragraphs * paragraphSize, LinuxImage.entryOffset + 1)
+        let needed = offset + max(paragraphs * paragraphSize, Self.entryOffset + 1)
         guard needed <= fileSize else {
             let problem = "its parts need \(needed) bytes, and the file has \(fileSize)"
             throw .damaged(path: file.path, .bzImage, problem: problem)

@@ -29,7 +29,7 @@ struct StartInfo {
     static let mapEntrySize: UInt64 = 24
     /// The lines up to the end of the page.
     static let greatestMapCount = Int(
-        (GuestMemory.pageSize - BootLayout.memoryMap.rawValue % GuestMemory.pageSize) / 24)
+        (GuestMemory.pageSize - BootLayout.memoryMap.rawValue % GuestMemory.pageSize) / mapEntrySize)
 
     /// Writes the page.
     func write(to memory: GuestMemory) throws(GuestMemoryError) {

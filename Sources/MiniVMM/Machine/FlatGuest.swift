@@ -17,9 +17,9 @@ public struct FlatGuest: Sendable {
     }
 
     /// Where a PC's BIOS loads a boot sector.
-    public static let defaultLoadAddress: UInt64 = 0x7c00
+    public static let defaultLoadAddress = BootLayout.bootSector.rawValue
     /// The largest image that is read: as much as a flat guest can have of memory, in bytes.
-    public static let greatestImageSize: UInt64 = 3 << 30
+    public static let greatestImageSize = BootLayout.lowMemoryLimit.rawValue
     /// 16 MiB.
     public static let defaultMemorySize: UInt64 = 16 << 20
 }

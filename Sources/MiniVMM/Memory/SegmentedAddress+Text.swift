@@ -9,8 +9,8 @@ extension SegmentedAddress {
     private static func part(_ text: some StringProtocol) -> UInt16? {
         let lowercase = text.lowercased()
         let digits = lowercase.hasPrefix("0x") ? lowercase.dropFirst(2) : lowercase[...]
-        // UInt16 itself would take a sign and leading zeros without end.
-        guard (1...4).contains(digits.utf8.count), digits.utf8.first != UInt8(ascii: "+") else { return nil }
+        // UInt16 itself would take a sign, and leading zeros without end.
+        guard digits.count <= 4, digits.allSatisfy({ $0.isASCII && $0.isHexDigit }) else { return nil }
         return UInt16(digits, radix: 16)
     }
 }
