@@ -63,7 +63,9 @@ public final class Machine: Sendable {
         let exit = ExitPort { control.stop(.exitPort($0)) }
         return [
             PortAttachment(serial, named: "serial", at: PortMap.serial),
-            PortAttachment(DebugConsole(transmit: transmit), named: "debug console", at: PortMap.debugConsole...PortMap.debugConsole),
+            PortAttachment(
+                DebugConsole(transmit: transmit), named: "debug console",
+                at: PortMap.debugConsole...PortMap.debugConsole),
             PortAttachment(exit, named: "exit port", at: PortMap.exit...PortMap.exit),
             PortAttachment(PostCodePort(), named: "POST codes", at: PortMap.postCode...PortMap.postCode),
         ]
