@@ -32,7 +32,11 @@ public final class Machine: Sendable {
         try virtualMachine.reportEmulationFailures()
 
         let control = RunControl()
-        let console = ConsoleOutput(descriptor: options.consoleDescriptor) { control.isStopping }
+        let console = ConsoleOutput(
+            descriptor: options.consoleDescriptor,
+            shouldGiveUp: { control.isStopping },
+            onFailure: { control.stop(.failed($0)) }
+        )
         let counters = ExitCounterTable(vcpuCount: 1)
         let parts = MachineParts(
             memory: memory,
@@ -119,8 +123,7 @@ public final class Machine: Sendable {
             tscKHz: tscKHz,
             trap: trap.mechanism,
             unclaimedPorts: UnclaimedAddress.sum(runners.map(\.unclaimed.touchedPorts)),
-            unclaimedPages: UnclaimedAddress.sum(runners.map(\.unclaimed.touchedPages)),
-            lostOutput: parts.console.lostOutput
+            unclaimedPages: UnclaimedAddress.sum(runners.map(\.unclaimed.touchedPages))
         )
     }
 }

@@ -83,9 +83,6 @@ public struct TextReport: Sendable {
         if !outcome.unclaimedPages.isEmpty {
             notes.append("Addresses that nobody claims: " + list(outcome.unclaimedPages, digits: 5))
         }
-        if let error = outcome.lostOutput {
-            notes.append("The guest's output was lost from some point on: writing it failed (\(error.name)).")
-        }
         return notes
     }
 
