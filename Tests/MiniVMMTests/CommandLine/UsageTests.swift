@@ -2,12 +2,11 @@ import XCTest
 
 /// Wrong arguments: status 64, nothing on standard output, and the reason on standard error.
 final class UsageTests: XCTestCase {
-    private func check(_ arguments: [String], says words: String, line: UInt = #line) throws {
+    private func check(_ arguments: [String], says words: String..., line: UInt = #line) throws {
         let run = try CommandLineRun(arguments)
         run.assertStatus(64, "\(arguments)", line: line)
         XCTAssertEqual(run.output, [], "\(arguments)", line: line)
-        XCTAssertTrue(run.errors.contains(words), "\(arguments): \(run.errors)", line: line)
-        XCTAssertFalse(run.errors.contains("Fatal error"), run.errors, line: line)
+        for word in words { XCTAssertTrue(run.errors.contains(word), "\(arguments): \(run.errors)", line: line) }
     }
 
     func testCommands() throws {
@@ -34,8 +33,7 @@ final class UsageTests: XCTestCase {
             ("--load-address", "0x10000000000000000"), ("--memory", "12Q"), ("--memory", "-5"), ("--memory", "0"),
             ("--memory", "16777216T"), ("--timeout", "soon"),
         ] {
-            try check(["run", "--guest", "hello", "\(option)=\(value)"], says: "'\(value)'")
-            try check(["run", "--guest", "hello", "\(option)=\(value)"], says: option)
+            try check(["run", "--guest", "hello", "\(option)=\(value)"], says: "'\(value)'", option)
         }
         try check(["run", "--guest", "hello", "--bogus"], says: "'--bogus'")
     }
