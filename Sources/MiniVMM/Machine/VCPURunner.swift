@@ -25,6 +25,8 @@ final class VCPURunner: @unchecked Sendable {
     private var unbookedCycles: UInt64 = 0
     /// When the exit that is being serviced began.
     var serviceStart: UInt64 = 0
+    /// How the run ended, once an exit has ended it.
+    private var ending: RunEnding?
     /// In single-step mode, the linear address after the HLT that is the next instruction, if it is one.
     var haltEnd: UInt64?
 
@@ -45,16 +47,14 @@ final class VCPURunner: @unchecked Sendable {
         firmwarePort = machine.firmwarePort.map(Int32.init) ?? -1
     }
 
-    /// What became of an exit.
+    /// What became of an exit: in a register, and with nothing in it that would have to be copied or released.
     enum Service {
         /// It was the guest's, counted under this kind; its time is still to be booked.
         case booked(ExitKind)
         /// MiniVMM caused it itself.
         case ownDoing
-        /// It was the guest's, counted under this kind, and the guest cannot go on.
-        case died(ExitKind, GuestDeath)
-        /// It was the guest's, counted under this kind, and the guest is done.
-        case ended(ExitKind, RunEnding)
+        /// It was the guest's, counted under this kind, and the run is over: ``VCPURunner/ending`` says how.
+        case over(ExitKind)
     }
 
     /// Runs the guest until the run is stopped. What stops it is told to the machine's ``RunControl``.
@@ -105,13 +105,9 @@ final class VCPURunner: @unchecked Sendable {
         case .ownDoing:
             counters.bookInternal(cycles: end &- serviceStart)
             return true
-        case .died(let kind, let death):
+        case .over(let kind):
             counters.finish(kind, serviceCycles: end &- serviceStart &+ unbookedCycles)
-            machine.control.stop(.died(death))
-            return false
-        case .ended(let kind, let ending):
-            counters.finish(kind, serviceCycles: end &- serviceStart &+ unbookedCycles)
-            machine.control.stop(ending)
+            if let ending { machine.control.stop(ending) }
             return false
         }
     }
@@ -125,6 +121,12 @@ final class VCPURunner: @unchecked Sendable {
         // In this order: a kick between the two sets immediate_exit again, and the next KVM_RUN returns at once.
         vcpu.clearImmediateExit()
         return !machine.control.isStopping
+    }
+
+    /// Ends the run with the exit that is being serviced.
+    func over(_ kind: ExitKind, _ ending: RunEnding) -> Service {
+        self.ending = ending
+        return .over(kind)
     }
 
     /// What there is to say of a death at the present state of the vCPU.
