@@ -25,6 +25,8 @@ final class VCPURunner: @unchecked Sendable {
     private var unbookedCycles: UInt64 = 0
     /// When the exit that is being serviced began.
     var serviceStart: UInt64 = 0
+    /// When the guest is entered next, as far as the time is known: the end of the last exit's booking.
+    private var entry: UInt64 = 0
     /// How the run ended, once an exit has ended it.
     private var ending: RunEnding?
     /// In single-step mode, the linear address after the HLT that is the next instruction, if it is one.
@@ -71,7 +73,7 @@ final class VCPURunner: @unchecked Sendable {
     }
 
     private func loop() throws(KVMError) {
-        var entry = ckvm_rdtsc()
+        entry = ckvm_rdtsc()
         while true {
             let result = vcpu.enter()
             serviceStart = ckvm_rdtsc()
@@ -83,8 +85,10 @@ final class VCPURunner: @unchecked Sendable {
                 continue
             }
             guard settle(try service(Exit(of: vcpu))) else { return }
-            if trap.mechanism == .step { guard try finishStep() else { return } }
-            entry = ckvm_rdtsc()
+            if trap.mechanism == .step {
+                guard try finishStep() else { return }
+                entry = ckvm_rdtsc()
+            }
         }
     }
 
@@ -100,10 +104,12 @@ final class VCPURunner: @unchecked Sendable {
         switch service {
         case .booked(let kind):
             counters.finish(kind, serviceCycles: end &- serviceStart &+ unbookedCycles)
-            unbookedCycles = ckvm_rdtsc() &- end
+            entry = ckvm_rdtsc()
+            unbookedCycles = entry &- end
             return true
         case .ownDoing:
             counters.bookInternal(cycles: end &- serviceStart)
+            entry = ckvm_rdtsc()
             return true
         case .over(let kind):
             counters.finish(kind, serviceCycles: end &- serviceStart &+ unbookedCycles)
