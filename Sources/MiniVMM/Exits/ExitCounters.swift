@@ -21,10 +21,13 @@ struct ExitCounters {
     /// The words of a block, rounded up to a multiple of 16, which is two cache lines.
     static let blockStride = (Word.kinds + kindCount * wordsPerKind + 15) / 16 * 16
 
-    private let words: UnsafeMutablePointer<Atomic<UInt64>>
-    private let histograms: UnsafeMutablePointer<Histogram<UInt64>?>
+    /// A histogram by its address, so that whether there is one is a comparison: asking an optional histogram copies it.
+    typealias HistogramPointer = UnsafeMutablePointer<Histogram<UInt64>>
 
-    init(words: UnsafeMutablePointer<Atomic<UInt64>>, histograms: UnsafeMutablePointer<Histogram<UInt64>?>) {
+    private let words: UnsafeMutablePointer<Atomic<UInt64>>
+    private let histograms: UnsafeMutablePointer<HistogramPointer?>
+
+    init(words: UnsafeMutablePointer<Atomic<UInt64>>, histograms: UnsafeMutablePointer<HistogramPointer?>) {
         self.words = words
         self.histograms = histograms
     }
@@ -44,10 +47,9 @@ struct ExitCounters {
         let greatest = Self.word(kind, 2)
         if serviceCycles > load(greatest) { words[greatest].store(serviceCycles, ordering: .relaxed) }
         // Sound: a block has one histogram per kind, and rawValue is the kind's number.
-        let histogram = histograms + kind.rawValue
-        if histogram.pointee == nil { makeHistogram(kind) }
+        let histogram = histograms[kind.rawValue] ?? makeHistogram(kind)
         // A longer time than the histogram tracks (hours) is left out of it, and is in every other number.
-        histogram.pointee?.record(serviceCycles)
+        histogram.pointee.record(serviceCycles)
     }
 
     /// Books time spent in KVM_RUN.
@@ -64,8 +66,13 @@ struct ExitCounters {
 
     /// Makes a kind's histogram: once a vCPU and kind, at its first exit.
     @inline(never)
-    private func makeHistogram(_ kind: ExitKind) {
-        (histograms + kind.rawValue).pointee = Self.emptyHistogram
+    @discardableResult
+    private func makeHistogram(_ kind: ExitKind) -> HistogramPointer {
+        let histogram = HistogramPointer.allocate(capacity: 1)
+        histogram.initialize(to: Self.emptyHistogram)
+        // Sound: as for finish. The table releases it.
+        histograms[kind.rawValue] = histogram
+        return histogram
     }
 
     /// Makes the histograms of the most frequent kinds before the first exit, so that the first is not the slowest.
@@ -122,6 +129,6 @@ struct ExitCounters {
 
     /// The histogram of a kind's service times, or nil when there was no such exit. Only when the vCPU is stopped.
     func histogram(of kind: ExitKind) -> Histogram<UInt64>? {
-        histograms[kind.rawValue]
+        histograms[kind.rawValue]?.pointee
     }
 }
