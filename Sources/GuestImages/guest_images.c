@@ -8,7 +8,7 @@
 // less than 70 characters. A new guest needs a source file and a line here.
 #define GUESTS(guest)                                                                                  \
     guest("hello", hello, "Prints one line and halts")                                                 \
-    guest("counters", counters, "Reads its exit counters around known work and checks the arithmetic") \
+    guest("counters", counters, "Reads its exit counters around known work and checks the sums")       \
     guest("storm", storm, "Writes to port 0x80 ARGUMENT times, a million by default")                  \
     guest("mmio", mmio, "Reads and writes memory addresses where there is no device")                  \
     guest("string-io", string_io, "Moves blocks to and from ports by REP OUTS and REP INS")            \

@@ -33,7 +33,8 @@ struct GuestOptions: ParsableArguments {
 
     func validate() throws {
         switch (file, name) {
-        case (nil, nil): throw ValidationError("Give the file of a guest, or --guest NAME; `minivmm guests` lists names.")
+        case (nil, nil):
+            throw ValidationError("Give the file of a guest, or --guest NAME; `minivmm guests` lists names.")
         case (_?, _?): throw ValidationError("Give either a file or --guest, not both.")
         default: break
         }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Glibc
 import Logging
 import MiniVMM
 
@@ -12,8 +13,8 @@ struct RunCommand: ParsableCommand {
 
             The exit status is the guest's own: 0 when it halts, what it writes to port 0xf4 when it does. \
             1: the guest died. 64: wrong arguments. 65: the image is not acceptable. 66: it cannot be read. \
-            69: no usable KVM. 70: a fault of MiniVMM. 71: the system refused memory or threads. 74: a file could \
-            not be written. 124: --timeout. 130, 143: SIGINT, SIGTERM.
+            69: no usable KVM. 70: a fault of MiniVMM. 71: the system refused memory or threads. 74: the console or a \
+            file could not be written. 124: --timeout. 130, 143: SIGINT, SIGTERM.
             """
     )
 
@@ -37,6 +38,8 @@ struct RunCommand: ParsableCommand {
     private static let longestTimeout = 1e9
 
     func run() throws {
+        // A reader of standard output that has gone ends the run with its statistics, not the process without them.
+        signal(SIGPIPE, SIG_IGN)
         try Diagnostics.report {
             let signals = try SignalWatcher()
             let logger = host.makeLogger()

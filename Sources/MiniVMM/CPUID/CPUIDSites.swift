@@ -15,7 +15,8 @@ public struct CPUIDSites: Hashable, Sendable {
     /// instruction.
     public init(scanning image: [UInt8], loadedAt start: UInt64) {
         var found: [UInt64] = []
-        for index in image.indices.dropLast() where image[index] == Self.opcode[0] && image[index + 1] == Self.opcode[1] {
+        for index in image.indices.dropLast() {
+            guard image[index] == Self.opcode[0], image[index + 1] == Self.opcode[1] else { continue }
             found.append(start &+ UInt64(index))
         }
         addresses = found

@@ -14,6 +14,16 @@ public struct CPUIDTrapSupport: Hashable, Sendable {
         self.step = step
     }
 
+    /// Whether a mechanism works.
+    public func includes(_ trap: CPUIDTrap) -> Bool {
+        switch trap {
+        case .debug: debug
+        case .patch: patch
+        case .step: step
+        case .auto, .none: true
+        }
+    }
+
     /// What `auto` stands for with the given number of sites.
     ///
     /// Debug registers come first because they leave the guest's memory alone, so that a site that is data after all

@@ -6,11 +6,7 @@ extension SiteTrap {
         let sites =
             options.cpuidSites.map { CPUIDSites(addresses: $0) }
             ?? CPUIDSites(scanning: guest.image, loadedAt: guest.loadAddress)
-        var mechanism = options.trap
-        if mechanism == .auto {
-            // A guest without CPUID needs no trap, and no self-test either.
-            mechanism = sites.addresses.isEmpty ? .none : try kvm.trapSupport().choice(siteCount: sites.addresses.count)
-        }
+        let mechanism = try mechanism(options.trap, siteCount: sites.addresses.count, kvm: kvm)
         switch mechanism {
         case .debug:
             guard sites.addresses.count <= DebugRegisters.breakpointCount else {
@@ -23,5 +19,19 @@ extension SiteTrap {
             break
         }
         return SiteTrap(mechanism: mechanism, sites: sites, port: 0)
+    }
+
+    /// The mechanism that was asked for, if it works here; for `auto` the best that does.
+    private static func mechanism(_ asked: CPUIDTrap, siteCount: Int, kvm: KVM) throws -> CPUIDTrap {
+        switch asked {
+        case .none:
+            return .none
+        case .auto:
+            // A guest without CPUID needs no trap, and no self-test either.
+            return siteCount == 0 ? .none : try kvm.trapSupport().choice(siteCount: siteCount)
+        case .debug, .patch, .step:
+            guard try kvm.trapSupport().includes(asked) else { throw SiteTrapError.notSupported(asked) }
+            return asked
+        }
     }
 }

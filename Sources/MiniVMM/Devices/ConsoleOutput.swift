@@ -6,43 +6,58 @@ import Synchronization
 ///
 /// A reader that does not read holds the guest up. Ending the run then drops what is still to be written: the kick's
 /// signal interrupts the write, and `shouldGiveUp` tells.
+///
+/// A reader that has gone makes writes fail, as a full disk does, and with a signal besides: a process that does not
+/// want to be killed by SIGPIPE ignores it.
 public final class ConsoleOutput: Sendable {
     private let descriptor: Int32
     private let shouldGiveUp: @Sendable () -> Bool
+    private let onFailure: @Sendable (ConsoleError) -> Void
     /// Serializes the vCPUs, which may share a console.
-    private let failure = Mutex<ErrorNumber?>(nil)
+    private let hasFailed = Mutex(false)
 
     /// A console on a descriptor, which is not closed.
     ///
     /// - Parameters:
     ///   - descriptor: The descriptor that is written to.
     ///   - shouldGiveUp: Whether an interrupted write should be dropped.
-    public init(descriptor: Int32, shouldGiveUp: @escaping @Sendable () -> Bool = { false }) {
+    ///   - onFailure: Called on the vCPU's thread, once: from then on, nothing is written any more.
+    public init(
+        descriptor: Int32,
+        shouldGiveUp: @escaping @Sendable () -> Bool = { false },
+        onFailure: @escaping @Sendable (ConsoleError) -> Void = { _ in }
+    ) {
         self.descriptor = descriptor
         self.shouldGiveUp = shouldGiveUp
+        self.onFailure = onFailure
     }
-
-    /// Why output was lost, if it was.
-    public var lostOutput: ErrorNumber? { failure.withLock { $0 } }
 
     /// Writes a byte.
     public func write(_ byte: UInt8) {
-        failure.withLock { failure in
-            guard failure == nil else { return }
-            while true {
-                var byte = byte
-                let result = ckvm_write(descriptor, &byte, 1)
-                if result == 1 { return }
-                let error = ErrorNumber(rawValue: Int32(truncatingIfNeeded: 0 &- result))
-                switch error {
-                case .interrupted:
-                    if shouldGiveUp() { return }
-                case .tryAgain:
-                    if !waitUntilWritable() { return }
-                default:
-                    failure = error
-                    return
-                }
+        let failure = hasFailed.withLock { hasFailed -> ErrorNumber? in
+            guard !hasFailed, let failure = writeOnce(byte) else { return nil }
+            hasFailed = true
+            return failure
+        }
+        if let failure { onFailure(.notWritable(failure)) }
+    }
+
+    /// Writes a byte, or gives it up.
+    ///
+    /// - Returns: Why it cannot be written, if it cannot.
+    private func writeOnce(_ byte: UInt8) -> ErrorNumber? {
+        while true {
+            var byte = byte
+            let result = ckvm_write(descriptor, &byte, 1)
+            if result == 1 { return nil }
+            let error = ErrorNumber(rawValue: Int32(truncatingIfNeeded: 0 &- result))
+            switch error {
+            case .interrupted:
+                if shouldGiveUp() { return nil }
+            case .tryAgain:
+                if !waitUntilWritable() { return nil }
+            default:
+                return error
             }
         }
     }

@@ -35,20 +35,6 @@ public struct HostDiagnosis: Sendable {
     /// What KVM says, or why it could not be asked.
     public let kvm: Result<Findings, KVMError>
 
-    /// Finds out. It makes a throw-away virtual machine, and changes nothing.
-    public init(devicePath: String = KVM.defaultDevicePath) {
-        self.devicePath = devicePath
-        kernelRelease = HostFacts.kernelRelease
-        modules = HostFacts.kvmModules
-        processor = HostFacts.processorName
-        hasInvariantTSC = HostFacts.hasInvariantTSC
-        do throws(KVMError) {
-            kvm = .success(Findings(of: try KVM(path: devicePath)))
-        } catch {
-            kvm = .failure(error)
-        }
-    }
-
     /// Whether MiniVMM can run guests here.
     public var isUsable: Bool { problems.isEmpty }
 
@@ -85,6 +71,26 @@ public struct HostDiagnosis: Sendable {
             hints.append("The time-stamp counter is not invariant: read cycles as cycles, not as time.")
         }
         return hints
+    }
+}
+
+extension HostDiagnosis {
+    /// Finds out. It makes a throw-away virtual machine, and changes nothing.
+    public init(devicePath: String = KVM.defaultDevicePath) {
+        let kvm: Result<Findings, KVMError>
+        do throws(KVMError) {
+            kvm = .success(Findings(of: try KVM(path: devicePath)))
+        } catch {
+            kvm = .failure(error)
+        }
+        self.init(
+            devicePath: devicePath,
+            kernelRelease: HostFacts.kernelRelease,
+            modules: HostFacts.kvmModules,
+            processor: HostFacts.processorName,
+            hasInvariantTSC: HostFacts.hasInvariantTSC,
+            kvm: kvm
+        )
     }
 }
 

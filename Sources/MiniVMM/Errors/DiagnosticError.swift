@@ -14,4 +14,7 @@ public protocol DiagnosticError: Error, CustomStringConvertible {
 extension DiagnosticError {
     /// The explanation and the remedy.
     public var description: String { "\(explanation) \(remedy)" }
+
+    /// The explanation without its full stop, to be put into another sentence.
+    var clause: String { explanation.hasSuffix(".") ? String(explanation.dropLast()) : explanation }
 }

@@ -11,7 +11,11 @@ struct DeviceSet {
 
     init(control: RunControl, consoleDescriptor: Int32) {
         self.control = control
-        console = ConsoleOutput(descriptor: consoleDescriptor) { control.isStopping }
+        console = ConsoleOutput(
+            descriptor: consoleDescriptor,
+            shouldGiveUp: { control.isStopping },
+            onFailure: { control.stop(.failed($0)) }
+        )
     }
 
     /// The devices that every guest has.

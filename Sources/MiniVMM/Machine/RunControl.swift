@@ -40,6 +40,13 @@ public final class RunControl: Sendable {
         }
     }
 
+    /// Kicks the vCPUs that have not ended yet once more.
+    func kick() {
+        state.withLock { state in
+            for running in state.threads { Self.kick(running) }
+        }
+    }
+
     /// Notes that a vCPU's thread runs, so that it can be kicked. Called on that thread, before it enters the guest.
     func join(_ vcpu: VCPU) {
         state.withLock { state in

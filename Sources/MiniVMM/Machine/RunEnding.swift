@@ -51,7 +51,7 @@ extension RunEnding {
         case .timeout: "the timeout was reached"
         case .signal(let number): "signal \(number) ended the run"
         case .stopped: "the run was stopped"
-        case .failed(let error): error.explanation
+        case .failed(let error): "MiniVMM could not go on: \(error.clause)"
         }
     }
 

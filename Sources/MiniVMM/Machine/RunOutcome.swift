@@ -14,6 +14,4 @@ public struct RunOutcome: Sendable {
     public let unclaimedPorts: [UnclaimedAddress]
     /// Pages of addresses without memory that nobody claims and the guest touched, in ascending order.
     public let unclaimedPages: [UnclaimedAddress]
-    /// Why part of the guest's console output was lost, if it was.
-    public let lostOutput: ErrorNumber?
 }

@@ -65,7 +65,8 @@ public struct DoctorReport: Sendable {
             table.add(["  debug", word(traps.debug)])
             table.add(["  patch", word(traps.patch)])
             table.add(["  step", word(traps.step)])
-            table.add(["  auto", few == many ? "\(few.rawValue)" : "\(few.rawValue) up to four sites, else \(many.rawValue)"])
+            let auto = few == many ? few.rawValue : "\(few.rawValue) up to four sites, else \(many.rawValue)"
+            table.add(["  auto", auto])
             return table.lines
         }
     }

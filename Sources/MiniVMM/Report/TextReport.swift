@@ -83,9 +83,6 @@ public struct TextReport: Sendable {
         if !outcome.unclaimedPages.isEmpty {
             notes.append("Addresses that nobody claims: " + list(outcome.unclaimedPages, digits: 5))
         }
-        if let error = outcome.lostOutput {
-            notes.append("The guest's output was lost from some point on: writing it failed (\(error.name)).")
-        }
         return notes
     }
 
@@ -105,14 +102,16 @@ public struct TextReport: Sendable {
     /// The run in a sentence or two.
     private var summary: String {
         let total = outcome.statistics.total
-        let seconds = Double(outcome.duration.components.seconds)
-            + Double(outcome.duration.components.attoseconds) / 1e18
-        var text = "\(total.exits) \(total.exits == 1 ? "exit" : "exits") in \(HumanNumber.seconds(seconds)); \(outcome.ending.summary)."
-        let all = total.serviceCycles &+ total.internalCycles &+ total.runCycles
+        let (seconds, attoseconds) = outcome.duration.components
+        let duration = HumanNumber.seconds(Double(seconds) + Double(attoseconds) / 1e18)
+        let exits = "\(total.exits) \(total.exits == 1 ? "exit" : "exits")"
+        var text = "\(exits) in \(duration); \(outcome.ending.summary)."
+        let own = total.serviceCycles &+ total.internalCycles
+        let all = own &+ total.runCycles
         if all > 0 {
-            let own = total.serviceCycles &+ total.internalCycles
-            text += "\nTime: \(HumanNumber.share(own, of: all)) in MiniVMM, "
-                + "\(HumanNumber.share(total.runCycles, of: all)) in KVM_RUN. CPUID trap: \(outcome.trap.rawValue)."
+            let ownShare = HumanNumber.share(own, of: all)
+            let runShare = HumanNumber.share(total.runCycles, of: all)
+            text += "\nTime: \(ownShare) in MiniVMM, \(runShare) in KVM_RUN. CPUID trap: \(outcome.trap.rawValue)."
         }
         return text
     }

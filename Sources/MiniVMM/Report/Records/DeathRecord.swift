@@ -18,4 +18,22 @@ struct DeathRecord: Encodable {
         }
         code = death.state.map { Hex.bytes($0.code) }
     }
+
+    private enum CodingKeys: String, CodingKey {
+        case cause
+        case vcpu
+        case mode
+        case registers
+        case code
+    }
+
+    // Written out because the compiler's own version leaves out what is nil.
+    func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(cause, forKey: .cause)
+        try container.encode(vcpu, forKey: .vcpu)
+        try container.encode(mode, forKey: .mode)
+        try container.encode(registers, forKey: .registers)
+        try container.encode(code, forKey: .code)
+    }
 }

@@ -18,6 +18,8 @@ struct OutcomeRecord: Encodable {
         try container.encode(ending.name, forKey: .kind)
         try container.encode(ending.summary, forKey: .summary)
         try container.encode(ending.exitStatus.rawValue, forKey: .exitStatus)
-        if case .died(let death) = ending { try container.encode(DeathRecord(death), forKey: .death) }
+        var record: DeathRecord?
+        if case .died(let death) = ending { record = DeathRecord(death) }
+        try container.encode(record, forKey: .death)
     }
 }
