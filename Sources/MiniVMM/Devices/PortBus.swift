@@ -37,8 +37,7 @@ public final class PortBus: Sendable {
             }
         }
         self.attachments = attachments
-        table = .allocate(capacity: Self.portCount)
-        table.initialize(repeating: 0, count: Self.portCount)
+        table = zeroedMemory(of: UInt8.self, count: Self.portCount)
         slots = .allocate(capacity: max(1, attachments.count))
         for (index, attachment) in attachments.enumerated() {
             let slot = Slot(
@@ -52,7 +51,7 @@ public final class PortBus: Sendable {
     }
 
     deinit {
-        table.deallocate()
+        free(table)
         slots.deallocate()
     }
 

@@ -62,7 +62,6 @@ final class VCPURunner: @unchecked Sendable {
     /// Runs the guest until the run is stopped. What stops it is told to the machine's ``RunControl``.
     func run() {
         machine.control.join(vcpu)
-        counters.prepare()
         do throws(KVMError) {
             try startTrap()
             try loop()
@@ -103,16 +102,16 @@ final class VCPURunner: @unchecked Sendable {
         let end = ckvm_rdtsc()
         switch service {
         case .booked(let kind):
-            counters.finish(kind, serviceCycles: end &- serviceStart &+ unbookedCycles)
+            let ownCycles = counters.finish(kind, serviceCycles: end &- serviceStart &+ unbookedCycles)
             entry = ckvm_rdtsc()
-            unbookedCycles = entry &- end
+            unbookedCycles = entry &- end &- ownCycles
             return true
         case .ownDoing:
             counters.bookInternal(cycles: end &- serviceStart)
             entry = ckvm_rdtsc()
             return true
         case .over(let kind):
-            counters.finish(kind, serviceCycles: end &- serviceStart &+ unbookedCycles)
+            _ = counters.finish(kind, serviceCycles: end &- serviceStart &+ unbookedCycles)
             if let ending { machine.control.stop(ending) }
             return false
         }
