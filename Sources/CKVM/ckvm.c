@@ -2,6 +2,7 @@
 
 #include "ckvm.h"
 
+#include <cpuid.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
 #include <time.h>
@@ -30,6 +31,13 @@ const char *ckvm_errno_name(int number) {
 
 const char *ckvm_errno_description(int number) {
     return strerrordesc_np(number);
+}
+
+// Not inline: a module that includes cpuid.h makes Swift take the C library's struct timespec for the compiler's own.
+struct ckvm_cpuid_result ckvm_host_cpuid(uint32_t leaf, uint32_t subleaf) {
+    struct ckvm_cpuid_result result;
+    __cpuid_count(leaf, subleaf, result.eax, result.ebx, result.ecx, result.edx);
+    return result;
 }
 
 int ckvm_eventfd(void) {

@@ -3,14 +3,24 @@ import MiniVMM
 
 /// Which guest to run, and how it is loaded.
 struct GuestOptions: ParsableArguments {
-    @Argument(help: "The guest's image: a flat 16-bit image such as a boot sector.", completion: .file())
+    @Argument(
+        help: "A Linux kernel (bzImage, or ELF with a PVH note) or a flat 16-bit image such as a boot sector.",
+        completion: .file())
     var file: String?
 
     @Option(name: .customLong("guest"), help: "A built-in guest in place of FILE; `minivmm guests` lists them.")
     var name: String?
 
-    @Option(help: "The guest's memory: a number of bytes, or one with K, M or G. (default: 16M)")
+    @Option(help: "The guest's memory, as in 64M or 2G. (default: 16M; 512M for Linux)")
     var memory: ByteCount?
+
+    @Option(help: ArgumentHelp("Linux: the initial RAM disk.", valueName: "file"), completion: .file())
+    var initrd: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Linux: the kernel's command line. (default: \(LinuxGuest.defaultCommandLine))", valueName: "args"))
+    var append: String?
 
     @Option(help: "Where the image is loaded. (default: 0x7c00)")
     var loadAddress: AddressArgument?
@@ -31,9 +41,25 @@ struct GuestOptions: ParsableArguments {
         if let name, BuiltInGuest(named: name) == nil { throw UnknownGuest.error(name) }
     }
 
-    /// The guest that the options ask for.
-    func load() throws -> FlatGuest {
-        var guest = FlatGuest(image: try image())
+    /// Makes the machine for the guest that the options ask for.
+    func makeMachine(kvmDevice: String, options: MachineOptions) throws -> Machine {
+        if let builtIn = name.flatMap(BuiltInGuest.init(named:)) {
+            return try Machine(kvm: KVM(path: kvmDevice), guest: flat(builtIn.image), options: options)
+        }
+        switch try BootImage(ImageFile(reading: file ?? "", limit: FlatGuest.greatestImageSize)) {
+        case .flat(let file):
+            return try Machine(kvm: KVM(path: kvmDevice), guest: flat(file.bytes), options: options)
+        case .linux(let image):
+            return try Machine(kvm: KVM(path: kvmDevice), guest: linux(.linux(image)), options: options)
+        case .elfKernel(let image):
+            return try Machine(kvm: KVM(path: kvmDevice), guest: linux(.elf(image)), options: options)
+        }
+    }
+
+    private func flat(_ image: [UInt8]) throws -> FlatGuest {
+        try refuse("--initrd", initrd != nil, "a Linux kernel")
+        try refuse("--append", append != nil, "a Linux kernel")
+        var guest = FlatGuest(image: image)
         if let memory { guest.memorySize = memory.rawValue }
         if let loadAddress { guest.loadAddress = loadAddress.value }
         guest.entry = entry
@@ -41,11 +67,18 @@ struct GuestOptions: ParsableArguments {
         return guest
     }
 
-    private func image() throws -> [UInt8] {
-        if let builtIn = name.flatMap(BuiltInGuest.init(named:)) { return builtIn.image }
-        let file = try ImageFile(reading: file ?? "", limit: FlatGuest.greatestImageSize)
-        let format = ImageFormat(detecting: file.bytes)
-        guard format == .flat else { throw ImageError.unsupported(path: file.path, format) }
-        return file.bytes
+    private func linux(_ kernel: LinuxGuest.Kernel) throws -> LinuxGuest {
+        try refuse("--load-address", loadAddress != nil, "a flat image")
+        try refuse("--entry", entry != nil, "a flat image")
+        try refuse("--argument", argument != 0, "a flat image")
+        var guest = LinuxGuest(kernel: kernel)
+        if let memory { guest.memorySize = memory.rawValue }
+        if let append { guest.commandLine = append }
+        guest.initrd = try initrd.map { try ImageFile(reading: $0, limit: guest.memorySize) }
+        return guest
+    }
+
+    private func refuse(_ option: String, _ isGiven: Bool, _ kind: String) throws {
+        if isGiven { throw ValidationError("\(option) is for \(kind), and this guest is none.") }
     }
 }

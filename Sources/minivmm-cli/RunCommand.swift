@@ -44,12 +44,10 @@ struct RunCommand: ParsableCommand {
             let signals = try SignalWatcher()
             let logger = host.makeLogger()
             let sink = try statistics.openSink()
-            let image = try guest.load()
-            let kvm = try KVM(path: host.kvmDevice)
             var options = MachineOptions()
             cpuid.apply(to: &options)
             options.logger = logger
-            let machine = try Machine(kvm: kvm, guest: image, options: options)
+            let machine = try guest.makeMachine(kvmDevice: host.kvmDevice, options: options)
             signals.watch { machine.control.stop(.signal($0)) }
             let outcome = try machine.run(timeout: timeout.map { .seconds($0) })
             Self.announce(outcome)
@@ -61,7 +59,8 @@ struct RunCommand: ParsableCommand {
     /// Says how the run ended, where that is more than the guest's own ending.
     private static func announce(_ outcome: RunOutcome) {
         switch outcome.ending {
-        case .halted, .exitPort, .poweredOff, .reset: break
+        case .halted, .exitPort, .poweredOff: break
+        case .reset, .panicked: StandardError.write("minivmm: \(outcome.ending.summary).\n")
         case .died(let death): StandardError.write(DeathReport(death).text)
         case .failed(let error): Diagnostics.show(error)
         case .timeout, .signal, .stopped: StandardError.write("minivmm: \(outcome.ending.summary).\n")

@@ -65,6 +65,8 @@ CKVM_IOCTL_POINTER(ckvm_get_mp_state, KVM_GET_MP_STATE, struct kvm_mp_state)
 CKVM_IOCTL_POINTER(ckvm_set_mp_state, KVM_SET_MP_STATE, const struct kvm_mp_state)
 CKVM_IOCTL_POINTER(ckvm_get_vcpu_events, KVM_GET_VCPU_EVENTS, struct kvm_vcpu_events)
 CKVM_IOCTL_POINTER(ckvm_set_vcpu_events, KVM_SET_VCPU_EVENTS, const struct kvm_vcpu_events)
+CKVM_IOCTL_POINTER(ckvm_get_lapic, KVM_GET_LAPIC, struct kvm_lapic_state)
+CKVM_IOCTL_POINTER(ckvm_set_lapic, KVM_SET_LAPIC, const struct kvm_lapic_state)
 CKVM_IOCTL_VOID(ckvm_get_tsc_khz, KVM_GET_TSC_KHZ)
 
 // On a VM or a vCPU.

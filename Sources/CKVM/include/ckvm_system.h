@@ -3,7 +3,6 @@
 #ifndef CKVM_SYSTEM_H
 #define CKVM_SYSTEM_H
 
-#include <cpuid.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -27,11 +26,7 @@ struct ckvm_cpuid_result {
 };
 
 // CPUID as the host's processor answers it to this process.
-static inline struct ckvm_cpuid_result ckvm_host_cpuid(uint32_t leaf, uint32_t subleaf) {
-    struct ckvm_cpuid_result result;
-    __cpuid_count(leaf, subleaf, result.eax, result.ebx, result.ecx, result.edx);
-    return result;
-}
+struct ckvm_cpuid_result ckvm_host_cpuid(uint32_t leaf, uint32_t subleaf);
 
 // open(2), close-on-exec. Returns the descriptor, or -errno.
 static inline int ckvm_open(const char *path, int flags) {

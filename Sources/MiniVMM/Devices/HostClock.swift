@@ -1,3 +1,5 @@
+import CKVM
+
 #if canImport(Glibc)
     import Glibc
 #elseif canImport(Musl)

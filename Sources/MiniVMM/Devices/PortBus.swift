@@ -18,7 +18,8 @@ public final class PortBus: Sendable {
 
     private struct Slot {
         let firstPort: UInt16
-        let widestAccess: AccessWidth
+        /// Bytes: a number, because comparing two widths looks both up in tables.
+        let widestAccess: Int
         let handler: Unmanaged<PortHandler>
     }
 
@@ -36,13 +37,12 @@ public final class PortBus: Sendable {
             }
         }
         self.attachments = attachments
-        table = .allocate(capacity: Self.portCount)
-        table.initialize(repeating: 0, count: Self.portCount)
+        table = zeroedMemory(of: UInt8.self, count: Self.portCount)
         slots = .allocate(capacity: max(1, attachments.count))
         for (index, attachment) in attachments.enumerated() {
             let slot = Slot(
                 firstPort: attachment.ports.lowerBound,
-                widestAccess: attachment.widestAccess,
+                widestAccess: attachment.widestAccess.rawValue,
                 handler: .passUnretained(attachment.handler)
             )
             (slots + index).initialize(to: slot)
@@ -51,7 +51,7 @@ public final class PortBus: Sendable {
     }
 
     deinit {
-        table.deallocate()
+        free(table)
         slots.deallocate()
     }
 
@@ -69,13 +69,15 @@ public final class PortBus: Sendable {
     @inline(__always)
     func read(_ port: UInt16, _ width: AccessWidth) -> UInt32? {
         guard let slot = slot(port) else { return nil }
-        let widest = slot.pointee.widestAccess
-        guard width.rawValue > widest.rawValue else {
-            // Sound: the handler lives as long as `attachments`, that is as long as this object.
-            return slot.pointee.handler._withUnsafeGuaranteedRef {
-                $0.read(port &- slot.pointee.firstPort, width)
-            }
-        }
+        guard width.rawValue <= slot.pointee.widestAccess else { return readParts(port, width, slot.pointee) }
+        // Sound: the handler lives as long as `attachments`, that is as long as this object.
+        return slot.pointee.handler._withUnsafeGuaranteedRef { $0.read(port &- slot.pointee.firstPort, width) }
+    }
+
+    /// Reads as many bytes as the device understands at a time.
+    @inline(never)
+    private func readParts(_ port: UInt16, _ width: AccessWidth, _ slot: Slot) -> UInt32 {
+        guard let widest = AccessWidth(rawValue: slot.widestAccess) else { return .max }
         var value: UInt32 = 0
         var shift: UInt32 = 0
         for step in 0..<(width.rawValue / widest.rawValue) {
@@ -93,20 +95,24 @@ public final class PortBus: Sendable {
     @inline(__always)
     func write(_ port: UInt16, _ width: AccessWidth, _ value: UInt32) -> Bool {
         guard let slot = slot(port) else { return false }
-        let widest = slot.pointee.widestAccess
-        guard width.rawValue > widest.rawValue else {
-            // Sound: as for reads.
-            slot.pointee.handler._withUnsafeGuaranteedRef {
-                $0.write(port &- slot.pointee.firstPort, width, value)
-            }
+        guard width.rawValue <= slot.pointee.widestAccess else {
+            writeParts(port, width, value, slot.pointee)
             return true
         }
+        // Sound: as for reads.
+        slot.pointee.handler._withUnsafeGuaranteedRef { $0.write(port &- slot.pointee.firstPort, width, value) }
+        return true
+    }
+
+    /// Writes as many bytes as the device understands at a time.
+    @inline(never)
+    private func writeParts(_ port: UInt16, _ width: AccessWidth, _ value: UInt32, _ slot: Slot) {
+        guard let widest = AccessWidth(rawValue: slot.widestAccess) else { return }
         var rest = value
         for step in 0..<(width.rawValue / widest.rawValue) {
             let part = port &+ UInt16(truncatingIfNeeded: step &* widest.rawValue)
             _ = write(part, widest, rest & UInt32(truncatingIfNeeded: widest.allOnes))
             rest = rest >> UInt32(truncatingIfNeeded: 8 &* widest.rawValue)
         }
-        return true
     }
 }

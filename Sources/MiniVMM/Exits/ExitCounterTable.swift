@@ -16,7 +16,7 @@ public final class ExitCounterTable: Sendable {
     ///
     /// Sound to share between threads: only a vCPU's own thread touches its histograms while it runs, and others after
     /// that thread was joined.
-    private nonisolated(unsafe) let histograms: UnsafeMutablePointer<Histogram<UInt64>?>
+    private nonisolated(unsafe) let histograms: UnsafeMutablePointer<ExitCounters.HistogramPointer?>
 
     private var wordCount: Int { vcpuCount * ExitCounters.blockStride }
     private var histogramCount: Int { vcpuCount * ExitCounters.kindCount }
@@ -41,7 +41,11 @@ public final class ExitCounterTable: Sendable {
     deinit {
         words.deinitialize(count: wordCount)
         UnsafeMutableRawPointer(words).deallocate()
-        histograms.deinitialize(count: histogramCount)
+        for index in 0..<histogramCount {
+            // Sound: a pointer that is there was made by ExitCounters and is owned by this table alone.
+            histograms[index]?.deinitialize(count: 1)
+            histograms[index]?.deallocate()
+        }
         histograms.deallocate()
     }
 

@@ -21,10 +21,13 @@ struct ExitCounters {
     /// The words of a block, rounded up to a multiple of 16, which is two cache lines.
     static let blockStride = (Word.kinds + kindCount * wordsPerKind + 15) / 16 * 16
 
-    private let words: UnsafeMutablePointer<Atomic<UInt64>>
-    private let histograms: UnsafeMutablePointer<Histogram<UInt64>?>
+    /// A histogram by its address, so that whether there is one is a comparison: asking an optional histogram copies it.
+    typealias HistogramPointer = UnsafeMutablePointer<Histogram<UInt64>>
 
-    init(words: UnsafeMutablePointer<Atomic<UInt64>>, histograms: UnsafeMutablePointer<Histogram<UInt64>?>) {
+    private let words: UnsafeMutablePointer<Atomic<UInt64>>
+    private let histograms: UnsafeMutablePointer<HistogramPointer?>
+
+    init(words: UnsafeMutablePointer<Atomic<UInt64>>, histograms: UnsafeMutablePointer<HistogramPointer?>) {
         self.words = words
         self.histograms = histograms
     }
@@ -38,16 +41,19 @@ struct ExitCounters {
     }
 
     /// Books the service time of an exit that was counted.
+    ///
+    /// - Returns: The cycles that it took to make the kind's histogram, at the kind's first exit; else 0. They are
+    ///   booked as MiniVMM's own, so that the first exits are not the slowest.
     @inline(__always)
-    func finish(_ kind: ExitKind, serviceCycles: UInt64) {
+    func finish(_ kind: ExitKind, serviceCycles: UInt64) -> UInt64 {
         add(serviceCycles, to: Self.word(kind, 1))
         let greatest = Self.word(kind, 2)
         if serviceCycles > load(greatest) { words[greatest].store(serviceCycles, ordering: .relaxed) }
         // Sound: a block has one histogram per kind, and rawValue is the kind's number.
-        let histogram = histograms + kind.rawValue
-        if histogram.pointee == nil { makeHistogram(kind) }
+        guard let histogram = histograms[kind.rawValue] else { return makeHistogram(kind, recording: serviceCycles) }
         // A longer time than the histogram tracks (hours) is left out of it, and is in every other number.
-        histogram.pointee?.record(serviceCycles)
+        histogram.pointee.record(serviceCycles)
+        return 0
     }
 
     /// Books time spent in KVM_RUN.
@@ -62,20 +68,22 @@ struct ExitCounters {
         add(cycles, to: Word.internalCycles)
     }
 
-    /// Makes a kind's histogram: once a vCPU and kind, at its first exit.
+    /// Makes a kind's histogram, with its first service time in it: once a vCPU and kind.
+    ///
+    /// - Returns: The cycles that this took.
     @inline(never)
-    private func makeHistogram(_ kind: ExitKind) {
-        (histograms + kind.rawValue).pointee = Self.emptyHistogram
-    }
-
-    /// Makes the histograms of the most frequent kinds before the first exit, so that the first is not the slowest.
-    func prepare() {
-        for kind in [ExitKind.portIn, .portOut, .mmioRead, .mmioWrite, .cpuid] { makeHistogram(kind) }
-    }
-
-    /// Two significant digits, up to 2^42 cycles: about half an hour.
-    static var emptyHistogram: Histogram<UInt64> {
-        Histogram(highestTrackableValue: 1 << 42, numberOfSignificantValueDigits: .two)
+    private func makeHistogram(_ kind: ExitKind, recording serviceCycles: UInt64) -> UInt64 {
+        let start = ckvm_rdtsc()
+        // Two significant digits, up to 2^42 cycles: about half an hour.
+        var first = Histogram<UInt64>(highestTrackableValue: 1 << 42, numberOfSignificantValueDigits: .two)
+        first.record(serviceCycles)
+        let histogram = HistogramPointer.allocate(capacity: 1)
+        histogram.initialize(to: first)
+        // Sound: as for finish. The table releases it.
+        histograms[kind.rawValue] = histogram
+        let cycles = ckvm_rdtsc() &- start
+        add(cycles, to: Word.internalCycles)
+        return cycles
     }
 
     /// Adds to a number that no other thread writes, modulo 2^64.
@@ -122,6 +130,6 @@ struct ExitCounters {
 
     /// The histogram of a kind's service times, or nil when there was no such exit. Only when the vCPU is stopped.
     func histogram(of kind: ExitKind) -> Histogram<UInt64>? {
-        histograms[kind.rawValue]
+        histograms[kind.rawValue]?.pointee
     }
 }

@@ -59,6 +59,9 @@ public struct Capability: Hashable, Sendable {
     /// Those that no run can do without.
     public static let required: [Capability] = [.userMemory, .extendedCPUID, .immediateExit]
 
+    /// Those that Linux guests need besides.
+    public static let requiredForLinux: [Capability] = [.irqchip, .pit2]
+
     /// All that MiniVMM uses, in the order in which `minivmm doctor` shows them.
     public static let all: [Capability] =
         required + [

@@ -27,10 +27,16 @@ public struct KindStatistics: Hashable, Sendable {
         self.kind = kind
         serviceCycles = counters.reduce(0) { $0 &+ $1.serviceCycles(of: kind) }
         max = counters.reduce(0) { Swift.max($0, $1.greatestServiceCycles(of: kind)) }
-        var merged = ExitCounters.emptyHistogram
-        for histogram in counters.compactMap({ $0.histogram(of: kind) }) { merged.add(histogram) }
+        let merged = Self.merged(counters.compactMap { $0.histogram(of: kind) })
         // A percentile is the upper end of its bucket, which may lie above the longest time there was.
-        p50 = Swift.min(merged.valueAtPercentile(50), max)
-        p99 = Swift.min(merged.valueAtPercentile(99), max)
+        p50 = Swift.min(merged?.value(atPercentile: 50) ?? 0, max)
+        p99 = Swift.min(merged?.value(atPercentile: 99) ?? 0, max)
+    }
+
+    /// The sum of histograms. That of one is itself, without a copy.
+    private static func merged(_ histograms: [Histogram<UInt64>]) -> Histogram<UInt64>? {
+        guard var sum = histograms.first else { return nil }
+        for histogram in histograms.dropFirst() { sum.add(histogram) }
+        return sum
     }
 }

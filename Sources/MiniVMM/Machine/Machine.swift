@@ -1,5 +1,4 @@
 import CKVM
-import Logging
 import Synchronization
 
 /// A machine that is ready to run a guest, once.
@@ -9,6 +8,8 @@ public final class Machine: Sendable {
 
     let runners: [VCPURunner]
     let parts: MachineParts
+    /// The serial port that the guest's console is on.
+    public let serial: Serial16550
     private let trap: SiteTrap
     private let tscKHz: UInt32?
     private let hasRun = Atomic(false)
@@ -16,63 +17,26 @@ public final class Machine: Sendable {
     /// Makes a machine for a flat guest.
     ///
     /// - Throws: A ``DiagnosticError``: ``KVMError``, ``GuestMemoryError``, ``FlatGuestError``, ``SiteTrapError``.
-    public init(kvm: KVM, guest: FlatGuest, options: MachineOptions = MachineOptions()) throws {
-        try kvm.require(Capability.required)
-        let memory = try guest.makeMemory()
-        let trap = try SiteTrap.choose(for: guest, options: options, kvm: kvm)
-        if trap.mechanism == .patch { try trap.patch(memory) }
-        options.logger.info(
-            "CPUID trap",
-            metadata: [
-                "mechanism": "\(trap.mechanism.rawValue)",
-                "sites": "\(trap.sites.addresses.map { Hex.number($0) })",
-            ])
-        let virtualMachine = try VirtualMachine(kvm: kvm, memory: memory)
-        try virtualMachine.setRealModePages()
-        try virtualMachine.reportEmulationFailures()
-
-        let control = RunControl()
-        let console = ConsoleOutput(
-            descriptor: options.consoleDescriptor,
-            shouldGiveUp: { control.isStopping },
-            onFailure: { control.stop(.failed($0)) }
-        )
-        let counters = ExitCounterTable(vcpuCount: 1)
-        let parts = MachineParts(
-            memory: memory,
-            ports: try PortBus(Self.flatDevices(control: control, console: console)),
-            mmio: try MMIOBus([]),
-            counters: counters,
-            leaves: options.leaves,
-            control: control,
-            console: console,
-            syncRegisters: UInt64(kvm.value(of: .syncRegisters)),
-            firmwarePort: FirmwareStubs.port
-        )
-        let vcpu = try virtualMachine.makeVCPU(id: 0)
-        try vcpu.setCPUID(.guest(supported: kvm.supportedCPUID(), apicID: vcpu.id))
-        try guest.start(vcpu)
-
-        self.control = control
-        self.parts = parts
-        self.trap = trap
-        tscKHz = vcpu.tscKHz
-        runners = [VCPURunner(vcpu: vcpu, index: 0, machine: parts, trap: trap)]
+    public convenience init(kvm: KVM, guest: FlatGuest, options: MachineOptions = MachineOptions()) throws {
+        self.init(try MachineAssembly.flat(guest, kvm: kvm, options: options))
     }
 
-    /// The devices of a flat guest.
-    private static func flatDevices(control: RunControl, console: ConsoleOutput) -> [PortAttachment] {
-        let transmit: @Sendable (UInt8) -> Void = { console.write($0) }
-        let serial = Serial16550(interrupt: { _ in }, transmit: transmit)
-        let exit = ExitPort { control.stop(.exitPort($0)) }
-        return [
-            PortAttachment(serial, named: "serial", at: PortMap.serial),
-            PortAttachment(
-                DebugConsole(transmit: transmit), named: "debug console",
-                at: PortMap.debugConsole...PortMap.debugConsole),
-            PortAttachment(exit, named: "exit port", at: PortMap.exit...PortMap.exit),
-            PortAttachment(PostCodePort(), named: "POST codes", at: PortMap.postCode...PortMap.postCode),
-        ]
+    /// Makes a machine for a Linux guest.
+    ///
+    /// - Throws: A ``DiagnosticError``: ``KVMError``, ``GuestMemoryError``, ``MemorySizeError``, ``ImageError``.
+    public convenience init(kvm: KVM, guest: LinuxGuest, options: MachineOptions = MachineOptions()) throws {
+        self.init(try MachineAssembly.linux(guest, kvm: kvm, options: options))
+    }
+
+    private init(_ assembly: MachineAssembly) {
+        control = assembly.parts.control
+        parts = assembly.parts
+        trap = assembly.trap
+        serial = assembly.serial
+        tscKHz = assembly.vcpus.first?.tscKHz
+        runners = assembly.vcpus.enumerated().map { index, vcpu in
+            VCPURunner(vcpu: vcpu, index: index, machine: assembly.parts, trap: assembly.trap)
+        }
     }
 
     /// Runs the guest until it ends, is ended, or the time is up. Blocks the calling thread.

@@ -8,6 +8,8 @@ public enum RunEnding: Sendable {
     case poweredOff
     /// The guest reset the machine.
     case reset
+    /// The guest's kernel panicked and reset the machine.
+    case panicked
     /// The guest died.
     case died(GuestDeath)
     /// The time given for the run was up.
@@ -28,6 +30,7 @@ extension RunEnding {
         case .exitPort: "exit_port"
         case .poweredOff: "powered_off"
         case .reset: "reset"
+        case .panicked: "panicked"
         case .died: "died"
         case .timeout: "timeout"
         case .signal: "signal"
@@ -43,6 +46,7 @@ extension RunEnding {
         case .exitPort(let value): "the guest exited with status \(value)"
         case .poweredOff: "the guest powered off"
         case .reset: "the guest reset the machine"
+        case .panicked: "the guest's kernel panicked"
         case .died(let death): "the guest died: \(death.cause.summary)"
         case .timeout: "the timeout was reached"
         case .signal(let number): "signal \(number) ended the run"
@@ -56,6 +60,7 @@ extension RunEnding {
         switch self {
         case .halted, .poweredOff, .reset, .stopped: .success
         case .exitPort(let value): ExitStatus(rawValue: Int32(value))
+        case .panicked: .guestDied
         case .died(let death): death.cause.exitStatus
         case .timeout: .timeout
         case .signal(let number): .signal(number)

@@ -6,25 +6,27 @@ import CKVM
 /// does.
 final class UnclaimedAccesses {
     private static let portCount = 0x1_0000
+    /// The ports of a word of `touched`.
+    private static let portsPerWord = 64
     /// How many pages of MMIO are told apart; accesses to further ones are counted together.
     static let greatestPageCount = 64
 
     /// Reads of each port, then writes of each. Saturating.
     private let ports: UnsafeMutablePointer<UInt32>
+    /// A bit a port, set once it was touched: looking for those in `ports` would read half a megabyte of zeros.
+    private let touched: UnsafeMutablePointer<UInt64>
     private var pages: [UnclaimedAddress] = []
     private(set) var otherMMIO: UInt64 = 0
 
     init() {
-        // calloc(3) takes the pages from the system as they are touched: most of them never are.
-        let memory = calloc(2 * Self.portCount, MemoryLayout<UInt32>.stride)
-        guard let memory else { preconditionFailure("calloc returned no memory for the port counters") }
-        // Sound: the memory has room for two counters a port, is aligned for any type, and zero is a valid counter.
-        ports = memory.bindMemory(to: UInt32.self, capacity: 2 * Self.portCount)
+        ports = zeroedMemory(of: UInt32.self, count: 2 * Self.portCount)
+        touched = zeroedMemory(of: UInt64.self, count: Self.portCount / Self.portsPerWord)
         pages.reserveCapacity(Self.greatestPageCount)
     }
 
     deinit {
         free(ports)
+        free(touched)
     }
 
     @inline(__always)
@@ -32,6 +34,8 @@ final class UnclaimedAccesses {
         // Sound: the index is below twice the number of ports.
         let counter = ports + (Int(port) &+ (isWrite ? Self.portCount : 0))
         if counter.pointee != .max { counter.pointee &+= 1 }
+        // Sound: a port is less than the number of bits.
+        touched[Int(port) / Self.portsPerWord] |= 1 << (UInt64(port) % UInt64(Self.portsPerWord))
     }
 
     func recordMMIO(_ address: GuestPhysicalAddress, isWrite: Bool) {
@@ -52,12 +56,19 @@ final class UnclaimedAccesses {
 
     /// The ports that were touched, in ascending order.
     var touchedPorts: [UnclaimedAddress] {
-        (0..<Self.portCount).compactMap { port in
-            let reads = UInt64(ports[port])
-            let writes = UInt64(ports[port + Self.portCount])
-            return reads | writes == 0
-                ? nil : UnclaimedAddress(address: UInt64(port), reads: reads, writes: writes)
+        var addresses: [UnclaimedAddress] = []
+        for word in 0..<(Self.portCount / Self.portsPerWord) {
+            var bits = touched[word]
+            while bits != 0 {
+                let port = word * Self.portsPerWord + bits.trailingZeroBitCount
+                let writes = ports[port + Self.portCount]
+                addresses.append(
+                    UnclaimedAddress(address: UInt64(port), reads: UInt64(ports[port]), writes: UInt64(writes)))
+                // Clears the lowest bit that is set.
+                bits &= bits &- 1
+            }
         }
+        return addresses
     }
 
     /// The pages of MMIO that were touched, in ascending order.

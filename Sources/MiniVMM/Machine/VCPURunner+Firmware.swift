@@ -19,7 +19,7 @@ extension VCPURunner {
         else { return nil }
         counters.begin(.portOut)
         guard vector == Self.videoServices else {
-            return .died(.portOut, unhandled(vector, registers, special))
+            return over(.portOut, .died(unhandled(vector, registers, special)))
         }
         // Other functions (modes, cursors, scrolling) have no screen to act on, and are done with nothing done.
         if UInt8(truncatingIfNeeded: registers.rax >> 8) == Self.teletypeOutput {

@@ -8,7 +8,7 @@ extension VCPURunner {
         switch exit {
         case .hlt:
             // Without an interrupt controller nothing can wake the vCPU, whether or not interrupts are on.
-            return .ended(kind, .halted)
+            return over(kind, .halted)
         case .rdmsr, .wrmsr:
             // An MSR that neither KVM nor MiniVMM knows faults, as on a processor that lacks it.
             ckvm_answer_msr(vcpu.run, 0, true)
@@ -22,7 +22,7 @@ extension VCPURunner {
         case .systemEvent(let type):
             return serviceSystemEvent(kind, type)
         default:
-            return .died(kind, death(causeOfDeath(exit)))
+            return over(kind, .died(death(causeOfDeath(exit))))
         }
     }
 
@@ -31,9 +31,9 @@ extension VCPURunner {
 
     private func serviceSystemEvent(_ kind: ExitKind, _ type: UInt32) -> Service {
         switch Int32(truncatingIfNeeded: type) {
-        case KVM_SYSTEM_EVENT_SHUTDOWN: .ended(kind, .poweredOff)
-        case KVM_SYSTEM_EVENT_RESET: .ended(kind, .reset)
-        case KVM_SYSTEM_EVENT_CRASH: .died(kind, death(.crashEvent(type: type)))
+        case KVM_SYSTEM_EVENT_SHUTDOWN: over(kind, .poweredOff)
+        case KVM_SYSTEM_EVENT_RESET: over(kind, .reset)
+        case KVM_SYSTEM_EVENT_CRASH: over(kind, .died(death(.crashEvent(type: type))))
         // Wake-up and suspend notices.
         default: .booked(kind)
         }

@@ -25,6 +25,10 @@ final class VCPURunner: @unchecked Sendable {
     private var unbookedCycles: UInt64 = 0
     /// When the exit that is being serviced began.
     var serviceStart: UInt64 = 0
+    /// When the guest is entered next, as far as the time is known: the end of the last exit's booking.
+    private var entry: UInt64 = 0
+    /// How the run ended, once an exit has ended it.
+    private var ending: RunEnding?
     /// In single-step mode, the linear address after the HLT that is the next instruction, if it is one.
     var haltEnd: UInt64?
 
@@ -45,22 +49,19 @@ final class VCPURunner: @unchecked Sendable {
         firmwarePort = machine.firmwarePort.map(Int32.init) ?? -1
     }
 
-    /// What became of an exit.
+    /// What became of an exit: in a register, and with nothing in it that would have to be copied or released.
     enum Service {
         /// It was the guest's, counted under this kind; its time is still to be booked.
         case booked(ExitKind)
         /// MiniVMM caused it itself.
         case ownDoing
-        /// It was the guest's, counted under this kind, and the guest cannot go on.
-        case died(ExitKind, GuestDeath)
-        /// It was the guest's, counted under this kind, and the guest is done.
-        case ended(ExitKind, RunEnding)
+        /// It was the guest's, counted under this kind, and the run is over: ``VCPURunner/ending`` says how.
+        case over(ExitKind)
     }
 
     /// Runs the guest until the run is stopped. What stops it is told to the machine's ``RunControl``.
     func run() {
         machine.control.join(vcpu)
-        counters.prepare()
         do throws(KVMError) {
             try startTrap()
             try loop()
@@ -71,7 +72,7 @@ final class VCPURunner: @unchecked Sendable {
     }
 
     private func loop() throws(KVMError) {
-        var entry = ckvm_rdtsc()
+        entry = ckvm_rdtsc()
         while true {
             let result = vcpu.enter()
             serviceStart = ckvm_rdtsc()
@@ -83,8 +84,10 @@ final class VCPURunner: @unchecked Sendable {
                 continue
             }
             guard settle(try service(Exit(of: vcpu))) else { return }
-            if trap.mechanism == .step { guard try finishStep() else { return } }
-            entry = ckvm_rdtsc()
+            if trap.mechanism == .step {
+                guard try finishStep() else { return }
+                entry = ckvm_rdtsc()
+            }
         }
     }
 
@@ -99,19 +102,17 @@ final class VCPURunner: @unchecked Sendable {
         let end = ckvm_rdtsc()
         switch service {
         case .booked(let kind):
-            counters.finish(kind, serviceCycles: end &- serviceStart &+ unbookedCycles)
-            unbookedCycles = ckvm_rdtsc() &- end
+            let ownCycles = counters.finish(kind, serviceCycles: end &- serviceStart &+ unbookedCycles)
+            entry = ckvm_rdtsc()
+            unbookedCycles = entry &- end &- ownCycles
             return true
         case .ownDoing:
             counters.bookInternal(cycles: end &- serviceStart)
+            entry = ckvm_rdtsc()
             return true
-        case .died(let kind, let death):
-            counters.finish(kind, serviceCycles: end &- serviceStart &+ unbookedCycles)
-            machine.control.stop(.died(death))
-            return false
-        case .ended(let kind, let ending):
-            counters.finish(kind, serviceCycles: end &- serviceStart &+ unbookedCycles)
-            machine.control.stop(ending)
+        case .over(let kind):
+            _ = counters.finish(kind, serviceCycles: end &- serviceStart &+ unbookedCycles)
+            if let ending { machine.control.stop(ending) }
             return false
         }
     }
@@ -125,6 +126,12 @@ final class VCPURunner: @unchecked Sendable {
         // In this order: a kick between the two sets immediate_exit again, and the next KVM_RUN returns at once.
         vcpu.clearImmediateExit()
         return !machine.control.isStopping
+    }
+
+    /// Ends the run with the exit that is being serviced.
+    func over(_ kind: ExitKind, _ ending: RunEnding) -> Service {
+        self.ending = ending
+        return .over(kind)
     }
 
     /// What there is to say of a death at the present state of the vCPU.

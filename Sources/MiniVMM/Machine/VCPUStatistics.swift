@@ -16,6 +16,15 @@ public struct VCPUStatistics: Hashable, Sendable {
     /// The service time of all exits, in cycles.
     public var serviceCycles: UInt64 { kinds.reduce(0) { $0 &+ $1.serviceCycles } }
 
+    /// What a run came to whose only vCPU is the given one.
+    init(sumOf only: VCPUStatistics) {
+        vcpu = nil
+        kinds = only.kinds
+        runCycles = only.runCycles
+        internalExits = only.internalExits
+        internalCycles = only.internalCycles
+    }
+
     /// What the counters of stopped vCPUs say.
     init(vcpu: Int?, counters: [ExitCounters]) {
         self.vcpu = vcpu

@@ -1,0 +1,214 @@
+// The least that runs a flat guest on KVM, to hold MiniVMM against.
+//
+//     bare-kvm IMAGE [ARGUMENT]
+//
+// It makes the machine that `minivmm run` makes, with the same ioctls in the same number and order, and then loops over
+// KVM_RUN. Per exit it looks at the exit reason, prints what goes to the debug port, and does nothing else: no counter,
+// no clock, no table of devices, no second thread, no way to be stopped. What MiniVMM takes more than this is what its
+// counters and everything else cost.
+//
+// It ends with status 0 at the guest's HLT, and with status 1 and a message at anything it has no use for.
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/kvm.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+// The memory of a flat guest: a PC's 640 KiB, the 64 KiB of its BIOS, and the rest from 1 MiB up.
+#define MEMORY_SIZE (16u << 20)
+#define CONVENTIONAL_SIZE 0xa0000u
+#define BIOS_START 0xf0000u
+#define BIOS_SIZE 0x10000u
+#define EXTENDED_START 0x100000u
+#define EXTENDED_SIZE (MEMORY_SIZE - EXTENDED_START)
+
+#define LOAD_ADDRESS 0x7c00u
+#define DEBUG_PORT 0xe9
+
+// Where KVM may keep its own pages on Intel processors: in the hole that every PC leaves under 4 GiB.
+#define IDENTITY_MAP_ADDRESS 0xfffbc000u
+#define TSS_ADDRESS 0xfffbd000u
+
+// The greatest number of entries that KVM takes (KVM_MAX_CPUID_ENTRIES), and the leaves of MiniVMM's counters.
+#define CPUID_ENTRIES 256
+#define COUNTER_LEAVES 0x4ffffffcu
+#define COUNTER_LEAF_COUNT 4
+
+struct machine {
+    int kvm, vm, vcpu;
+    uint8_t *memory;
+    struct kvm_run *run;
+    size_t run_size;
+};
+
+static void fail(const char *what) {
+    fprintf(stderr, "bare-kvm: %s: %s\n", what, strerror(errno));
+    exit(1);
+}
+
+// An ioctl that must not fail.
+static int checked(const char *name, int fd, unsigned long request, uintptr_t argument) {
+    int result = ioctl(fd, request, argument);
+    if (result < 0) fail(name);
+    return result;
+}
+
+#define CHECKED(fd, request, argument) checked(#request, fd, request, (uintptr_t)(argument))
+
+static void open_kvm(struct machine *machine) {
+    machine->kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+    if (machine->kvm < 0) fail("/dev/kvm");
+    CHECKED(machine->kvm, KVM_GET_API_VERSION, 0);
+    // The answers do not matter here; the questions cost what they cost in MiniVMM.
+    CHECKED(machine->kvm, KVM_CHECK_EXTENSION, KVM_CAP_USER_MEMORY);
+    CHECKED(machine->kvm, KVM_CHECK_EXTENSION, KVM_CAP_EXT_CPUID);
+    CHECKED(machine->kvm, KVM_CHECK_EXTENSION, KVM_CAP_IMMEDIATE_EXIT);
+}
+
+// All regions of the guest's memory are cut out of one mapping, one behind the other.
+static void map_memory(struct machine *machine) {
+    size_t size = CONVENTIONAL_SIZE + BIOS_SIZE + EXTENDED_SIZE;
+    machine->memory =
+        mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (machine->memory == MAP_FAILED) fail("guest memory");
+}
+
+static void load(struct machine *machine, const char *path) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) fail(path);
+    ssize_t size = read(fd, machine->memory + LOAD_ADDRESS, CONVENTIONAL_SIZE - LOAD_ADDRESS);
+    if (size < 0) fail(path);
+    close(fd);
+}
+
+static void add_region(struct machine *machine, uint32_t slot, uint64_t start, uint64_t size, size_t offset) {
+    struct kvm_userspace_memory_region region = {
+        .slot = slot,
+        .guest_phys_addr = start,
+        .memory_size = size,
+        .userspace_addr = (uintptr_t)machine->memory + offset,
+    };
+    CHECKED(machine->vm, KVM_SET_USER_MEMORY_REGION, &region);
+}
+
+static void create_vm(struct machine *machine) {
+    machine->vm = CHECKED(machine->kvm, KVM_CREATE_VM, 0);
+    machine->run_size = CHECKED(machine->kvm, KVM_GET_VCPU_MMAP_SIZE, 0);
+    add_region(machine, 0, 0, CONVENTIONAL_SIZE, 0);
+    add_region(machine, 1, BIOS_START, BIOS_SIZE, CONVENTIONAL_SIZE);
+    add_region(machine, 2, EXTENDED_START, EXTENDED_SIZE, CONVENTIONAL_SIZE + BIOS_SIZE);
+
+    uint64_t identity_map = IDENTITY_MAP_ADDRESS;
+    CHECKED(machine->vm, KVM_SET_IDENTITY_MAP_ADDR, &identity_map);
+    CHECKED(machine->vm, KVM_SET_TSS_ADDR, TSS_ADDRESS);
+    if (CHECKED(machine->vm, KVM_CHECK_EXTENSION, KVM_CAP_EXIT_ON_EMULATION_FAILURE) > 0) {
+        struct kvm_enable_cap cap = {.cap = KVM_CAP_EXIT_ON_EMULATION_FAILURE, .args = {1}};
+        CHECKED(machine->vm, KVM_ENABLE_CAP, &cap);
+    }
+}
+
+// The table that KVM supports, with the hypervisor's bit and the counters' leaves, as MiniVMM gives it to its guests.
+static void set_cpuid(struct machine *machine) {
+    size_t size = sizeof(struct kvm_cpuid2) + CPUID_ENTRIES * sizeof(struct kvm_cpuid_entry2);
+    struct kvm_cpuid2 *table = calloc(1, size);
+    if (table == NULL) fail("CPUID table");
+    table->nent = CPUID_ENTRIES - COUNTER_LEAF_COUNT;
+    CHECKED(machine->kvm, KVM_GET_SUPPORTED_CPUID, table);
+    for (uint32_t i = 0; i < table->nent; i++) {
+        if (table->entries[i].function == 1) table->entries[i].ecx |= 1u << 31;
+    }
+    for (uint32_t leaf = 0; leaf < COUNTER_LEAF_COUNT; leaf++) {
+        table->entries[table->nent++] = (struct kvm_cpuid_entry2){.function = COUNTER_LEAVES + leaf};
+    }
+    CHECKED(machine->vcpu, KVM_SET_CPUID2, table);
+    free(table);
+}
+
+// Real mode at 0000:7C00, data segments and interrupts as a PC's boot sector finds them, the argument in ECX.
+static void set_registers(struct machine *machine, uint32_t argument) {
+    struct kvm_sregs special;
+    CHECKED(machine->vcpu, KVM_GET_SREGS, &special);
+    struct kvm_segment *segments[] = {&special.cs, &special.ds, &special.es, &special.fs, &special.gs, &special.ss};
+    for (size_t i = 0; i < sizeof segments / sizeof *segments; i++) {
+        segments[i]->selector = 0;
+        segments[i]->base = 0;
+    }
+    CHECKED(machine->vcpu, KVM_SET_SREGS, &special);
+
+    struct kvm_regs registers = {
+        .rip = LOAD_ADDRESS,
+        .rflags = 2, // bit 1 is always one
+        .rsp = LOAD_ADDRESS,
+        .rcx = argument,
+        .rdx = 0x80, // the first hard disk, where a boot sector looks for it
+    };
+    CHECKED(machine->vcpu, KVM_SET_REGS, &registers);
+}
+
+static void create_vcpu(struct machine *machine, uint32_t argument) {
+    machine->vcpu = CHECKED(machine->vm, KVM_CREATE_VCPU, 0);
+    machine->run = mmap(NULL, machine->run_size, PROT_READ | PROT_WRITE, MAP_SHARED, machine->vcpu, 0);
+    if (machine->run == MAP_FAILED) fail("run page");
+    set_cpuid(machine);
+    set_registers(machine, argument);
+    CHECKED(machine->vcpu, KVM_GET_TSC_KHZ, 0);
+}
+
+// The debug port prints what is written to it, byte by byte and unbuffered, as MiniVMM's does.
+static void service_io(struct kvm_run *run) {
+    if (run->io.port != DEBUG_PORT || run->io.direction != KVM_EXIT_IO_OUT) return;
+    const uint8_t *byte = (const uint8_t *)run + run->io.data_offset;
+    if (write(STDOUT_FILENO, byte, 1) != 1) fail("standard output");
+}
+
+// The loop. Returns false at an exit that has no place here.
+static bool run_until_halt(struct machine *machine) {
+    while (true) {
+        int result = ioctl(machine->vcpu, KVM_RUN, 0);
+        if (result < 0) fail("KVM_RUN");
+        switch (machine->run->exit_reason) {
+        case KVM_EXIT_IO:
+            service_io(machine->run);
+            break;
+        case KVM_EXIT_HLT:
+            return true;
+        default:
+            fprintf(stderr, "bare-kvm: exit reason %u\n", machine->run->exit_reason);
+            return false;
+        }
+    }
+}
+
+// MiniVMM gives everything back before it ends, so this does too.
+static void release(struct machine *machine) {
+    close(machine->vcpu);
+    munmap(machine->run, machine->run_size);
+    close(machine->vm);
+    munmap(machine->memory, CONVENTIONAL_SIZE + BIOS_SIZE + EXTENDED_SIZE);
+    close(machine->kvm);
+}
+
+int main(int count, char **arguments) {
+    if (count < 2 || count > 3) {
+        fprintf(stderr, "usage: bare-kvm IMAGE [ARGUMENT]\n");
+        return 64;
+    }
+    uint32_t argument = count == 3 ? (uint32_t)strtoul(arguments[2], NULL, 0) : 0;
+
+    struct machine machine;
+    open_kvm(&machine);
+    map_memory(&machine);
+    load(&machine, arguments[1]);
+    create_vm(&machine);
+    create_vcpu(&machine, argument);
+    bool halted = run_until_halt(&machine);
+    release(&machine);
+    return halted ? 0 : 1;
+}
