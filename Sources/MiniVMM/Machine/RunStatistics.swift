@@ -4,13 +4,15 @@ public struct RunStatistics: Hashable, Sendable {
     public let total: VCPUStatistics
     /// Each vCPU.
     public let vcpus: [VCPUStatistics]
+}
 
+extension RunStatistics {
     /// What the counters say. Only when the vCPUs are stopped.
     init(_ table: ExitCounterTable) {
         let counters = (0..<table.vcpuCount).map { table.counters(of: $0) }
-        vcpus = counters.enumerated().map { VCPUStatistics(vcpu: $0.offset, counters: [$0.element]) }
+        let vcpus = counters.enumerated().map { VCPUStatistics(vcpu: $0.offset, counters: [$0.element]) }
         // A machine with one vCPU has nothing to add up.
         let sum = vcpus.count == 1 ? vcpus.first.map(VCPUStatistics.init(sumOf:)) : nil
-        total = sum ?? VCPUStatistics(vcpu: nil, counters: counters)
+        self.init(total: sum ?? VCPUStatistics(vcpu: nil, counters: counters), vcpus: vcpus)
     }
 }

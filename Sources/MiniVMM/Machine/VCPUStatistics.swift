@@ -15,22 +15,28 @@ public struct VCPUStatistics: Hashable, Sendable {
     public var exits: UInt64 { kinds.reduce(0) { $0 &+ $1.exits } }
     /// The service time of all exits, in cycles.
     public var serviceCycles: UInt64 { kinds.reduce(0) { $0 &+ $1.serviceCycles } }
+}
 
+extension VCPUStatistics {
     /// What a run came to whose only vCPU is the given one.
     init(sumOf only: VCPUStatistics) {
-        vcpu = nil
-        kinds = only.kinds
-        runCycles = only.runCycles
-        internalExits = only.internalExits
-        internalCycles = only.internalCycles
+        self.init(
+            vcpu: nil,
+            kinds: only.kinds,
+            runCycles: only.runCycles,
+            internalExits: only.internalExits,
+            internalCycles: only.internalCycles
+        )
     }
 
     /// What the counters of stopped vCPUs say.
     init(vcpu: Int?, counters: [ExitCounters]) {
-        self.vcpu = vcpu
-        kinds = ExitKind.allCases.compactMap { KindStatistics($0, of: counters) }
-        runCycles = counters.reduce(0) { $0 &+ $1.runCycles }
-        internalExits = counters.reduce(0) { $0 &+ $1.internalExits }
-        internalCycles = counters.reduce(0) { $0 &+ $1.internalCycles }
+        self.init(
+            vcpu: vcpu,
+            kinds: ExitKind.allCases.compactMap { KindStatistics($0, of: counters) },
+            runCycles: counters.reduce(0) { $0 &+ $1.runCycles },
+            internalExits: counters.reduce(0) { $0 &+ $1.internalExits },
+            internalCycles: counters.reduce(0) { $0 &+ $1.internalCycles }
+        )
     }
 }
