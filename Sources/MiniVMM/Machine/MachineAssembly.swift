@@ -5,6 +5,7 @@ import Logging
 struct MachineAssembly {
     let parts: MachineParts
     let trap: SiteTrap
+    let faultTrap: FaultTrap?
     let vcpus: [VCPU]
     /// The first serial port, where the guest's console is.
     let serial: Serial16550
@@ -44,7 +45,7 @@ struct MachineAssembly {
             syncRegisters: UInt64(kvm.value(of: .syncRegisters)),
             firmwarePort: FirmwareStubs.port
         )
-        return MachineAssembly(parts: parts, trap: trap, vcpus: [vcpu], serial: serial)
+        return MachineAssembly(parts: parts, trap: trap, faultTrap: nil, vcpus: [vcpu], serial: serial)
     }
 
     /// Puts a machine together for a Linux guest: interrupt controllers and timer inside KVM, ACPI.
@@ -72,6 +73,7 @@ struct MachineAssembly {
         try vcpu.setCPUID(.guest(supported: kvm.supportedCPUID(), apicID: vcpu.id))
         try vcpu.connectLocalInterrupts()
         try vcpu.enter(kernel.entry)
+        let faultTrap = try makeFaultTrap(options, machine: machine, vcpu: vcpu)
         let parts = MachineParts(
             memory: memory,
             ports: try PortBus(devices.common + [devices.attachment(of: serial)] + power),
@@ -83,7 +85,21 @@ struct MachineAssembly {
             syncRegisters: UInt64(kvm.value(of: .syncRegisters)),
             firmwarePort: nil
         )
-        return MachineAssembly(parts: parts, trap: .none, vcpus: [vcpu], serial: serial)
+        return MachineAssembly(parts: parts, trap: .none, faultTrap: faultTrap, vcpus: [vcpu], serial: serial)
+    }
+}
+
+extension MachineAssembly {
+    /// Switches the fault trap on, where it is wanted.
+    private static func makeFaultTrap(
+        _ options: MachineOptions, machine: VirtualMachine, vcpu: VCPU
+    ) throws -> FaultTrap? {
+        guard options.trap == .auto || options.trap == .fault else { return nil }
+        try machine.interceptMSR(ModelSpecificRegister.miscFeaturesEnables)
+        guard
+            try vcpu.setMSR(ModelSpecificRegister.miscFeaturesEnables, ModelSpecificRegister.cpuidFaulting)
+        else { return nil }
+        return FaultTrap(memory: machine.memory, port: SiteTrap.candidatePorts[0])
     }
 }
 

@@ -1,0 +1,223 @@
+import CKVM
+
+/// The fault trap: brings out the CPUID of programs, at privilege level 3, under an unmodified guest operating system.
+///
+/// With CPUID faulting on, KVM raises #GP for such a CPUID. An OUT in place of the first two bytes of the guest's #GP
+/// handler exits to MiniVMM, which looks at the frame that the processor pushed: a CPUID of a program is answered, and
+/// the program goes on after it; every other #GP goes on into the handler as if the OUT were not there.
+///
+/// The trap follows the guest: its interrupt descriptor table moves and its #GP gate changes several times during boot,
+/// and a kernel rewrites its own handler, over the OUT. So after every exit the gate and the two bytes are compared
+/// with what is known of them.
+///
+/// For the vCPU's own thread.
+final class FaultTrap {
+    /// The handler that the OUT stands at.
+    private struct Armed {
+        let idtBase: UInt64
+        let gateAddress: GuestPhysicalAddress
+        let gate: InterruptGate
+        let handler: UInt64
+        let patchAddress: GuestPhysicalAddress
+        /// What the OUT displaces.
+        var original: UInt16
+        var displaced: DisplacedInstructions
+    }
+
+    /// What is to become of an OUT at the handler.
+    enum Verdict {
+        /// It is not at the handler: the guest's own.
+        case notOurs
+        /// A program's CPUID, to be answered.
+        case cpuid(Interrupted)
+        /// Any other #GP: the handler goes on.
+        case genuine
+    }
+
+    /// The program that a CPUID interrupted.
+    struct Interrupted {
+        let frame: ExceptionFrame
+        let code: kvm_segment
+        let stack: kvm_segment
+        /// The length of the instruction, in bytes.
+        let length: Int
+    }
+
+    private let memory: GuestMemory
+    private let patch: UInt16
+    private var armed: Armed?
+    /// The guest's own value of MSR_MISC_FEATURES_ENABLES, which it never sees replaced.
+    private(set) var guestFeatures: UInt64 = 0
+    /// The exits since the descriptor table's address was compared.
+    private var exitsSinceCheck = 0
+
+    /// The port of the OUT. The machine has no device there.
+    let port: UInt8
+
+    /// The address of the descriptor table is asked for at every exit until a program's CPUID was answered, and then
+    /// at one exit of this many: a guest that has come so far has its final table, and gate and handler are compared
+    /// without it.
+    private static let exitsPerCheck = 256
+    private var hasServed = false
+
+    private static let patchSize = 2
+
+    init(memory: GuestMemory, port: UInt8) {
+        self.memory = memory
+        self.port = port
+        // Little-endian: the opcode comes first.
+        patch = UInt16(SiteTrap.outImmediate) | UInt16(port) << 8
+    }
+
+    // MARK: Following the guest
+
+    /// Whether the segment and control registers should be at hand after the next exit.
+    var wantsSpecialRegisters: Bool { !hasServed || exitsSinceCheck >= Self.exitsPerCheck }
+
+    /// Looks after the trap, after an exit.
+    ///
+    /// - Parameter special: The segment and control registers, where they are at hand.
+    func follow(_ special: kvm_sregs?) {
+        exitsSinceCheck &+= 1
+        guard let special else {
+            repair()
+            return
+        }
+        exitsSinceCheck = 0
+        if let armed, armed.idtBase == special.idt.base, isCurrent(armed) {
+            repair()
+        } else {
+            rearm(special)
+        }
+    }
+
+    /// Whether the gate still says what it said.
+    private func isCurrent(_ armed: Armed) -> Bool {
+        gate(at: armed.gateAddress) == armed.gate
+    }
+
+    /// Puts the OUT back where the guest has written over it.
+    private func repair() {
+        guard var armed else { return }
+        guard isCurrent(armed) else {
+            // To be looked at with the registers after the next exit.
+            exitsSinceCheck = Self.exitsPerCheck
+            return
+        }
+        guard let word = try? memory.load(UInt16.self, at: armed.patchAddress), word != patch else { return }
+        guard let displaced = displaced(at: armed.patchAddress) else {
+            // In the middle of being rewritten, or something unknown: not ours to touch now.
+            return
+        }
+        armed.original = word
+        armed.displaced = displaced
+        self.armed = armed
+        try? memory.store(patch, at: armed.patchAddress)
+    }
+
+    /// Finds the handler anew and moves the OUT there.
+    private func rearm(_ special: kvm_sregs) {
+        disarm()
+        guard special.efer & ControlRegister.eferLongModeActive != 0 else { return }
+        let walk = PageWalk(cr0: special.cr0, cr3: special.cr3, cr4: special.cr4, efer: special.efer)
+        let offset = InterruptGate.generalProtection * InterruptGate.size
+        guard offset + InterruptGate.size - 1 <= UInt64(special.idt.limit),
+            let gateAddress = walk.translate(special.idt.base &+ offset, in: memory),
+            let gate = gate(at: gateAddress), gate.isUsable,
+            let patchAddress = walk.translate(gate.handler, in: memory),
+            // A patch across two pages would need two addresses. Handlers are aligned.
+            patchAddress.rawValue % GuestMemory.pageSize < GuestMemory.pageSize - UInt64(Self.patchSize),
+            let displaced = displaced(at: patchAddress),
+            let original = try? memory.load(UInt16.self, at: patchAddress)
+        else { return }
+        armed = Armed(
+            idtBase: special.idt.base, gateAddress: gateAddress, gate: gate, handler: gate.handler,
+            patchAddress: patchAddress, original: original, displaced: displaced)
+        try? memory.store(patch, at: patchAddress)
+    }
+
+    /// Takes the OUT away, unless the guest has done so itself.
+    private func disarm() {
+        guard let armed else { return }
+        if (try? memory.load(UInt16.self, at: armed.patchAddress)) == patch {
+            try? memory.store(armed.original, at: armed.patchAddress)
+        }
+        self.armed = nil
+    }
+
+    private func gate(at address: GuestPhysicalAddress) -> InterruptGate? {
+        guard let low = try? memory.load(UInt64.self, at: address),
+            let high = try? memory.load(UInt64.self, at: address &+ 8)
+        else { return nil }
+        return InterruptGate(low: low, high: high)
+    }
+
+    /// The instructions that a patch at an address displaces, where they are known ones.
+    private func displaced(at address: GuestPhysicalAddress) -> DisplacedInstructions? {
+        let window = InstructionWindow.longestInstruction
+        guard let code = try? memory.bytes(at: address, count: window) else { return nil }
+        return DisplacedInstructions(code, patchSize: Self.patchSize)
+    }
+
+    // MARK: Serving
+
+    /// Looks at an OUT to the trap's port.
+    func verdict(_ general: kvm_regs, _ special: kvm_sregs) -> Verdict {
+        guard let armed, LinearAddress.isCode64Bit(special),
+            // RIP is after the OUT when KVM's emulator ran it, else at it.
+            general.rip == armed.handler || general.rip == armed.handler &+ UInt64(Self.patchSize)
+        else { return .notOurs }
+        let walk = PageWalk(cr0: special.cr0, cr3: special.cr3, cr4: special.cr4, efer: special.efer)
+        guard guestFeatures & ModelSpecificRegister.cpuidFaulting == 0,
+            let frame = ExceptionFrame(at: general.rsp, walk: walk, memory: memory),
+            frame.errorCode == 0, frame.isFromUser,
+            let code = GuestDescriptor.segment(
+                for: frame.codeSelector, special: special, walk: walk, memory: memory),
+            let stack = GuestDescriptor.segment(
+                for: frame.stackSelector, special: special, walk: walk, memory: memory),
+            let length = cpuidLength(frame, code, walk)
+        else { return .genuine }
+        hasServed = true
+        return .cpuid(Interrupted(frame: frame, code: code, stack: stack, length: length))
+    }
+
+    /// The length of the CPUID at the interrupted instruction pointer, or nil when there is none.
+    private func cpuidLength(_ frame: ExceptionFrame, _ code: kvm_segment, _ walk: PageWalk) -> Int? {
+        let is64Bit = code.l != 0
+        let linear = is64Bit ? frame.rip : UInt64(UInt32(truncatingIfNeeded: code.base &+ frame.rip))
+        let window = InstructionWindow(at: linear, walk: walk, memory: memory)
+        let prefixes = window.prefixCount(is64Bit: is64Bit)
+        guard window[prefixes] == CPUIDSites.opcode[0], window[prefixes &+ 1] == CPUIDSites.opcode[1] else { return nil }
+        return prefixes &+ CPUIDSites.opcode.count
+    }
+
+    /// Puts the registers after the program's CPUID. Those that CPUID changes are set already.
+    func resume(_ interrupted: Interrupted, _ general: inout kvm_regs, _ special: inout kvm_sregs) {
+        let frame = interrupted.frame
+        let next = frame.rip &+ UInt64(interrupted.length)
+        general.rip = interrupted.code.l != 0 ? next : UInt64(UInt32(truncatingIfNeeded: next))
+        general.rsp = frame.rsp
+        // RF is set in the image that a fault pushes, and clear after an instruction.
+        general.rflags = frame.rflags & ~ControlRegister.rflagsResume
+        special.cs = interrupted.code
+        special.ss = interrupted.stack
+    }
+
+    /// Puts the registers after the displaced instructions, as if they had been executed.
+    func goOn(_ general: inout kvm_regs) {
+        guard let armed else { return }
+        general.rip = armed.handler &+ UInt64(armed.displaced.length)
+        general.rflags &= ~armed.displaced.clearedFlags
+    }
+
+    // MARK: The guest's own CPUID faulting
+
+    /// Takes the guest's write to MSR_MISC_FEATURES_ENABLES.
+    ///
+    /// - Returns: Whether the processor would have taken it: it has no other bit than CPUID faulting.
+    func writeFeatures(_ value: UInt64) -> Bool {
+        guard value & ~ModelSpecificRegister.cpuidFaulting == 0 else { return false }
+        guestFeatures = value
+        return true
+    }
+}
