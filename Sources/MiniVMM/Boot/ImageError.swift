@@ -24,8 +24,8 @@ public enum ImageError: Error, Hashable, Sendable {
     /// The command line holds a zero byte, which would end it.
     case commandLineHasZero
 
-    /// What `minivmm run` boots, in words. The loaders of kernels are not part of a machine yet.
-    static let accepted = "a flat 16-bit image, such as a boot sector"
+    /// What MiniVMM boots, in words.
+    static let accepted = "a bzImage kernel, an ELF kernel for x86-64 with a PVH note, or a flat 16-bit image"
 
     /// Runs an access to guest memory for a file, and blames the file when there is no such memory.
     static func loading<Result>(

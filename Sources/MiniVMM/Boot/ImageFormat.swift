@@ -43,6 +43,11 @@ public enum ImageFormat: Hashable, Sendable {
         switch self {
         case .compressed:
             "Decompress it first; MiniVMM boots \(ImageError.accepted)."
+        case .elf(let identity) where identity.isX8664:
+            """
+            Use the kernel's bzImage, or build it with CONFIG_PVH; a Linux program runs inside a guest with \
+            `minivmm exec`.
+            """
         case .bzImage, .pvhKernel, .elf, .other, .flat:
             "Give \(ImageError.accepted)."
         }

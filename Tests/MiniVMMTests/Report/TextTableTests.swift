@@ -1,0 +1,16 @@
+import XCTest
+
+@testable import MiniVMM
+
+final class TextTableTests: XCTestCase {
+    func testColumnsAreAsWideAsTheirWidestCell() {
+        var table = TextTable([.left, .right, .left])
+        table.add(["a", "1", "last"])
+        table.add(["bcd", "234", ""])
+        XCTAssertEqual(table.lines, ["a      1  last", "bcd  234"])
+    }
+
+    func testNoRows() {
+        XCTAssertEqual(TextTable([.left]).lines, [])
+    }
+}

@@ -1,0 +1,49 @@
+@testable import MiniVMM
+
+extension RunOutcome {
+    /// Exits of one kind with given service times, in cycles.
+    struct ExampleExits {
+        let kind: ExitKind
+        let cycles: [UInt64]
+
+        init(_ kind: ExitKind, _ cycles: [UInt64]) {
+            self.kind = kind
+            self.cycles = cycles
+        }
+    }
+
+    /// A run that was never made, with fixed numbers in the counters. One vCPU for each list.
+    static func example(
+        _ vcpus: [[ExampleExits]],
+        ending: RunEnding = .halted,
+        runCycles: UInt64 = 0,
+        internalCycles: [UInt64] = [],
+        duration: Duration = .milliseconds(250),
+        tscKHz: UInt32? = 2_000_000,
+        trap: CPUIDTrap = .debug,
+        unclaimedPorts: [UnclaimedAddress] = [],
+        unclaimedPages: [UnclaimedAddress] = []
+    ) -> RunOutcome {
+        let table = ExitCounterTable(vcpuCount: vcpus.count)
+        for (index, exits) in vcpus.enumerated() {
+            let counters = table.counters(of: index)
+            for exit in exits {
+                for cycles in exit.cycles {
+                    counters.begin(exit.kind)
+                    counters.finish(exit.kind, serviceCycles: cycles)
+                }
+            }
+            counters.bookRun(cycles: runCycles)
+            for cycles in internalCycles { counters.bookInternal(cycles: cycles) }
+        }
+        return RunOutcome(
+            ending: ending,
+            statistics: RunStatistics(table),
+            duration: duration,
+            tscKHz: tscKHz,
+            trap: trap,
+            unclaimedPorts: unclaimedPorts,
+            unclaimedPages: unclaimedPages
+        )
+    }
+}

@@ -1,0 +1,60 @@
+import Glibc
+import MiniVMM
+
+/// A program that is about to be started by posix_spawn(3), with no signal blocked, and all that tests or their
+/// runner may have changed as it is by default.
+struct SpawnRequest: ~Copyable {
+    private let command: [String]
+    private var actions = posix_spawn_file_actions_t()
+    private var attributes = posix_spawnattr_t()
+
+    init(_ command: [String]) throws {
+        self.command = command
+        try Self.check("posix_spawn_file_actions_init", posix_spawn_file_actions_init(&actions))
+        try Self.check("posix_spawnattr_init", posix_spawnattr_init(&attributes))
+        var signals = sigset_t()
+        sigemptyset(&signals)
+        posix_spawnattr_setsigmask(&attributes, &signals)
+        for signal in [SIGINT, SIGTERM, SIGHUP, SIGPIPE] { sigaddset(&signals, signal) }
+        posix_spawnattr_setsigdefault(&attributes, &signals)
+        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF))
+    }
+
+    deinit {
+        // destroy wants a variable, and releases what the copy points to.
+        var actions = actions
+        var attributes = attributes
+        posix_spawn_file_actions_destroy(&actions)
+        posix_spawnattr_destroy(&attributes)
+    }
+
+    mutating func open(_ path: String, as descriptor: Int32, flags: Int32) throws {
+        try Self.check(
+            "posix_spawn_file_actions_addopen",
+            posix_spawn_file_actions_addopen(&actions, descriptor, path, flags, 0))
+    }
+
+    mutating func duplicate(_ descriptor: Int32, as target: Int32) throws {
+        try Self.check(
+            "posix_spawn_file_actions_adddup2", posix_spawn_file_actions_adddup2(&actions, descriptor, target))
+    }
+
+    /// Starts the program.
+    ///
+    /// - Returns: The number of the process.
+    mutating func start() throws -> pid_t {
+        var arguments = command.map { strdup($0) }
+        defer { for argument in arguments { free(argument) } }
+        arguments.append(nil)
+        var process: pid_t = 0
+        try Self.check(
+            "posix_spawnp of \(command)",
+            posix_spawnp(&process, command.first ?? "", &actions, &attributes, arguments, environ))
+        return process
+    }
+
+    /// These functions return an error number.
+    private static func check(_ name: String, _ result: Int32) throws {
+        guard result == 0 else { throw ProcessError.system(name, ErrorNumber(rawValue: result)) }
+    }
+}
