@@ -2,9 +2,10 @@ import CKVM
 
 /// The fault trap: brings out the CPUID of programs, at privilege level 3, under an unmodified guest operating system.
 ///
-/// With CPUID faulting on, KVM raises #GP for such a CPUID. An OUT in place of the first two bytes of the guest's #GP
-/// handler exits to MiniVMM, which looks at the frame that the processor pushed: a CPUID of a program is answered, and
-/// the program goes on after it; every other #GP goes on into the handler as if the OUT were not there.
+/// With CPUID faulting on, KVM raises #GP for such a CPUID. The first instruction of the guest's #GP handler exits to
+/// MiniVMM, which looks at the frame that the processor pushed: a CPUID of a program is answered, and the program goes
+/// on after it; every other #GP goes on into the handler as if nothing had happened. What exits is a debug register, or
+/// an OUT in place of the handler's first two bytes.
 ///
 /// The trap follows the guest: its interrupt descriptor table moves and its #GP gate changes several times during boot,
 /// and a kernel rewrites its own handler, over the OUT. So after every exit the gate and the two bytes are compared
@@ -12,16 +13,26 @@ import CKVM
 ///
 /// For the vCPU's own thread.
 final class FaultTrap {
-    /// The handler that the OUT stands at.
+    /// What makes the handler exit.
+    enum Mechanism: Hashable {
+        /// An OUT to a port that no device has, in place of its first two bytes.
+        case patch(port: UInt8)
+        /// A breakpoint in a debug register. The guest's own debug registers have no effect while it is set.
+        case debugRegister
+    }
+
+    /// The handler that the trap is at.
     private struct Armed {
         let idtBase: UInt64
         let gateAddress: GuestPhysicalAddress
         let gate: InterruptGate
         let handler: UInt64
-        let patchAddress: GuestPhysicalAddress
-        /// What the OUT displaces.
+        let handlerAddress: GuestPhysicalAddress
+        /// The two bytes that an OUT displaces.
         var original: UInt16
-        var displaced: DisplacedInstructions
+        /// The instructions that are done in the handler's place when it goes on; nil for those that are not known,
+        /// which only a breakpoint can do with.
+        var displaced: DisplacedInstructions?
     }
 
     /// What is to become of an OUT at the handler.
@@ -44,15 +55,12 @@ final class FaultTrap {
     }
 
     private let memory: GuestMemory
-    private let patch: UInt16
+    private let mechanism: Mechanism
     private var armed: Armed?
     /// The guest's own value of MSR_MISC_FEATURES_ENABLES, which it never sees replaced.
     private(set) var guestFeatures: UInt64 = 0
     /// The exits since the descriptor table's address was compared.
     private var exitsSinceCheck = 0
-
-    /// The port of the OUT. The machine has no device there.
-    let port: UInt8
 
     /// The address of the descriptor table is asked for at every exit until a program's CPUID was answered, and then
     /// at one exit of this many: a guest that has come so far has its final table, and gate and handler are compared
@@ -62,12 +70,21 @@ final class FaultTrap {
 
     private static let patchSize = 2
 
-    init(memory: GuestMemory, port: UInt8) {
+    init(memory: GuestMemory, mechanism: Mechanism) {
         self.memory = memory
-        self.port = port
-        // Little-endian: the opcode comes first.
-        patch = UInt16(SiteTrap.outImmediate) | UInt16(port) << 8
+        self.mechanism = mechanism
     }
+
+    /// The port of the OUT, where there is one.
+    var port: UInt8? {
+        if case .patch(let port) = mechanism { port } else { nil }
+    }
+
+    /// The linear address of the breakpoint, where there is one.
+    var breakpoint: UInt64? { mechanism == .debugRegister ? armed?.handler : nil }
+
+    /// The bytes of the OUT. Little-endian: the opcode comes first.
+    private var patch: UInt16? { port.map { UInt16(SiteTrap.outImmediate) | UInt16($0) << 8 } }
 
     // MARK: Following the guest
 
@@ -104,15 +121,15 @@ final class FaultTrap {
             exitsSinceCheck = Self.exitsPerCheck
             return
         }
-        guard let word = try? memory.load(UInt16.self, at: armed.patchAddress), word != patch else { return }
-        guard let displaced = displaced(at: armed.patchAddress) else {
-            // In the middle of being rewritten, or something unknown: not ours to touch now.
+        guard let patch, let word = try? memory.load(UInt16.self, at: armed.handlerAddress), word != patch else {
             return
         }
+        // If not known, the handler is in the middle of being rewritten, or now something else: not ours to touch.
+        guard let displaced = displaced(at: armed.handlerAddress) else { return }
         armed.original = word
         armed.displaced = displaced
         self.armed = armed
-        try? memory.store(patch, at: armed.patchAddress)
+        try? memory.store(patch, at: armed.handlerAddress)
     }
 
     /// Finds the handler anew and moves the OUT there.
@@ -124,23 +141,24 @@ final class FaultTrap {
         guard offset + InterruptGate.size - 1 <= UInt64(special.idt.limit),
             let gateAddress = walk.translate(special.idt.base &+ offset, in: memory),
             let gate = gate(at: gateAddress), gate.isUsable,
-            let patchAddress = walk.translate(gate.handler, in: memory),
+            let handlerAddress = walk.translate(gate.handler, in: memory),
             // A patch across two pages would need two addresses. Handlers are aligned.
-            patchAddress.rawValue % GuestMemory.pageSize < GuestMemory.pageSize - UInt64(Self.patchSize),
-            let displaced = displaced(at: patchAddress),
-            let original = try? memory.load(UInt16.self, at: patchAddress)
+            handlerAddress.rawValue % GuestMemory.pageSize < GuestMemory.pageSize - UInt64(Self.patchSize),
+            let original = try? memory.load(UInt16.self, at: handlerAddress)
         else { return }
+        let displaced = displaced(at: handlerAddress)
+        guard patch == nil || displaced != nil else { return }
         armed = Armed(
             idtBase: special.idt.base, gateAddress: gateAddress, gate: gate, handler: gate.handler,
-            patchAddress: patchAddress, original: original, displaced: displaced)
-        try? memory.store(patch, at: patchAddress)
+            handlerAddress: handlerAddress, original: original, displaced: displaced)
+        if let patch { try? memory.store(patch, at: handlerAddress) }
     }
 
     /// Takes the OUT away, unless the guest has done so itself.
     private func disarm() {
         guard let armed else { return }
-        if (try? memory.load(UInt16.self, at: armed.patchAddress)) == patch {
-            try? memory.store(armed.original, at: armed.patchAddress)
+        if let patch, (try? memory.load(UInt16.self, at: armed.handlerAddress)) == patch {
+            try? memory.store(armed.original, at: armed.handlerAddress)
         }
         self.armed = nil
     }
@@ -152,16 +170,16 @@ final class FaultTrap {
         return InterruptGate(low: low, high: high)
     }
 
-    /// The instructions that a patch at an address displaces, where they are known ones.
+    /// The instructions at an address that the trap stands in for, where they are known ones.
     private func displaced(at address: GuestPhysicalAddress) -> DisplacedInstructions? {
         let window = InstructionWindow.longestInstruction
         guard let code = try? memory.bytes(at: address, count: window) else { return nil }
-        return DisplacedInstructions(code, patchSize: Self.patchSize)
+        return DisplacedInstructions(code, patchSize: patch == nil ? 1 : Self.patchSize)
     }
 
     // MARK: Serving
 
-    /// Looks at an OUT to the trap's port.
+    /// Looks at an exit that may be the trap's: an OUT to its port, or a breakpoint.
     func verdict(_ general: kvm_regs, _ special: kvm_sregs) -> Verdict {
         guard let armed, LinearAddress.isCode64Bit(special),
             // RIP is after the OUT when KVM's emulator ran it, else at it.
@@ -203,11 +221,15 @@ final class FaultTrap {
         special.ss = interrupted.stack
     }
 
-    /// Puts the registers after the displaced instructions, as if they had been executed.
+    /// Puts the registers after the displaced instructions, as if they had been executed; or lets the handler's first
+    /// instruction run past the breakpoint.
     func goOn(_ general: inout kvm_regs) {
-        guard let armed else { return }
-        general.rip = armed.handler &+ UInt64(armed.displaced.length)
-        general.rflags &= ~armed.displaced.clearedFlags
+        guard let armed, let displaced = armed.displaced else {
+            general.rflags |= ControlRegister.rflagsResume
+            return
+        }
+        general.rip = armed.handler &+ UInt64(displaced.length)
+        general.rflags &= ~displaced.clearedFlags
     }
 
     // MARK: The guest's own CPUID faulting

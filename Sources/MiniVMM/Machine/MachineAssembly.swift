@@ -73,7 +73,7 @@ struct MachineAssembly {
         try vcpu.setCPUID(.guest(supported: kvm.supportedCPUID(), apicID: vcpu.id))
         try vcpu.connectLocalInterrupts()
         try vcpu.enter(kernel.entry)
-        let faultTrap = try makeFaultTrap(options, machine: machine, vcpu: vcpu)
+        let faultTrap = try makeFaultTrap(options, kvm: kvm, machine: machine, vcpu: vcpu)
         let parts = MachineParts(
             memory: memory,
             ports: try PortBus(devices.common + [devices.attachment(of: serial)] + power),
@@ -92,14 +92,22 @@ struct MachineAssembly {
 extension MachineAssembly {
     /// Switches the fault trap on, where it is wanted.
     private static func makeFaultTrap(
-        _ options: MachineOptions, machine: VirtualMachine, vcpu: VCPU
+        _ options: MachineOptions, kvm: KVM, machine: VirtualMachine, vcpu: VCPU
     ) throws -> FaultTrap? {
-        guard options.trap == .auto || options.trap == .fault else { return nil }
+        switch options.trap {
+        case .none: return nil
+        case .auto: guard try kvm.supportsFaultTrap() else { return nil }
+        case .fault: guard try kvm.supportsFaultTrap() else { throw SiteTrapError.notSupported(.fault) }
+        case .debug, .patch, .step: throw SiteTrapError.notForLinuxGuests(options.trap)
+        }
         try machine.interceptMSR(ModelSpecificRegister.miscFeaturesEnables)
         guard
             try vcpu.setMSR(ModelSpecificRegister.miscFeaturesEnables, ModelSpecificRegister.cpuidFaulting)
-        else { return nil }
-        return FaultTrap(memory: machine.memory, port: SiteTrap.candidatePorts[0])
+        else { throw SiteTrapError.notSupported(.fault) }
+        let hasDebugRegisters = try kvm.trapSupport().debug
+        return FaultTrap(
+            memory: machine.memory,
+            mechanism: hasDebugRegisters ? .debugRegister : .patch(port: SiteTrap.candidatePorts[0]))
     }
 }
 

@@ -6,7 +6,14 @@ extension VCPURunner {
     ///
     /// - Returns: nil when the OUT is the guest's own.
     func servicePatchPort() throws(KVMError) -> Service? {
-        guard let faultTrap else { return try servicePatchedSite() }
+        try faultTrap == nil ? servicePatchedSite() : serviceHandler()
+    }
+
+    /// Services an exit at the guest's #GP handler.
+    ///
+    /// - Returns: nil when the exit is not the fault trap's.
+    func serviceHandler() throws(KVMError) -> Service? {
+        guard let faultTrap else { return nil }
         var general = try registers.general()
         var special = try registers.special()
         switch faultTrap.verdict(general, special) {
@@ -28,9 +35,16 @@ extension VCPURunner {
     }
 
     /// Lets the fault trap look after itself.
-    @inline(__always)
     func follow(_ faultTrap: FaultTrap) throws(KVMError) {
         faultTrap.follow(registers.hasSpecial ? try registers.special() : nil)
         registers.wantSpecial(faultTrap.wantsSpecialRegisters)
+        guard faultTrap.breakpoint != breakpoint else { return }
+        breakpoint = faultTrap.breakpoint
+        try vcpu.setGuestDebug(guestDebug)
+    }
+
+    /// What KVM's debugging is to be set to.
+    var guestDebug: VCPU.GuestDebug {
+        breakpoint.map { .breakpoints([$0]) } ?? trap.guestDebug
     }
 }

@@ -30,6 +30,8 @@ final class VCPURunner: @unchecked Sendable {
     private var entry: UInt64 = 0
     /// How the run ended, once an exit has ended it.
     private var ending: RunEnding?
+    /// The fault trap's breakpoint, as KVM has it.
+    var breakpoint: UInt64?
     /// In single-step mode, the linear address after the HLT that is the next instruction, if it is one.
     var haltEnd: UInt64?
 
@@ -47,7 +49,7 @@ final class VCPURunner: @unchecked Sendable {
             wantsGeneral: trap.mechanism != .none || faultTrap != nil,
             wantsSpecial: trap.mechanism == .step || faultTrap != nil
         )
-        patchPort = faultTrap.map { Int32($0.port) } ?? (trap.mechanism == .patch ? Int32(trap.port) : -1)
+        patchPort = (faultTrap?.port).map(Int32.init) ?? (trap.mechanism == .patch ? Int32(trap.port) : -1)
         firmwarePort = machine.firmwarePort.map(Int32.init) ?? -1
     }
 

@@ -30,7 +30,7 @@ extension RunOutcome {
             for exit in exits {
                 for cycles in exit.cycles {
                     counters.begin(exit.kind)
-                    counters.finish(exit.kind, serviceCycles: cycles)
+                    _ = counters.finish(exit.kind, serviceCycles: cycles)
                 }
             }
             counters.bookRun(cycles: runCycles)
