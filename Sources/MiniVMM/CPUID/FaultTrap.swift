@@ -11,12 +11,12 @@ import CKVM
 /// and a kernel rewrites its own handler, over the OUT. So after every exit the gate and the two bytes are compared
 /// with what is known of them.
 ///
-/// For the vCPU's own thread.
+/// Each vCPU has a fault trap of its own, for its own thread; what stands in the guest's memory is shared.
 final class FaultTrap {
     /// What makes the handler exit.
-    enum Mechanism: Hashable {
+    enum Mechanism: Sendable {
         /// An OUT to a port that no device has, in place of its first two bytes.
-        case patch(port: UInt8)
+        case patch(HandlerPatches)
         /// A breakpoint in a debug register. The guest's own debug registers have no effect while it is set.
         case debugRegister
     }
@@ -28,16 +28,11 @@ final class FaultTrap {
         let gate: InterruptGate
         let handler: UInt64
         let handlerAddress: GuestPhysicalAddress
-        /// The two bytes that an OUT displaces.
-        var original: UInt16
-        /// The instructions that are done in the handler's place when it goes on; nil for those that are not known,
-        /// which only a breakpoint can do with.
-        var displaced: DisplacedInstructions?
     }
 
-    /// What is to become of an OUT at the handler.
+    /// What is to become of an exit that may be the trap's.
     enum Verdict {
-        /// It is not at the handler: the guest's own.
+        /// It is not at the handler: the guest's own doing.
         case notOurs
         /// A program's CPUID, to be answered.
         case cpuid(Interrupted)
@@ -68,23 +63,21 @@ final class FaultTrap {
     private static let exitsPerCheck = 256
     private var hasServed = false
 
-    private static let patchSize = 2
-
     init(memory: GuestMemory, mechanism: Mechanism) {
         self.memory = memory
         self.mechanism = mechanism
     }
 
-    /// The port of the OUT, where there is one.
-    var port: UInt8? {
-        if case .patch(let port) = mechanism { port } else { nil }
+    /// The OUTs, where they are the mechanism.
+    private var patches: HandlerPatches? {
+        if case .patch(let patches) = mechanism { patches } else { nil }
     }
 
-    /// The linear address of the breakpoint, where there is one.
-    var breakpoint: UInt64? { mechanism == .debugRegister ? armed?.handler : nil }
+    /// The port of the OUT, where there is one.
+    var port: UInt8? { patches?.port }
 
-    /// The bytes of the OUT. Little-endian: the opcode comes first.
-    private var patch: UInt16? { port.map { UInt16(SiteTrap.outImmediate) | UInt16($0) << 8 } }
+    /// The linear address of the breakpoint, where there is one.
+    var breakpoint: UInt64? { patches == nil ? armed?.handler : nil }
 
     // MARK: Following the guest
 
@@ -115,26 +108,19 @@ final class FaultTrap {
 
     /// Puts the OUT back where the guest has written over it.
     private func repair() {
-        guard var armed else { return }
+        guard let armed else { return }
         guard isCurrent(armed) else {
             // To be looked at with the registers after the next exit.
             exitsSinceCheck = Self.exitsPerCheck
             return
         }
-        guard let patch, let word = try? memory.load(UInt16.self, at: armed.handlerAddress), word != patch else {
-            return
-        }
-        // If not known, the handler is in the middle of being rewritten, or now something else: not ours to touch.
-        guard let displaced = displaced(at: armed.handlerAddress) else { return }
-        armed.original = word
-        armed.displaced = displaced
-        self.armed = armed
-        try? memory.store(patch, at: armed.handlerAddress)
+        if let patches, !patches.stands(at: armed.handlerAddress) { patches.repair(at: armed.handlerAddress) }
     }
 
-    /// Finds the handler anew and moves the OUT there.
+    /// Finds the handler anew and moves the trap there.
     private func rearm(_ special: kvm_sregs) {
-        disarm()
+        if let armed { patches?.remove(at: armed.handlerAddress) }
+        armed = nil
         guard special.efer & ControlRegister.eferLongModeActive != 0 else { return }
         let walk = PageWalk(cr0: special.cr0, cr3: special.cr3, cr4: special.cr4, efer: special.efer)
         let offset = InterruptGate.generalProtection * InterruptGate.size
@@ -143,24 +129,12 @@ final class FaultTrap {
             let gate = gate(at: gateAddress), gate.isUsable,
             let handlerAddress = walk.translate(gate.handler, in: memory),
             // A patch across two pages would need two addresses. Handlers are aligned.
-            handlerAddress.rawValue % GuestMemory.pageSize < GuestMemory.pageSize - UInt64(Self.patchSize),
-            let original = try? memory.load(UInt16.self, at: handlerAddress)
+            handlerAddress.rawValue % GuestMemory.pageSize < GuestMemory.pageSize - UInt64(HandlerPatches.size),
+            patches?.add(at: handlerAddress) ?? true
         else { return }
-        let displaced = displaced(at: handlerAddress)
-        guard patch == nil || displaced != nil else { return }
         armed = Armed(
             idtBase: special.idt.base, gateAddress: gateAddress, gate: gate, handler: gate.handler,
-            handlerAddress: handlerAddress, original: original, displaced: displaced)
-        if let patch { try? memory.store(patch, at: handlerAddress) }
-    }
-
-    /// Takes the OUT away, unless the guest has done so itself.
-    private func disarm() {
-        guard let armed else { return }
-        if let patch, (try? memory.load(UInt16.self, at: armed.handlerAddress)) == patch {
-            try? memory.store(armed.original, at: armed.handlerAddress)
-        }
-        self.armed = nil
+            handlerAddress: handlerAddress)
     }
 
     private func gate(at address: GuestPhysicalAddress) -> InterruptGate? {
@@ -170,21 +144,14 @@ final class FaultTrap {
         return InterruptGate(low: low, high: high)
     }
 
-    /// The instructions at an address that the trap stands in for, where they are known ones.
-    private func displaced(at address: GuestPhysicalAddress) -> DisplacedInstructions? {
-        let window = InstructionWindow.longestInstruction
-        guard let code = try? memory.bytes(at: address, count: window) else { return nil }
-        return DisplacedInstructions(code, patchSize: patch == nil ? 1 : Self.patchSize)
-    }
-
     // MARK: Serving
 
     /// Looks at an exit that may be the trap's: an OUT to its port, or a breakpoint.
     func verdict(_ general: kvm_regs, _ special: kvm_sregs) -> Verdict {
-        guard let armed, LinearAddress.isCode64Bit(special),
-            // RIP is after the OUT when KVM's emulator ran it, else at it.
-            general.rip == armed.handler || general.rip == armed.handler &+ UInt64(Self.patchSize)
-        else { return .notOurs }
+        guard LinearAddress.isCode64Bit(special) else { return .notOurs }
+        // Another vCPU may have put the OUT there, and this one not have exited since.
+        if !isAtHandler(general.rip) { follow(special) }
+        guard isAtHandler(general.rip) else { return .notOurs }
         let walk = PageWalk(cr0: special.cr0, cr3: special.cr3, cr4: special.cr4, efer: special.efer)
         guard guestFeatures & ModelSpecificRegister.cpuidFaulting == 0,
             let frame = ExceptionFrame(at: general.rsp, walk: walk, memory: memory),
@@ -197,6 +164,12 @@ final class FaultTrap {
         else { return .genuine }
         hasServed = true
         return .cpuid(Interrupted(frame: frame, code: code, stack: stack, length: length))
+    }
+
+    /// Whether an instruction pointer is at the handler: after the OUT when KVM's emulator ran it, else at it.
+    private func isAtHandler(_ rip: UInt64) -> Bool {
+        guard let armed else { return false }
+        return rip == armed.handler || (patches != nil && rip == armed.handler &+ UInt64(HandlerPatches.size))
     }
 
     /// The length of the CPUID at the interrupted instruction pointer, or nil when there is none.
@@ -221,15 +194,21 @@ final class FaultTrap {
         special.ss = interrupted.stack
     }
 
-    /// Puts the registers after the displaced instructions, as if they had been executed; or lets the handler's first
-    /// instruction run past the breakpoint.
+    /// Puts the registers after the instructions that the trap stands in for, as if they had been executed; or, where
+    /// a breakpoint stands at others, lets them run past it.
     func goOn(_ general: inout kvm_regs) {
-        guard let armed, let displaced = armed.displaced else {
+        guard let armed, let displaced = displaced(armed) else {
             general.rflags |= ControlRegister.rflagsResume
             return
         }
         general.rip = armed.handler &+ UInt64(displaced.length)
         general.rflags &= ~displaced.clearedFlags
+    }
+
+    private func displaced(_ armed: Armed) -> DisplacedInstructions? {
+        if let patches { return patches.displaced(at: armed.handlerAddress) }
+        let code = try? memory.bytes(at: armed.handlerAddress, count: InstructionWindow.longestInstruction)
+        return code.flatMap { DisplacedInstructions($0, patchSize: 1) }
     }
 
     // MARK: The guest's own CPUID faulting

@@ -37,7 +37,7 @@ public final class Machine: Sendable {
         runners = assembly.vcpus.enumerated().map { index, vcpu in
             VCPURunner(
                 vcpu: vcpu, index: index, machine: assembly.parts, trap: assembly.trap,
-                faultTrap: assembly.faultTrap)
+                faultTrap: assembly.faultTraps?[index])
         }
     }
 

@@ -20,7 +20,7 @@ struct RingThreeRun {
     init(
         program: [UInt8],
         handler: [UInt8],
-        mechanism: FaultTrap.Mechanism = .patch(port: SiteTrap.candidatePorts[0]),
+        byDebugRegister: Bool = false,
         prepare: (GuestMemory, VCPU) throws -> Void = { _, _ in }
     ) throws {
         let kvm = try TestKVM.shared()
@@ -48,7 +48,8 @@ struct RingThreeRun {
             syncRegisters: UInt64(kvm.value(of: .syncRegisters)),
             firmwarePort: nil
         )
-        let trap = FaultTrap(memory: sandbox.memory, mechanism: mechanism)
+        let patches = HandlerPatches(memory: sandbox.memory, port: SiteTrap.candidatePorts[0])
+        let trap = FaultTrap(memory: sandbox.memory, mechanism: byDebugRegister ? .debugRegister : .patch(patches))
         let runner = VCPURunner(vcpu: vcpu, index: 0, machine: parts, trap: .none, faultTrap: trap)
         _ = ckvm_install_kick_handler()
         let ended = try EndSignal(count: 1)
