@@ -43,7 +43,12 @@ let package = Package(
         ),
         .testTarget(
             name: "MiniVMMTests",
-            dependencies: ["MiniVMM", "CKVM", "GuestImages"],
+            dependencies: [
+                "MiniVMM",
+                "CKVM",
+                "GuestImages",
+                .product(name: "Histogram", package: "hdrhistogram-swift"),
+            ],
             swiftSettings: swiftSettings
         ),
     ],

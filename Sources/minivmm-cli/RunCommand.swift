@@ -23,6 +23,9 @@ struct RunCommand: ParsableCommand {
     @OptionGroup(title: "Statistics") var statistics: StatisticsOptions
     @OptionGroup(title: "Machine") var host: HostOptions
 
+    @Option(help: ArgumentHelp("How many vCPUs the guest has.", valueName: "number"))
+    var cpus = 1
+
     @Option(
         help: ArgumentHelp("End the run after this many seconds; fractions are allowed.", valueName: "seconds"))
     var timeout: Double?
@@ -47,6 +50,7 @@ struct RunCommand: ParsableCommand {
             var options = MachineOptions()
             cpuid.apply(to: &options)
             options.logger = logger
+            options.cpuCount = cpus
             let machine = try guest.makeMachine(kvmDevice: host.kvmDevice, options: options)
             signals.watch { machine.control.stop(.signal($0)) }
             let outcome = try machine.run(timeout: timeout.map { .seconds($0) })

@@ -72,6 +72,19 @@ CKVM_IOCTL_VOID(ckvm_get_tsc_khz, KVM_GET_TSC_KHZ)
 // On a VM or a vCPU.
 CKVM_IOCTL_VOID(ckvm_get_stats_fd, KVM_GET_STATS_FD)
 
+static const uint32_t ckvm_msr_exit_reason_filter = KVM_MSR_EXIT_REASON_FILTER;
+
+// KVM_X86_SET_MSR_FILTER: reads and writes of one MSR exit, all others are KVM's. The bitmap is read during the call.
+static inline int ckvm_intercept_msr(int fd, uint32_t index) {
+    uint8_t none_allowed = 0;
+    struct kvm_msr_filter filter = {.flags = KVM_MSR_FILTER_DEFAULT_ALLOW};
+    filter.ranges[0].flags = KVM_MSR_FILTER_READ | KVM_MSR_FILTER_WRITE;
+    filter.ranges[0].nmsrs = 1;
+    filter.ranges[0].base = index;
+    filter.ranges[0].bitmap = &none_allowed;
+    return ckvm_x86_set_msr_filter(fd, &filter);
+}
+
 // The entries behind the header that KVM_GET_CPUID2 and its kin take. Swift does not import flexible array members.
 static inline struct kvm_cpuid_entry2 *ckvm_cpuid_entries(struct kvm_cpuid2 *table) {
     return table->entries;

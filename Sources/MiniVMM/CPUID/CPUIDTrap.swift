@@ -8,6 +8,8 @@ public enum CPUIDTrap: String, CaseIterable, Hashable, Sendable {
     case patch
     /// Single-stepping: exact for any code, and slow.
     case step
+    /// Linux guests: the #GP that CPUID raises in programs when CPUID faulting is on.
+    case fault
     /// None: the counter leaves read as zeros.
     case none
 }

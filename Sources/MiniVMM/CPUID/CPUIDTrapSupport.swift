@@ -20,6 +20,7 @@ public struct CPUIDTrapSupport: Hashable, Sendable {
         case .debug: debug
         case .patch: patch
         case .step: step
+        case .fault: false
         case .auto, .none: true
         }
     }

@@ -15,7 +15,7 @@ extension SiteTrap {
         case .patch:
             guard let port = freePort(in: guest.image) else { throw SiteTrapError.noFreePort }
             return SiteTrap(mechanism: mechanism, sites: sites, port: port)
-        case .step, .none, .auto:
+        case .step, .fault, .none, .auto:
             break
         }
         return SiteTrap(mechanism: mechanism, sites: sites, port: 0)
@@ -26,6 +26,8 @@ extension SiteTrap {
         switch asked {
         case .none:
             return .none
+        case .fault:
+            throw SiteTrapError.notForFlatGuests(asked)
         case .auto:
             // A guest without CPUID needs no trap, and no self-test either.
             return siteCount == 0 ? .none : try kvm.trapSupport().choice(siteCount: siteCount)

@@ -13,7 +13,7 @@ struct SiteTrap: Sendable {
         switch mechanism {
         case .debug: .breakpoints(sites.addresses)
         case .step: .singleStep
-        case .patch, .none, .auto: .off
+        case .patch, .fault, .none, .auto: .off
         }
     }
 

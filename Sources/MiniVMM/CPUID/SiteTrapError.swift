@@ -6,6 +6,10 @@ public enum SiteTrapError: Error, Hashable, Sendable {
     case tooManySites(count: Int)
     /// Every port that a patch could use is used by the image.
     case noFreePort
+    /// The mechanism is for programs under an operating system.
+    case notForFlatGuests(CPUIDTrap)
+    /// The mechanism is for code whose sites are known, or that runs in ring 0.
+    case notForLinuxGuests(CPUIDTrap)
     /// The mechanism does not work on this host.
     case notSupported(CPUIDTrap)
 }
@@ -19,6 +23,10 @@ extension SiteTrapError: DiagnosticError {
             "The image has \(count) places where CPUID may stand, and the processor has \(DebugRegisters.breakpointCount) debug registers."
         case .noFreePort:
             "The image uses every port that could stand for CPUID."
+        case .notForFlatGuests(let trap):
+            "The CPUID trap `\(trap.rawValue)` is for Linux guests, and this guest is a flat one."
+        case .notForLinuxGuests(let trap):
+            "The CPUID trap `\(trap.rawValue)` is for flat guests, and this guest is Linux."
         case .notSupported(let trap):
             "The CPUID trap `\(trap.rawValue)` does not work on this host."
         }
@@ -29,13 +37,15 @@ extension SiteTrapError: DiagnosticError {
         case .notCPUID: "Give --cpuid-site the address of the instruction's byte 0F, or use --cpuid-trap debug or step."
         case .tooManySites: "Use --cpuid-trap patch or step, or name up to four addresses with --cpuid-site."
         case .noFreePort: "Use --cpuid-trap debug or step."
+        case .notForFlatGuests: "Use --cpuid-trap auto, debug, patch, step or none."
+        case .notForLinuxGuests: "Use --cpuid-trap auto, fault or none."
         case .notSupported: "Use --cpuid-trap auto; `minivmm doctor` lists what works here."
         }
     }
 
     public var exitStatus: ExitStatus {
         switch self {
-        case .notCPUID, .tooManySites, .noFreePort: .usage
+        case .notCPUID, .tooManySites, .noFreePort, .notForFlatGuests, .notForLinuxGuests: .usage
         case .notSupported: .kvmUnavailable
         }
     }

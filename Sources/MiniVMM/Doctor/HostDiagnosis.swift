@@ -18,6 +18,8 @@ public struct HostDiagnosis: Sendable {
         public let capabilities: [CapabilityFinding]
         /// Which CPUID traps work, or why that could not be tried.
         public let traps: Result<CPUIDTrapSupport, KVMError>
+        /// Whether the fault trap works, for programs under an operating system.
+        public let faultTrap: Bool
         /// The frequency of the time-stamp counter in kHz, where KVM tells.
         public let tscKHz: UInt32?
     }
@@ -107,6 +109,7 @@ extension HostDiagnosis.Findings {
             // Memory is all else that the self-test asks for.
             traps = .failure(.outOfResources(name: "the self-test", .outOfMemory))
         }
+        faultTrap = (try? kvm.supportsFaultTrap()) ?? false
         tscKHz = try? Self.tscFrequency(kvm)
     }
 

@@ -8,7 +8,13 @@ public final class KVM: Sendable {
 
     let descriptor: OwnedDescriptor
     let systemCalls: KVMSystemCalls
-    private let knownTrapSupport = Mutex<CPUIDTrapSupport?>(nil)
+    private let findings = Mutex(Findings())
+
+    /// What self-tests have found out so far.
+    private struct Findings {
+        var traps: CPUIDTrapSupport?
+        var faultTrap: Bool?
+    }
 
     /// Opens KVM.
     ///
@@ -66,15 +72,29 @@ public final class KVM: Sendable {
         try CPUIDTable.read("KVM_GET_SUPPORTED_CPUID") { ckvm_get_supported_cpuid(descriptor.number, $0) }
     }
 
-    /// Which CPUID traps work on this host, found out at the first call by running a few instructions.
+    /// Which CPUID traps work on this host for code in ring 0, found out at the first call by running a few
+    /// instructions.
     ///
     /// - Throws: ``KVMError`` or ``GuestMemoryError`` when not even a throw-away machine can be made.
     public func trapSupport() throws -> CPUIDTrapSupport {
-        try knownTrapSupport.withLock { known in
-            if let known { return known }
+        try findings.withLock { findings in
+            if let known = findings.traps { return known }
             let support = try CPUIDTrapSelfTest.run(kvm: self)
-            known = support
+            findings.traps = support
             return support
+        }
+    }
+
+    /// Whether the fault trap works on this host, for programs under an operating system; found out like
+    /// ``trapSupport()``.
+    ///
+    /// - Throws: ``KVMError`` or ``GuestMemoryError`` when not even a throw-away machine can be made.
+    public func supportsFaultTrap() throws -> Bool {
+        try findings.withLock { findings in
+            if let known = findings.faultTrap { return known }
+            let works = try FaultTrapSelfTest.run(kvm: self)
+            findings.faultTrap = works
+            return works
         }
     }
 }

@@ -5,7 +5,7 @@ struct DeviceSet {
     /// The interrupt of ACPI's fixed hardware, as the FADT has it.
     static let systemControlInterrupt: UInt32 = 9
 
-    private let control: RunControl
+    let control: RunControl
     private let panicWatch = PanicWatch()
     let console: ConsoleOutput
 

@@ -28,9 +28,8 @@ public struct KindStatistics: Hashable, Sendable {
         serviceCycles = counters.reduce(0) { $0 &+ $1.serviceCycles(of: kind) }
         max = counters.reduce(0) { Swift.max($0, $1.greatestServiceCycles(of: kind)) }
         let merged = Self.merged(counters.compactMap { $0.histogram(of: kind) })
-        // A percentile is the upper end of its bucket, which may lie above the longest time there was.
-        p50 = Swift.min(merged?.value(atPercentile: 50) ?? 0, max)
-        p99 = Swift.min(merged?.value(atPercentile: 99) ?? 0, max)
+        p50 = merged?.value(atPercentile: 50) ?? 0
+        p99 = merged?.value(atPercentile: 99) ?? 0
     }
 
     /// The sum of histograms. That of one is itself, without a copy.

@@ -35,7 +35,9 @@ public final class Machine: Sendable {
         serial = assembly.serial
         tscKHz = assembly.vcpus.first?.tscKHz
         runners = assembly.vcpus.enumerated().map { index, vcpu in
-            VCPURunner(vcpu: vcpu, index: index, machine: assembly.parts, trap: assembly.trap)
+            VCPURunner(
+                vcpu: vcpu, index: index, machine: assembly.parts, trap: assembly.trap,
+                faultTrap: assembly.faultTraps?[index])
         }
     }
 
@@ -91,7 +93,7 @@ public final class Machine: Sendable {
             statistics: RunStatistics(parts.counters),
             duration: duration,
             tscKHz: tscKHz,
-            trap: trap.mechanism,
+            trap: runners.contains { $0.faultTrap != nil } ? .fault : trap.mechanism,
             unclaimedPorts: UnclaimedAddress.sum(runners.map(\.unclaimed.touchedPorts)),
             unclaimedPages: UnclaimedAddress.sum(runners.map(\.unclaimed.touchedPages))
         )

@@ -5,15 +5,17 @@ import Logging
 struct MachineAssembly {
     let parts: MachineParts
     let trap: SiteTrap
+    let faultTraps: [FaultTrap]?
     let vcpus: [VCPU]
     /// The first serial port, where the guest's console is.
     let serial: Serial16550
 
-    /// Puts a machine together for a flat guest: real mode, no interrupts.
+    /// Puts a machine together for a flat guest: real mode, and interrupts only between several vCPUs.
     ///
     /// - Throws: A ``DiagnosticError``.
     static func flat(_ guest: FlatGuest, kvm: KVM, options: MachineOptions) throws -> MachineAssembly {
         try kvm.require(Capability.required)
+        try options.checkCPUCount(kvm)
         let memory = try guest.makeMemory()
         let trap = try SiteTrap.choose(for: guest, options: options, kvm: kvm)
         if trap.mechanism == .patch { try trap.patch(memory) }
@@ -23,28 +25,18 @@ struct MachineAssembly {
                 "mechanism": "\(trap.mechanism.rawValue)",
                 "sites": "\(trap.sites.addresses.map { Hex.number($0) })",
             ])
-        let machine = try VirtualMachine(kvm: kvm, memory: memory)
-        try machine.setRealModePages()
-        try machine.reportEmulationFailures()
+        let machine = try makeVirtualMachine(kvm: kvm, memory: memory)
+        // The others wait for the first to start them through its local APIC.
+        if options.cpuCount > 1 { try machine.createInterruptControllers() }
 
-        let control = RunControl()
-        let devices = DeviceSet(control: control, consoleDescriptor: options.consoleDescriptor)
+        let devices = DeviceSet(control: RunControl(), consoleDescriptor: options.consoleDescriptor)
         let serial = devices.serial { _ in }
-        let vcpu = try machine.makeVCPU(id: 0)
-        try vcpu.setCPUID(.guest(supported: kvm.supportedCPUID(), apicID: vcpu.id))
-        try guest.start(vcpu)
-        let parts = MachineParts(
-            memory: memory,
-            ports: try PortBus(devices.common + [devices.attachment(of: serial)]),
-            mmio: try MMIOBus([]),
-            counters: ExitCounterTable(vcpuCount: 1),
-            leaves: options.leaves,
-            control: control,
-            console: devices.console,
-            syncRegisters: UInt64(kvm.value(of: .syncRegisters)),
-            firmwarePort: FirmwareStubs.port
-        )
-        return MachineAssembly(parts: parts, trap: trap, vcpus: [vcpu], serial: serial)
+        let vcpus = try makeVCPUs(machine, kvm: kvm, options: options)
+        try guest.start(vcpus[0])
+        let parts = try makeParts(
+            memory: memory, kvm: kvm, options: options, devices: devices,
+            ports: devices.common + [devices.attachment(of: serial)], firmwarePort: FirmwareStubs.port)
+        return MachineAssembly(parts: parts, trap: trap, faultTraps: nil, vcpus: vcpus, serial: serial)
     }
 
     /// Puts a machine together for a Linux guest: interrupt controllers and timer inside KVM, ACPI.
@@ -52,38 +44,68 @@ struct MachineAssembly {
     /// - Throws: A ``DiagnosticError``.
     static func linux(_ guest: LinuxGuest, kvm: KVM, options: MachineOptions) throws -> MachineAssembly {
         try kvm.require(Capability.required + Capability.requiredForLinux)
-        let (memory, kernel) = try guest.makeMemory(vcpuCount: 1)
+        try options.checkCPUCount(kvm)
+        let (memory, kernel) = try guest.makeMemory(vcpuCount: options.cpuCount)
         options.logger.info(
             "kernel loaded",
             metadata: [
                 "entry": "\(Hex.number(kernel.entry.rip))", "mode": "\(kernel.entry.mode)",
                 "kernel": "\(kernel.kernel)", "initrd": "\(kernel.initrd.map { "\($0)" } ?? "none")",
             ])
+        let machine = try makeVirtualMachine(kvm: kvm, memory: memory)
+        try machine.createInterruptControllers()
+
+        let devices = DeviceSet(control: RunControl(), consoleDescriptor: options.consoleDescriptor)
+        let serial = devices.serial { machine.setInterruptLine(DeviceSet.serialInterrupt, $0) }
+        let power = devices.power(memory: memory) { machine.setInterruptLine(DeviceSet.systemControlInterrupt, $0) }
+        let vcpus = try makeVCPUs(machine, kvm: kvm, options: options)
+        for vcpu in vcpus { try vcpu.connectLocalInterrupts() }
+        try vcpus[0].enter(kernel.entry)
+        let faultTraps = try makeFaultTraps(options, kvm: kvm, machine: machine, vcpus: vcpus)
+        let parts = try makeParts(
+            memory: memory, kvm: kvm, options: options, devices: devices,
+            ports: devices.common + [devices.attachment(of: serial)] + power, firmwarePort: nil)
+        return MachineAssembly(parts: parts, trap: .none, faultTraps: faultTraps, vcpus: vcpus, serial: serial)
+    }
+
+    // MARK: What all guests have
+
+    private static func makeVirtualMachine(kvm: KVM, memory: GuestMemory) throws(KVMError) -> VirtualMachine {
         let machine = try VirtualMachine(kvm: kvm, memory: memory)
         try machine.setRealModePages()
         try machine.reportEmulationFailures()
-        try machine.createInterruptControllers()
+        return machine
+    }
 
-        let control = RunControl()
-        let devices = DeviceSet(control: control, consoleDescriptor: options.consoleDescriptor)
-        let serial = devices.serial { machine.setInterruptLine(DeviceSet.serialInterrupt, $0) }
-        let power = devices.power(memory: memory) { machine.setInterruptLine(DeviceSet.systemControlInterrupt, $0) }
-        let vcpu = try machine.makeVCPU(id: 0)
-        try vcpu.setCPUID(.guest(supported: kvm.supportedCPUID(), apicID: vcpu.id))
-        try vcpu.connectLocalInterrupts()
-        try vcpu.enter(kernel.entry)
-        let parts = MachineParts(
+    /// The vCPUs, of which all but the first wait until they are started, and their CPUID tables.
+    private static func makeVCPUs(
+        _ machine: VirtualMachine, kvm: KVM, options: MachineOptions
+    ) throws(KVMError) -> [VCPU] {
+        let supported = try kvm.supportedCPUID()
+        var vcpus: [VCPU] = []
+        for number in 0..<options.cpuCount {
+            let vcpu = try machine.makeVCPU(id: UInt32(number))
+            try vcpu.setCPUID(.guest(supported: supported, apicID: vcpu.id))
+            vcpus.append(vcpu)
+        }
+        return vcpus
+    }
+
+    private static func makeParts(
+        memory: GuestMemory, kvm: KVM, options: MachineOptions, devices: DeviceSet, ports: [PortAttachment],
+        firmwarePort: UInt8?
+    ) throws -> MachineParts {
+        MachineParts(
             memory: memory,
-            ports: try PortBus(devices.common + [devices.attachment(of: serial)] + power),
+            ports: try PortBus(ports),
             mmio: try MMIOBus([]),
-            counters: ExitCounterTable(vcpuCount: 1),
+            counters: ExitCounterTable(vcpuCount: options.cpuCount),
             leaves: options.leaves,
-            control: control,
+            control: devices.control,
             console: devices.console,
             syncRegisters: UInt64(kvm.value(of: .syncRegisters)),
-            firmwarePort: nil
+            firmwarePort: firmwarePort
         )
-        return MachineAssembly(parts: parts, trap: .none, vcpus: [vcpu], serial: serial)
     }
 }
 

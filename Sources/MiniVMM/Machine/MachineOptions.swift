@@ -8,6 +8,8 @@ public struct MachineOptions: Sendable {
     public var trap = CPUIDTrap.auto
     /// The linear addresses of the guest's CPUID instructions; nil to scan the image for them.
     public var cpuidSites: [UInt64]?
+    /// How many vCPUs the machine has.
+    public var cpuCount = 1
     /// The descriptor that the guest's console is written to.
     public var consoleDescriptor: Int32 = 1
 
@@ -16,4 +18,12 @@ public struct MachineOptions: Sendable {
 
     /// The defaults.
     public init() {}
+}
+
+extension MachineOptions {
+    /// - Throws: ``CPUCountError`` when the machine cannot have as many vCPUs.
+    func checkCPUCount(_ kvm: KVM) throws(CPUCountError) {
+        let greatest = min(ACPITables.greatestVCPUCount, max(1, Int(kvm.value(of: .maximumVCPUs))))
+        guard (1...greatest).contains(cpuCount) else { throw .outOfRange(cpuCount, greatest: greatest) }
+    }
 }

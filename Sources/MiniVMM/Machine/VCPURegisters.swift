@@ -9,7 +9,7 @@ import CKVM
 struct VCPURegisters {
     private let vcpu: VCPU
     private let hasGeneral: Bool
-    private let hasSpecial: Bool
+    private let canHaveSpecial: Bool
 
     /// Asks KVM to keep registers in the run page.
     ///
@@ -20,9 +20,22 @@ struct VCPURegisters {
     init(vcpu: VCPU, supported: UInt64, wantsGeneral: Bool, wantsSpecial: Bool) {
         self.vcpu = vcpu
         hasGeneral = wantsGeneral && supported & ckvm_sync_regs != 0
-        hasSpecial = wantsSpecial && supported & ckvm_sync_sregs != 0
-        vcpu.run.pointee.kvm_valid_regs = (hasGeneral ? ckvm_sync_regs : 0) | (hasSpecial ? ckvm_sync_sregs : 0)
+        canHaveSpecial = supported & ckvm_sync_sregs != 0
+        vcpu.run.pointee.kvm_valid_regs = hasGeneral ? ckvm_sync_regs : 0
+        if wantsSpecial { wantSpecial(true) }
     }
+
+    /// Says whether the segment and control registers should be in the run page after the next exit.
+    func wantSpecial(_ isWanted: Bool) {
+        if isWanted, canHaveSpecial {
+            vcpu.run.pointee.kvm_valid_regs |= ckvm_sync_sregs
+        } else {
+            vcpu.run.pointee.kvm_valid_regs &= ~ckvm_sync_sregs
+        }
+    }
+
+    /// Whether the segment and control registers are in the run page.
+    var hasSpecial: Bool { vcpu.run.pointee.kvm_valid_regs & ckvm_sync_sregs != 0 }
 
     /// The general registers, after KVM_RUN has returned.
     func general() throws(KVMError) -> kvm_regs {
@@ -52,5 +65,13 @@ struct VCPURegisters {
             vcpu.run.pointee.kvm_dirty_regs &= ~ckvm_sync_regs
         }
         try vcpu.setRegisters(registers)
+    }
+
+    /// Sets the segment and control registers, at the next KVM_RUN at the latest.
+    func setSpecial(_ registers: kvm_sregs) throws(KVMError) {
+        guard canHaveSpecial else { return try vcpu.setSpecialRegisters(registers) }
+        // Sound: as for reading. KVM takes them from the page whether or not it has stored them there.
+        ckvm_synced_sregs(vcpu.run).pointee = registers
+        vcpu.run.pointee.kvm_dirty_regs |= ckvm_sync_sregs
     }
 }

@@ -9,6 +9,12 @@ extension VCPURunner {
         case .hlt:
             // Without an interrupt controller nothing can wake the vCPU, whether or not interrupts are on.
             return over(kind, .halted)
+        case .rdmsr(ModelSpecificRegister.miscFeaturesEnables) where faultTrap != nil:
+            ckvm_answer_msr(vcpu.run, faultTrap?.guestFeatures ?? 0, false)
+            return .booked(kind)
+        case .wrmsr(ModelSpecificRegister.miscFeaturesEnables, let value) where faultTrap != nil:
+            ckvm_answer_msr(vcpu.run, 0, faultTrap?.writeFeatures(value) != true)
+            return .booked(kind)
         case .rdmsr, .wrmsr:
             // An MSR that neither KVM nor MiniVMM knows faults, as on a processor that lacks it.
             ckvm_answer_msr(vcpu.run, 0, true)

@@ -24,10 +24,13 @@ extension VCPURunner {
             if steppedOverHalt(pc: pc) { return serviceRare(.hlt) }
             // The step led to a CPUID: it is that instruction's exit. Else it is nothing but a step.
             return try serviceNextInstruction() ? .booked(.cpuid) : .ownDoing
+        case .none where pc == breakpoint:
+            if let serviced = try serviceHandler() { return serviced }
+            fallthrough
         default:
             // A #DB of the guest's own, which KVM brings out while debug registers are ours: give it back.
             counters.begin(.debug)
-            try vcpu.injectDebugException(keeping: trap.guestDebug)
+            try vcpu.injectDebugException(keeping: guestDebug)
             return .booked(.debug)
         }
     }

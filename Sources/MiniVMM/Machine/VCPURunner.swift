@@ -12,6 +12,7 @@ final class VCPURunner: @unchecked Sendable {
     let index: Int
     let machine: MachineParts
     let trap: SiteTrap
+    let faultTrap: FaultTrap?
     let counters: ExitCounters
     let responder: CPUIDResponder
     let registers: VCPURegisters
@@ -29,23 +30,26 @@ final class VCPURunner: @unchecked Sendable {
     private var entry: UInt64 = 0
     /// How the run ended, once an exit has ended it.
     private var ending: RunEnding?
+    /// The fault trap's breakpoint, as KVM has it.
+    var breakpoint: UInt64?
     /// In single-step mode, the linear address after the HLT that is the next instruction, if it is one.
     var haltEnd: UInt64?
 
-    init(vcpu: VCPU, index: Int, machine: MachineParts, trap: SiteTrap) {
+    init(vcpu: VCPU, index: Int, machine: MachineParts, trap: SiteTrap, faultTrap: FaultTrap? = nil) {
         self.vcpu = vcpu
         self.index = index
         self.machine = machine
         self.trap = trap
+        self.faultTrap = faultTrap
         counters = machine.counters.counters(of: index)
         responder = CPUIDResponder(vcpu: vcpu, leaves: machine.leaves, counters: machine.counters)
         registers = VCPURegisters(
             vcpu: vcpu,
             supported: machine.syncRegisters,
-            wantsGeneral: trap.mechanism != .none,
-            wantsSpecial: trap.mechanism == .step
+            wantsGeneral: trap.mechanism != .none || faultTrap != nil,
+            wantsSpecial: trap.mechanism == .step || faultTrap != nil
         )
-        patchPort = trap.mechanism == .patch ? Int32(trap.port) : -1
+        patchPort = (faultTrap?.port).map(Int32.init) ?? (trap.mechanism == .patch ? Int32(trap.port) : -1)
         firmwarePort = machine.firmwarePort.map(Int32.init) ?? -1
     }
 
@@ -83,7 +87,9 @@ final class VCPURunner: @unchecked Sendable {
                 counters.bookInternal(cycles: entry &- serviceStart)
                 continue
             }
-            guard settle(try service(Exit(of: vcpu))) else { return }
+            let serviced = try service(Exit(of: vcpu))
+            if let faultTrap { try follow(faultTrap) }
+            guard settle(serviced) else { return }
             if trap.mechanism == .step {
                 guard try finishStep() else { return }
                 entry = ckvm_rdtsc()
@@ -145,7 +151,7 @@ final class VCPURunner: @unchecked Sendable {
         switch exit {
         case .portOut(let access):
             let port = Int32(access.port)
-            if port == patchPort, let serviced = try servicePatchedSite() { return serviced }
+            if port == patchPort, let serviced = try servicePatchPort() { return serviced }
             if port == firmwarePort, let serviced = try serviceFirmwareCall() { return serviced }
             counters.begin(.portOut)
             writePort(access)

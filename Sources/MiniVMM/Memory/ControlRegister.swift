@@ -20,6 +20,8 @@ enum ControlRegister {
     static let rflagsReserved: UInt64 = 1 << 1
     /// RFLAGS.IF.
     static let rflagsInterruptEnable: UInt64 = 1 << 9
+    /// RFLAGS.RF: no breakpoint on the next instruction.
+    static let rflagsResume: UInt64 = 1 << 16
     /// RFLAGS.VM: virtual-8086 mode.
     static let rflagsVirtual8086: UInt64 = 1 << 17
 }

@@ -19,6 +19,8 @@ public struct DoctorReport: Sendable {
         if case .success(let findings) = diagnosis.kvm {
             lines += ["", "capabilities"] + Self.capabilities(findings)
             lines += ["", "CPUID traps for guests in ring 0"] + Self.traps(findings)
+            let fault = findings.faultTrap ? "works" : "does not work"
+            lines += ["", "CPUID trap for programs in ring 3, under Linux", "  fault  " + fault]
         }
         lines += [""] + verdict
         return lines.map { $0 + "\n" }.joined()

@@ -18,6 +18,7 @@ extension HostDiagnosis {
                 return CapabilityFinding(capability: capability, value: value)
             },
             traps: traps,
+            faultTrap: true,
             tscKHz: tscKHz
         )
         return HostDiagnosis(

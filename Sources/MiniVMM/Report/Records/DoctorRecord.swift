@@ -49,6 +49,8 @@ public struct DoctorRecord: Encodable, Sendable {
             forKey: .capabilities)
         let traps = try? findings?.traps.get()
         try container.encode(
-            traps.map { ["debug": $0.debug, "patch": $0.patch, "step": $0.step] }, forKey: .traps)
+            traps.map { traps in
+                ["debug": traps.debug, "patch": traps.patch, "step": traps.step, "fault": findings?.faultTrap ?? false]
+            }, forKey: .traps)
     }
 }

@@ -1,0 +1,118 @@
+import CKVM
+
+/// A program in 64-bit mode at privilege level 3, with nothing around it but what the processor needs to raise an
+/// exception: page tables, a descriptor table, a task with a stack, and one interrupt gate. Linear addresses are
+/// physical ones.
+///
+/// It stands for a program under an operating system, in places where there is no operating system: in self-tests.
+struct RingThreeSandbox {
+    /// The memory, which holds everything.
+    let memory: GuestMemory
+
+    // Each page has one thing in it.
+    private static let pageMapLevel4: UInt64 = 0x1000
+    private static let pageDirectoryPointers: UInt64 = 0x2000
+    private static let pageDirectory: UInt64 = 0x3000
+    private static let descriptors: UInt64 = 0x4000
+    private static let task: UInt64 = 0x5000
+    static let interruptTable: UInt64 = 0x6000
+    /// The first address after the stack for exceptions.
+    static let stackEnd: UInt64 = 0x8000
+    /// The handler of general-protection exceptions.
+    static let handler: UInt64 = 0x8000
+    /// The program.
+    static let program: UInt64 = 0x9000
+    private static let size: UInt64 = 0x10000
+
+    private static let kernelCode: UInt16 = 0x08
+    static let userCode: UInt16 = 0x13
+    static let userData: UInt16 = 0x1b
+    private static let taskSelector: UInt16 = 0x20
+
+    /// Page-table bits: present, writable, user; and a page of 2 MiB. Source: Intel SDM, volume 3, "4-level paging".
+    private static let entryBits: UInt64 = 0x7
+    private static let largePage: UInt64 = 1 << 7
+
+    /// Descriptors: present, accessed, and of the levels and sizes that their names say. Source: Intel SDM, volume 3,
+    /// "Segment descriptors".
+    private static let kernelCodeDescriptor: UInt64 = 0x00af_9b00_0000_ffff
+    private static let userCodeDescriptor: UInt64 = 0x00af_fb00_0000_ffff
+    private static let userDataDescriptor: UInt64 = 0x00cf_f300_0000_ffff
+
+    /// Builds the sandbox around a program and a handler.
+    ///
+    /// - Throws: ``GuestMemoryError``.
+    init(program: [UInt8], handler: [UInt8]) throws(GuestMemoryError) {
+        memory = try GuestMemory(layout: [(start: GuestPhysicalAddress(0), size: Self.size)])
+        func store(_ value: UInt64, _ address: UInt64) throws(GuestMemoryError) {
+            try memory.store(value, at: GuestPhysicalAddress(address))
+        }
+        try store(Self.pageDirectoryPointers | Self.entryBits, Self.pageMapLevel4)
+        try store(Self.pageDirectory | Self.entryBits, Self.pageDirectoryPointers)
+        try store(Self.entryBits | Self.largePage, Self.pageDirectory)
+        try store(Self.kernelCodeDescriptor, Self.descriptors + 0x08)
+        try store(Self.userCodeDescriptor, Self.descriptors + 0x10)
+        try store(Self.userDataDescriptor, Self.descriptors + 0x18)
+        // The task's stack pointer for level 0 stands at offset 4.
+        try store(Self.stackEnd, Self.task + 4)
+        try Self.writeGate(InterruptGate.generalProtection, handler: Self.handler, to: memory)
+        try memory.write(handler, at: GuestPhysicalAddress(Self.handler))
+        try memory.write(program, at: GuestPhysicalAddress(Self.program))
+    }
+
+    /// Points a vector at a handler: an interrupt gate into level 0.
+    static func writeGate(
+        _ vector: UInt64, handler: UInt64, to memory: GuestMemory
+    ) throws(GuestMemoryError) {
+        let presentInterruptGate: UInt64 = 0x8e << 40
+        let low =
+            handler & 0xffff | UInt64(kernelCode) << 16 | presentInterruptGate | (handler >> 16 & 0xffff) << 48
+        let address = GuestPhysicalAddress(interruptTable + vector * InterruptGate.size)
+        try memory.store(low, at: address)
+        try memory.store(handler >> 32, at: address &+ 8)
+    }
+
+    /// Puts a vCPU in front of the program, at level 3.
+    ///
+    /// - Throws: ``KVMError``.
+    func enter(_ vcpu: VCPU) throws(KVMError) {
+        var special = try vcpu.specialRegisters()
+        special.cr3 = Self.pageMapLevel4
+        special.cr4 |= ControlRegister.cr4PhysicalAddressExtension
+        special.cr0 |= ControlRegister.cr0ProtectionEnable | ControlRegister.cr0Paging
+        special.efer |= ControlRegister.eferLongModeEnable | ControlRegister.eferLongModeActive
+        special.gdt.base = Self.descriptors
+        special.gdt.limit = 0x2f
+        special.idt.base = Self.interruptTable
+        special.idt.limit = UInt16(InterruptGate.size * (InterruptGate.generalProtection + 1) - 1)
+        special.cs = Self.segment(Self.userCode, type: 11, isLong: true)
+        let data = Self.segment(Self.userData, type: 3, isLong: false)
+        (special.ds, special.es, special.fs, special.gs, special.ss) = (data, data, data, data, data)
+        special.tr = kvm_segment()
+        special.tr.selector = Self.taskSelector
+        special.tr.base = Self.task
+        special.tr.limit = 0x67
+        special.tr.type = 11
+        special.tr.present = 1
+        try vcpu.setSpecialRegisters(special)
+        var registers = kvm_regs()
+        registers.rip = Self.program
+        registers.rsp = Self.program
+        registers.rflags = ControlRegister.rflagsReserved
+        try vcpu.setRegisters(registers)
+    }
+
+    private static func segment(_ selector: UInt16, type: UInt8, isLong: Bool) -> kvm_segment {
+        var segment = kvm_segment()
+        segment.selector = selector
+        segment.limit = .max
+        segment.type = type
+        segment.present = 1
+        segment.dpl = 3
+        segment.s = 1
+        segment.g = 1
+        segment.l = isLong ? 1 : 0
+        segment.db = isLong ? 0 : 1
+        return segment
+    }
+}

@@ -1,0 +1,165 @@
+import CKVM
+import XCTest
+
+@testable import MiniVMM
+
+/// The CPUID of programs at privilege level 3, by the fault trap.
+final class FaultTrapTests: XCTestCase {
+    override func setUpWithError() throws {
+        guard try TestKVM.shared().supportsFaultTrap() else {
+            throw XCTSkip("CPUID at privilege level 3 does not fault on this bed")
+        }
+    }
+
+    /// Leaves the interrupted RIP, RFLAGS and RSP at results 8, 9 and 10, the error code at 11, and ends the run with
+    /// status 3.
+    private static let report: [UInt8] = [
+        0x48, 0x8b, 0x44, 0x24, 0x08,  // mov rax, [rsp + 8]
+        0x48, 0x89, 0x04, 0x25, 0x40, 0xa0, 0x00, 0x00,  // mov [0xa040], rax
+        0x48, 0x8b, 0x44, 0x24, 0x18,  // mov rax, [rsp + 24]
+        0x48, 0x89, 0x04, 0x25, 0x48, 0xa0, 0x00, 0x00,  // mov [0xa048], rax
+        0x48, 0x8b, 0x44, 0x24, 0x20,  // mov rax, [rsp + 32]
+        0x48, 0x89, 0x04, 0x25, 0x50, 0xa0, 0x00, 0x00,  // mov [0xa050], rax
+        0x48, 0x8b, 0x04, 0x24,  // mov rax, [rsp]
+        0x48, 0x89, 0x04, 0x25, 0x58, 0xa0, 0x00, 0x00,  // mov [0xa058], rax
+        0xb0, 0x03,  // mov al, 3
+        0xe6, 0xf4,  // out 0xf4, al
+    ]
+    private static let nops: [UInt8] = [0x90, 0x90, 0x90]
+    private static let clac: [UInt8] = [0x0f, 0x01, 0xca]
+
+    /// CPUID with a leaf; EAX goes to a result.
+    private static func ask(_ leaf: UInt32, into result: UInt8, cpuid: [UInt8] = [0x0f, 0xa2]) -> [UInt8] {
+        let bytes = withUnsafeBytes(of: leaf.littleEndian, Array.init)
+        return [0xb8] + bytes  // mov eax, leaf
+            + cpuid
+            + [0x48, 0x89, 0x04, 0x25, result * 8, 0xa0, 0x00, 0x00]  // mov [0xa000 + 8 * result], rax
+    }
+
+    /// An exit that is not CPUID's: mov eax, [0x100000].
+    private static let touchMMIO: [UInt8] = [0x8b, 0x04, 0x25, 0x00, 0x00, 0x10, 0x00]
+    private static let hlt: [UInt8] = [0xf4]
+
+    /// Whether a debug register stands at the handler: both ways, as far as they work on this bed.
+    private func ways() throws -> [Bool] {
+        try TestKVM.shared().trapSupport().debug ? [false, true] : [false]
+    }
+
+    private func assertGenuineFault(_ run: RingThreeRun, at offset: Int, line: UInt = #line) throws {
+        guard case .exitPort(3) = run.ending else { return XCTFail(run.ending.summary, line: line) }
+        XCTAssertEqual(try run.number(8), RingThreeSandbox.program + UInt64(offset), "RIP", line: line)
+        XCTAssertEqual(try run.number(10), RingThreeSandbox.program, "RSP", line: line)
+        XCTAssertEqual(try run.number(11), 0, "error code", line: line)
+    }
+
+    func testProgramReadsLiveCounters() throws {
+        // The first exit arms the trap.
+        var program = Self.touchMMIO
+        for result in UInt8(0)..<4 { program += Self.ask(0x4fff_fffc, into: result) }
+        for byDebugRegister in try ways() {
+            let run = try RingThreeRun(
+                program: program + Self.hlt, handler: Self.nops + Self.report, byDebugRegister: byDebugRegister)
+            try assertGenuineFault(run, at: program.count)
+            XCTAssertEqual(try (0..<4).map(run.number), [2, 3, 4, 5])
+            XCTAssertEqual(run.counters.exits(of: .cpuid), 4)
+            XCTAssertEqual(run.counters.exits(of: .mmioRead), 1)
+            XCTAssertEqual(run.counters.internalExits, 1, "the #GP of the HLT was brought out by the trap alone")
+        }
+    }
+
+    func testOrdinaryLeavesAndPrefixes() throws {
+        let program =
+            Self.touchMMIO + Self.ask(0, into: 0) + Self.ask(0x4fff_fffc, into: 1, cpuid: [0x66, 0x0f, 0xa2])
+            + Self.ask(0x4fff_fffc, into: 2, cpuid: [0xf2, 0x48, 0x0f, 0xa2])
+        let run = try RingThreeRun(program: program + Self.hlt, handler: Self.nops + Self.report)
+        try assertGenuineFault(run, at: program.count)
+        let greatest = try XCTUnwrap(TestKVM.shared().supportedCPUID().entry(leaf: 0)?.result.eax)
+        XCTAssertEqual(try run.number(0), UInt64(greatest))
+        XCTAssertEqual(try run.number(1), 3)
+        XCTAssertEqual(try run.number(2), 4)
+    }
+
+    func testFlagsAndStackOfTheProgramAreKept() throws {
+        // stc; std; cpuid; pushfq; pop to result 0; cld
+        let program =
+            Self.touchMMIO + [0xf9, 0xfd, 0x0f, 0xa2, 0x9c] + [0x8f, 0x04, 0x25, 0x00, 0xa0, 0x00, 0x00] + [0xfc]
+        let run = try RingThreeRun(program: program + Self.hlt, handler: Self.nops + Self.report)
+        try assertGenuineFault(run, at: program.count)
+        let carry: UInt64 = 1 << 0
+        let direction: UInt64 = 1 << 10
+        XCTAssertEqual(try run.number(0) & (carry | direction), carry | direction)
+        XCTAssertEqual(try run.number(0) & ControlRegister.rflagsResume, 0)
+    }
+
+    func testEveryKnownFirstInstructionIsDone() throws {
+        let starts: [[UInt8]] = [
+            Self.nops, [0x66, 0x90], [0x0f, 0x1f, 0x00], [0x0f, 0x1f, 0x44, 0x00, 0x00], [0xf3, 0x0f, 0x1e, 0xfa],
+            [0xfc, 0xfc], [0x90, 0x0f, 0x1f, 0x40, 0x00],
+        ]
+        for start in starts {
+            let program = Self.touchMMIO + Self.ask(0x4fff_fffc, into: 0)
+            for byDebugRegister in try ways() {
+                let run = try RingThreeRun(
+                    program: program + Self.hlt, handler: start + Self.report, byDebugRegister: byDebugRegister)
+                try assertGenuineFault(run, at: program.count)
+                XCTAssertEqual(try run.number(0), 2, "\(start)")
+            }
+        }
+    }
+
+    func testHandlerThatStartsWithSomethingElseIsLeftAlone() throws {
+        let program = Self.touchMMIO + Self.ask(0x4fff_fffc, into: 0)
+        // xor eax, eax; nop
+        let run = try RingThreeRun(program: program, handler: [0x31, 0xc0, 0x90] + Self.report)
+        // The CPUID's own #GP arrives at the handler, 12 bytes into the program.
+        try assertGenuineFault(run, at: Self.touchMMIO.count + 5)
+        XCTAssertEqual(run.counters.exits(of: .cpuid), 0)
+    }
+
+    func testGuestThatRewritesItsHandler() throws {
+        // mov word [0x8000], 0x010f; mov byte [0x8002], 0xca: CLAC over the NOPs and the OUT.
+        let rewrite: [UInt8] =
+            [0x66, 0xc7, 0x04, 0x25, 0x00, 0x80, 0x00, 0x00] + Self.clac.prefix(2)
+            + [0xc6, 0x04, 0x25, 0x02, 0x80, 0x00, 0x00, 0xca]
+        let program =
+            Self.touchMMIO + Self.ask(0x4fff_fffc, into: 0) + rewrite + Self.touchMMIO
+            + Self.ask(0x4fff_fffc, into: 1)
+        let run = try RingThreeRun(program: program + Self.hlt, handler: Self.nops + Self.report)
+        try assertGenuineFault(run, at: program.count)
+        XCTAssertEqual(try run.number(0), 2)
+        XCTAssertEqual(try run.number(1), 4)
+    }
+
+    func testGuestThatMovesItsHandler() throws {
+        // mov word [gate], 0xc000: the low half of the handler's address. Its bits 31:16 are 0 as before.
+        let gate = RingThreeSandbox.interruptTable + InterruptGate.generalProtection * InterruptGate.size
+        let address = withUnsafeBytes(of: UInt32(gate).littleEndian, Array.init)
+        let move: [UInt8] = [0x66, 0xc7, 0x04, 0x25] + address + [0x00, 0xc0]
+        let program =
+            Self.touchMMIO + Self.ask(0x4fff_fffc, into: 0) + move + Self.touchMMIO + Self.touchMMIO
+            + Self.ask(0x4fff_fffc, into: 1)
+        for byDebugRegister in try ways() {
+            let run = try RingThreeRun(
+                program: program + Self.hlt, handler: Self.nops + [0x0f, 0x0b], byDebugRegister: byDebugRegister
+            ) { memory, _ in
+                try memory.write(Self.nops + Self.report, at: GuestPhysicalAddress(0xc000))
+            }
+            try assertGenuineFault(run, at: program.count)
+            XCTAssertEqual(try run.number(0), 2)
+            XCTAssertEqual(try run.number(1), 5)
+            XCTAssertEqual(
+                try run.memory.bytes(at: GuestPhysicalAddress(RingThreeSandbox.handler), count: 3), Self.nops,
+                "the handler of before is as it was")
+        }
+    }
+
+    func testErrorCodesAreNotTakenForCPUID() throws {
+        // mov ax, 0x50; mov ds, ax: #GP with error code 0x50, and the bytes of a CPUID behind it.
+        let program = Self.touchMMIO + [0x66, 0xb8, 0x50, 0x00, 0x8e, 0xd8, 0x0f, 0xa2]
+        let run = try RingThreeRun(program: program, handler: Self.nops + Self.report)
+        guard case .exitPort(3) = run.ending else { return XCTFail(run.ending.summary) }
+        XCTAssertEqual(try run.number(8), RingThreeSandbox.program + UInt64(Self.touchMMIO.count) + 4)
+        XCTAssertEqual(try run.number(11), 0x50)
+        XCTAssertEqual(run.counters.exits(of: .cpuid), 0)
+    }
+}
