@@ -12,6 +12,7 @@
 
 #include "ckvm_exit.h"
 #include "ckvm_ioctl.h"
+#include "ckvm_stats.h"
 #include "ckvm_system.h"
 
 #endif
