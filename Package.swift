@@ -41,9 +41,10 @@ let package = Package(
             ],
             swiftSettings: swiftSettings
         ),
+        .target(name: "CTestSupport", path: "Tests/CTestSupport"),
         .testTarget(
             name: "MiniVMMTests",
-            dependencies: ["MiniVMM", "CKVM", "GuestImages"],
+            dependencies: ["MiniVMM", "CKVM", "CTestSupport", "GuestImages"],
             swiftSettings: swiftSettings
         ),
     ],
