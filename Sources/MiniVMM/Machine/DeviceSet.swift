@@ -6,11 +6,14 @@ struct DeviceSet {
     static let systemControlInterrupt: UInt32 = 9
 
     private let control: RunControl
+    private let inputBell: Doorbell
     private let panicWatch = PanicWatch()
     let console: ConsoleOutput
 
-    init(control: RunControl, consoleDescriptor: Int32) {
+    /// Devices on a console, which ring the bell when the guest would take more input.
+    init(control: RunControl, consoleDescriptor: Int32, inputBell: Doorbell) {
         self.control = control
+        self.inputBell = inputBell
         console = ConsoleOutput(descriptor: consoleDescriptor) { control.isStopping }
     }
 
@@ -27,13 +30,14 @@ struct DeviceSet {
 
     /// The first serial port, on the console.
     func serial(interrupt: @escaping @Sendable (Bool) -> Void) -> Serial16550 {
-        let (console, panicWatch) = (console, panicWatch)
+        let (console, panicWatch, inputBell) = (console, panicWatch, inputBell)
         return Serial16550(
             interrupt: interrupt,
             transmit: { byte in
                 panicWatch.see(byte)
                 console.write(byte)
-            })
+            },
+            roomToReceive: { inputBell.ring() })
     }
 
     func attachment(of serial: Serial16550) -> PortAttachment {

@@ -8,6 +8,8 @@ struct MachineAssembly {
     let vcpus: [VCPU]
     /// The first serial port, where the guest's console is.
     let serial: Serial16550
+    /// What the serial port rings when it would take more input.
+    let inputBell: Doorbell
 
     /// Puts a machine together for a flat guest: real mode, no interrupts.
     ///
@@ -28,7 +30,9 @@ struct MachineAssembly {
         try machine.reportEmulationFailures()
 
         let control = RunControl()
-        let devices = DeviceSet(control: control, consoleDescriptor: options.consoleDescriptor)
+        let inputBell = try Doorbell()
+        let devices = DeviceSet(
+            control: control, consoleDescriptor: options.consoleDescriptor, inputBell: inputBell)
         let serial = devices.serial { _ in }
         let vcpu = try machine.makeVCPU(id: 0)
         try vcpu.setCPUID(.guest(supported: kvm.supportedCPUID(), apicID: vcpu.id))
@@ -44,7 +48,7 @@ struct MachineAssembly {
             syncRegisters: UInt64(kvm.value(of: .syncRegisters)),
             firmwarePort: FirmwareStubs.port
         )
-        return MachineAssembly(parts: parts, trap: trap, vcpus: [vcpu], serial: serial)
+        return MachineAssembly(parts: parts, trap: trap, vcpus: [vcpu], serial: serial, inputBell: inputBell)
     }
 
     /// Puts a machine together for a Linux guest: interrupt controllers and timer inside KVM, ACPI.
@@ -65,7 +69,9 @@ struct MachineAssembly {
         try machine.createInterruptControllers()
 
         let control = RunControl()
-        let devices = DeviceSet(control: control, consoleDescriptor: options.consoleDescriptor)
+        let inputBell = try Doorbell()
+        let devices = DeviceSet(
+            control: control, consoleDescriptor: options.consoleDescriptor, inputBell: inputBell)
         let serial = devices.serial { machine.setInterruptLine(DeviceSet.serialInterrupt, $0) }
         let power = devices.power(memory: memory) { machine.setInterruptLine(DeviceSet.systemControlInterrupt, $0) }
         let vcpu = try machine.makeVCPU(id: 0)
@@ -83,7 +89,7 @@ struct MachineAssembly {
             syncRegisters: UInt64(kvm.value(of: .syncRegisters)),
             firmwarePort: nil
         )
-        return MachineAssembly(parts: parts, trap: .none, vcpus: [vcpu], serial: serial)
+        return MachineAssembly(parts: parts, trap: .none, vcpus: [vcpu], serial: serial, inputBell: inputBell)
     }
 }
 
