@@ -9,6 +9,8 @@ struct MachineAssembly {
     let vcpus: [VCPU]
     /// The first serial port, where the guest's console is.
     let serial: Serial16550
+    /// What the serial port rings when it would take more input.
+    let inputBell: Doorbell
 
     /// Puts a machine together for a flat guest: real mode, and interrupts only between several vCPUs.
     ///
@@ -29,14 +31,15 @@ struct MachineAssembly {
         // The others wait for the first to start them through its local APIC.
         if options.cpuCount > 1 { try machine.createInterruptControllers() }
 
-        let devices = DeviceSet(control: RunControl(), consoleDescriptor: options.consoleDescriptor)
+        let devices = try DeviceSet(consoleDescriptor: options.consoleDescriptor)
         let serial = devices.serial { _ in }
         let vcpus = try makeVCPUs(machine, kvm: kvm, options: options)
         try guest.start(vcpus[0])
         let parts = try makeParts(
             memory: memory, kvm: kvm, options: options, devices: devices,
             ports: devices.common + [devices.attachment(of: serial)], firmwarePort: FirmwareStubs.port)
-        return MachineAssembly(parts: parts, trap: trap, faultTraps: nil, vcpus: vcpus, serial: serial)
+        return MachineAssembly(parts: parts, trap: trap, faultTraps: nil, vcpus: vcpus, serial: serial,
+            inputBell: devices.inputBell)
     }
 
     /// Puts a machine together for a Linux guest: interrupt controllers and timer inside KVM, ACPI.
@@ -55,7 +58,7 @@ struct MachineAssembly {
         let machine = try makeVirtualMachine(kvm: kvm, memory: memory)
         try machine.createInterruptControllers()
 
-        let devices = DeviceSet(control: RunControl(), consoleDescriptor: options.consoleDescriptor)
+        let devices = try DeviceSet(consoleDescriptor: options.consoleDescriptor)
         let serial = devices.serial { machine.setInterruptLine(DeviceSet.serialInterrupt, $0) }
         let power = devices.power(memory: memory) { machine.setInterruptLine(DeviceSet.systemControlInterrupt, $0) }
         let vcpus = try makeVCPUs(machine, kvm: kvm, options: options)
@@ -65,7 +68,8 @@ struct MachineAssembly {
         let parts = try makeParts(
             memory: memory, kvm: kvm, options: options, devices: devices,
             ports: devices.common + [devices.attachment(of: serial)] + power, firmwarePort: nil)
-        return MachineAssembly(parts: parts, trap: .none, faultTraps: faultTraps, vcpus: vcpus, serial: serial)
+        return MachineAssembly(parts: parts, trap: .none, faultTraps: faultTraps, vcpus: vcpus, serial: serial,
+            inputBell: devices.inputBell)
     }
 
     // MARK: What all guests have
