@@ -38,7 +38,8 @@ struct MachineAssembly {
         let parts = try makeParts(
             memory: memory, kvm: kvm, options: options, devices: devices,
             ports: devices.common + [devices.attachment(of: serial)], firmwarePort: FirmwareStubs.port)
-        return MachineAssembly(parts: parts, trap: trap, faultTraps: nil, vcpus: vcpus, serial: serial,
+        return MachineAssembly(
+            parts: parts, trap: trap, faultTraps: nil, vcpus: vcpus, serial: serial,
             inputBell: devices.inputBell)
     }
 
@@ -68,7 +69,8 @@ struct MachineAssembly {
         let parts = try makeParts(
             memory: memory, kvm: kvm, options: options, devices: devices,
             ports: devices.common + [devices.attachment(of: serial)] + power, firmwarePort: nil)
-        return MachineAssembly(parts: parts, trap: .none, faultTraps: faultTraps, vcpus: vcpus, serial: serial,
+        return MachineAssembly(
+            parts: parts, trap: .none, faultTraps: faultTraps, vcpus: vcpus, serial: serial,
             inputBell: devices.inputBell)
     }
 

@@ -59,6 +59,8 @@ final class EscapeKeysTests: XCTestCase {
     }
 
     func testHelpNamesEveryKey() {
-        for key in ["Ctrl-A X", "Ctrl-A C", "Ctrl-A H", "Ctrl-A Ctrl-A"] { XCTAssertTrue(EscapeKeys.help.contains(key)) }
+        for key in ["Ctrl-A X", "Ctrl-A C", "Ctrl-A H", "Ctrl-A Ctrl-A"] {
+            XCTAssertTrue(EscapeKeys.help.contains(key))
+        }
     }
 }
