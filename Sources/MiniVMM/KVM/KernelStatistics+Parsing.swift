@@ -8,23 +8,29 @@ extension KernelStatistics {
     /// - Throws: ``KernelStatisticsDamage`` when the parts do not fit together.
     init(parsing bytes: [UInt8]) throws(KernelStatisticsDamage) {
         let file = Bytes(bytes)
-        guard let header = file.load(kvm_stats_header.self, at: 0) else { throw .shortHeader }
+        let header = try file.header()
         let nameSize = UInt64(header.name_size)
         identifier = try file.text(at: UInt64(header.id_offset), size: nameSize, part: "the identifier")
+        statistics = try file.descriptorOffsets(header).map { offset throws(KernelStatisticsDamage) in
+            try file.statistic(at: offset, nameSize: nameSize, dataOffset: UInt64(header.data_offset))
+        }
+    }
 
-        // The header's numbers have 32 bits: their sums fit in 64, and their products need not.
-        let stride = UInt64(MemoryLayout<ckvm_stats_descriptor>.size) + nameSize
-        let (size, overflow) = UInt64(header.num_desc).multipliedReportingOverflow(by: stride)
-        guard !overflow, file.contains(UInt64(header.desc_offset), size: size) else {
-            throw .outOfBounds("a descriptor")
+    /// Where in the file the first number of a statistic stands, or nil when there is none of that name.
+    ///
+    /// - Throws: ``KernelStatisticsDamage`` when the parts do not fit together.
+    static func offset(of name: String, in bytes: [UInt8]) throws(KernelStatisticsDamage) -> UInt64? {
+        let file = Bytes(bytes)
+        let header = try file.header()
+        for offset in try file.descriptorOffsets(header) {
+            guard let descriptor = file.load(ckvm_stats_descriptor.self, at: offset) else {
+                throw .outOfBounds("a descriptor")
+            }
+            let nameOffset = offset + UInt64(MemoryLayout<ckvm_stats_descriptor>.size)
+            let found = try file.text(at: nameOffset, size: UInt64(header.name_size), part: "a name")
+            if found == name { return UInt64(header.data_offset) + UInt64(descriptor.offset) }
         }
-        var statistics: [KernelStatistic] = []
-        for index in 0..<UInt64(header.num_desc) {
-            let offset = UInt64(header.desc_offset) + index * stride
-            statistics.append(
-                try file.statistic(at: offset, nameSize: nameSize, dataOffset: UInt64(header.data_offset)))
-        }
-        self.statistics = statistics
+        return nil
     }
 
     /// Bytes with checked access.
@@ -49,6 +55,22 @@ extension KernelStatistics {
                 // integers that this is used for. The offset is at most the array's count.
                 buffer.loadUnaligned(fromByteOffset: Int(offset), as: type)
             }
+        }
+
+        func header() throws(KernelStatisticsDamage) -> kvm_stats_header {
+            guard let header = load(kvm_stats_header.self, at: 0) else { throw .shortHeader }
+            return header
+        }
+
+        /// Where the descriptors stand.
+        func descriptorOffsets(_ header: kvm_stats_header) throws(KernelStatisticsDamage) -> [UInt64] {
+            // The header's numbers have 32 bits: their sums fit in 64, and their products need not.
+            let stride = UInt64(MemoryLayout<ckvm_stats_descriptor>.size) + UInt64(header.name_size)
+            let (size, overflow) = UInt64(header.num_desc).multipliedReportingOverflow(by: stride)
+            guard !overflow, contains(UInt64(header.desc_offset), size: size) else {
+                throw .outOfBounds("a descriptor")
+            }
+            return (0..<UInt64(header.num_desc)).map { UInt64(header.desc_offset) + $0 * stride }
         }
 
         /// A text that ends with a zero within `size` bytes.

@@ -40,6 +40,27 @@ public final class KernelStatisticsFile: Sendable {
         }
     }
 
+    /// Where in the file the single number of a statistic stands.
+    ///
+    /// - Returns: nil when this kernel has no statistic of that name.
+    /// - Throws: ``KVMError`` when the statistics cannot be read, or do not make sense.
+    func offset(of name: String) throws(KVMError) -> Int64? {
+        let bytes = try readBytes()
+        do {
+            return try KernelStatistics.offset(of: name, in: bytes).flatMap { Int64(exactly: $0) }
+        } catch {
+            throw .malformedStatistics(error.description)
+        }
+    }
+
+    /// The number at an offset as it stands now, or nil when it cannot be read. Allocates nothing.
+    func number(at offset: Int64) -> UInt64? {
+        var number: UInt64 = 0
+        let size = MemoryLayout<UInt64>.size
+        // Sound: no more than the number's own bytes are asked for, and any bytes are a valid number.
+        return ckvm_pread(descriptor.number, &number, size, offset) == size ? number : nil
+    }
+
     private func readBytes() throws(KVMError) -> [UInt8] {
         var bytes: [UInt8] = []
         while bytes.count < Self.greatestSize {

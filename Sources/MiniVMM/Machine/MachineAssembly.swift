@@ -36,7 +36,7 @@ struct MachineAssembly {
         let vcpus = try makeVCPUs(machine, kvm: kvm, options: options)
         try guest.start(vcpus[0])
         let parts = try makeParts(
-            memory: memory, kvm: kvm, options: options, devices: devices,
+            memory: memory, kvm: kvm, options: options, devices: devices, vcpus: vcpus,
             ports: devices.common + [devices.attachment(of: serial)], firmwarePort: FirmwareStubs.port)
         return MachineAssembly(
             parts: parts, trap: trap, faultTraps: nil, vcpus: vcpus, serial: serial,
@@ -67,7 +67,7 @@ struct MachineAssembly {
         try vcpus[0].enter(kernel.entry)
         let faultTraps = try makeFaultTraps(options, kvm: kvm, machine: machine, vcpus: vcpus)
         let parts = try makeParts(
-            memory: memory, kvm: kvm, options: options, devices: devices,
+            memory: memory, kvm: kvm, options: options, devices: devices, vcpus: vcpus,
             ports: devices.common + [devices.attachment(of: serial)] + power, firmwarePort: nil)
         return MachineAssembly(
             parts: parts, trap: .none, faultTraps: faultTraps, vcpus: vcpus, serial: serial,
@@ -98,15 +98,19 @@ struct MachineAssembly {
     }
 
     private static func makeParts(
-        memory: GuestMemory, kvm: KVM, options: MachineOptions, devices: DeviceSet, ports: [PortAttachment],
+        memory: GuestMemory, kvm: KVM, options: MachineOptions, devices: DeviceSet, vcpus: [VCPU],
+        ports: [PortAttachment],
         firmwarePort: UInt8?
     ) throws -> MachineParts {
-        MachineParts(
+        let kernelExits = options.reportsKernelExits ? try KernelExits(of: vcpus) : nil
+        if options.reportsKernelExits, kernelExits == nil { throw KVMError.missingCapability(.binaryStatistics) }
+        return MachineParts(
             memory: memory,
             ports: try PortBus(ports),
             mmio: try MMIOBus([]),
             counters: ExitCounterTable(vcpuCount: options.cpuCount),
             leaves: options.leaves,
+            kernelExits: kernelExits,
             control: devices.control,
             console: devices.console,
             syncRegisters: UInt64(kvm.value(of: .syncRegisters)),
