@@ -7,7 +7,10 @@ extension VCPURunner {
         guard trap.guestDebug != .off else { return }
         try vcpu.setGuestDebug(trap.guestDebug)
         // No step leads to the first instruction.
-        if trap.mechanism == .step { try serviceCPUIDsAtInstructionPointer() }
+        if trap.mechanism == .step {
+            try serviceCPUIDsAtInstructionPointer()
+            try vcpu.setGuestDebug(.singleStep)
+        }
     }
 
     /// Services a debug exit.
@@ -64,13 +67,25 @@ extension VCPURunner {
         return trap.sites.contains(at.rawValue)
     }
 
-    /// After an exit in single-step mode: lets KVM finish the instruction, and services the CPUIDs that follow it.
+    /// After an exit in single-step mode: services the CPUIDs that follow it, and sets out for the next step.
+    ///
+    /// - Returns: Whether the guest goes on.
+    func goOnStepping(after exit: Exit) throws(KVMError) -> Bool {
+        if case .debug = exit {} else { guard try finishInstruction() else { return false } }
+        try serviceCPUIDsAtInstructionPointer()
+        // An instruction that KVM emulates loses the trap flag, and a changed instruction pointer is not the one that KVM
+        // steps from: it has to be told before each step. Source: arch/x86/kvm/x86.c, __kvm_set_rflags().
+        try vcpu.setGuestDebug(.singleStep)
+        return !machine.control.isStopping
+    }
+
+    /// Lets KVM finish the instruction that has exited.
     ///
     /// A step over an instruction that exits is reported as that exit alone, so the instruction after it would run
     /// before the next step is reported.
     ///
     /// - Returns: Whether the guest goes on.
-    func finishStep() throws(KVMError) -> Bool {
+    private func finishInstruction() throws(KVMError) -> Bool {
         while true {
             vcpu.requestImmediateExit()
             let result = vcpu.enter()
@@ -78,8 +93,7 @@ extension VCPURunner {
             guard result == 0 else {
                 guard try shouldReenter(after: result) else { return false }
                 counters.bookInternal(cycles: ckvm_rdtsc() &- serviceStart)
-                try serviceCPUIDsAtInstructionPointer()
-                return !machine.control.isStopping
+                return true
             }
             // Another exit of the same instruction, or the step's own. Should this clear a kick along with our own
             // request, the next turn finds that the run is stopping.
@@ -114,9 +128,7 @@ extension VCPURunner {
         counters.begin(.cpuid)
         try responder.answer(&general)
         general.rip = general.rip &+ UInt64(prefixes &+ CPUIDSites.opcode.count)
-        // KVM goes on stepping from where it knows the instruction pointer to be: tell it of the new one.
         try registers.setGeneralNow(general)
-        try vcpu.setGuestDebug(.singleStep)
         return true
     }
 

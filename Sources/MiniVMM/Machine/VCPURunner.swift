@@ -88,11 +88,12 @@ final class VCPURunner: @unchecked Sendable {
                 counters.bookInternal(cycles: entry &- serviceStart)
                 continue
             }
-            let serviced = try service(Exit(of: vcpu))
+            let exit = Exit(of: vcpu)
+            let serviced = try service(exit)
             if let faultTrap { try follow(faultTrap) }
             guard settle(serviced) else { return }
             if trap.mechanism == .step {
-                guard try finishStep() else { return }
+                guard try goOnStepping(after: exit) else { return }
                 entry = ckvm_rdtsc()
             }
         }
