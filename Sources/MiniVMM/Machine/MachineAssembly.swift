@@ -18,6 +18,7 @@ struct MachineAssembly {
     static func flat(_ guest: FlatGuest, kvm: KVM, options: MachineOptions) throws -> MachineAssembly {
         try kvm.require(Capability.required)
         try options.checkCPUCount(kvm)
+        try options.pinnedCPUs?.checkUsable()
         let memory = try guest.makeMemory()
         let trap = try SiteTrap.choose(for: guest, options: options, kvm: kvm)
         if trap.mechanism == .patch { try trap.patch(memory) }
@@ -49,6 +50,7 @@ struct MachineAssembly {
     static func linux(_ guest: LinuxGuest, kvm: KVM, options: MachineOptions) throws -> MachineAssembly {
         try kvm.require(Capability.required + Capability.requiredForLinux)
         try options.checkCPUCount(kvm)
+        try options.pinnedCPUs?.checkUsable()
         let (memory, kernel) = try guest.makeMemory(vcpuCount: options.cpuCount)
         options.logger.info(
             "kernel loaded",
@@ -88,10 +90,11 @@ struct MachineAssembly {
         _ machine: VirtualMachine, kvm: KVM, options: MachineOptions
     ) throws(KVMError) -> [VCPU] {
         let supported = try kvm.supportedCPUID()
+        let topology = CPUTopology(coreCount: options.cpuCount)
         var vcpus: [VCPU] = []
         for number in 0..<options.cpuCount {
             let vcpu = try machine.makeVCPU(id: UInt32(number))
-            try vcpu.setCPUID(.guest(supported: supported, apicID: vcpu.id))
+            try vcpu.setCPUID(.guest(supported: supported, apicID: vcpu.id, topology: topology))
             vcpus.append(vcpu)
         }
         return vcpus
@@ -114,7 +117,8 @@ struct MachineAssembly {
             control: devices.control,
             console: devices.console,
             syncRegisters: UInt64(kvm.value(of: .syncRegisters)),
-            firmwarePort: firmwarePort
+            firmwarePort: firmwarePort,
+            pinnedCPUs: options.pinnedCPUs
         )
     }
 }

@@ -13,4 +13,6 @@ struct MachineParts: Sendable {
     let syncRegisters: UInt64
     /// The port by which the interrupt stubs of a flat guest call MiniVMM, or nil when the guest has none.
     let firmwarePort: UInt8?
+    /// The host's CPUs that the vCPUs are kept on.
+    var pinnedCPUs: CPUList?
 }

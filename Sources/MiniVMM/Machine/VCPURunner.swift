@@ -67,6 +67,11 @@ final class VCPURunner: @unchecked Sendable {
     /// Runs the guest until the run is stopped. What stops it is told to the machine's ``RunControl``.
     func run() {
         machine.control.join(vcpu)
+        do throws(CPUPinningError) {
+            try machine.pinnedCPUs?.pinThread(ofVCPU: index)
+        } catch {
+            machine.control.stop(.failed(error))
+        }
         do throws(KVMError) {
             try startTrap()
             try loop()

@@ -44,10 +44,14 @@ final class CPUTopologyTests: XCTestCase {
     }
 
     private func check(
-        _ table: CPUIDTable, _ leaf: UInt32, _ subleaf: UInt32 = 0, _ result: CPUIDResult, line: UInt = #line
+        _ table: CPUIDTable, _ leaf: UInt32, _ subleaf: UInt32, _ result: CPUIDResult, line: UInt = #line
     ) {
         let name = "leaf 0x\(String(leaf, radix: 16)) subleaf \(subleaf)"
         XCTAssertEqual(table.lookUp(leaf: leaf, subleaf: subleaf), result, name, line: line)
+    }
+
+    private func check(_ table: CPUIDTable, _ leaf: UInt32, _ result: CPUIDResult, line: UInt = #line) {
+        check(table, leaf, 0, result, line: line)
     }
 
     /// Leaves 0xB and 0x1F, of either vendor.
