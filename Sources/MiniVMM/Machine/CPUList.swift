@@ -16,7 +16,7 @@ public struct CPUList: Hashable, Sendable {
     }
 
     /// Reads a list as a person wrote it, or nil when it is not one.
-    public init?(_ text: some StringProtocol) {
+    public init?(_ text: String) {
         var numbers: [Int] = []
         for part in text.split(separator: ",", omittingEmptySubsequences: false) {
             let ends = part.split(separator: "-", maxSplits: 1, omittingEmptySubsequences: false).map(Self.number)
@@ -27,7 +27,7 @@ public struct CPUList: Hashable, Sendable {
     }
 
     /// Digits and nothing else: `Int` itself takes signs.
-    private static func number(_ text: some StringProtocol) -> Int? {
+    private static func number(_ text: Substring) -> Int? {
         guard text.allSatisfy({ $0.isASCII && $0.isWholeNumber }), let number = Int(text), number < numberLimit else {
             return nil
         }

@@ -38,7 +38,8 @@ struct MachineAssembly {
         try guest.start(vcpus[0])
         let parts = try makeParts(
             memory: memory, kvm: kvm, options: options, devices: devices, vcpus: vcpus,
-            ports: devices.common + [devices.attachment(of: serial)], firmwarePort: FirmwareStubs.port)
+            ports: devices.common + [devices.attachment(of: serial)], firmwarePort: FirmwareStubs.port,
+            hasInterruptControllers: options.cpuCount > 1)
         return MachineAssembly(
             parts: parts, trap: trap, faultTraps: nil, vcpus: vcpus, serial: serial,
             inputBell: devices.inputBell)
@@ -70,7 +71,8 @@ struct MachineAssembly {
         let faultTraps = try makeFaultTraps(options, kvm: kvm, machine: machine, vcpus: vcpus)
         let parts = try makeParts(
             memory: memory, kvm: kvm, options: options, devices: devices, vcpus: vcpus,
-            ports: devices.common + [devices.attachment(of: serial)] + power, firmwarePort: nil)
+            ports: devices.common + [devices.attachment(of: serial)] + power, firmwarePort: nil,
+            hasInterruptControllers: true)
         return MachineAssembly(
             parts: parts, trap: .none, faultTraps: faultTraps, vcpus: vcpus, serial: serial,
             inputBell: devices.inputBell)
@@ -102,8 +104,7 @@ struct MachineAssembly {
 
     private static func makeParts(
         memory: GuestMemory, kvm: KVM, options: MachineOptions, devices: DeviceSet, vcpus: [VCPU],
-        ports: [PortAttachment],
-        firmwarePort: UInt8?
+        ports: [PortAttachment], firmwarePort: UInt8?, hasInterruptControllers: Bool
     ) throws -> MachineParts {
         let kernelExits = options.reportsKernelExits ? try KernelExits(of: vcpus) : nil
         if options.reportsKernelExits, kernelExits == nil { throw KVMError.missingCapability(.binaryStatistics) }
@@ -118,6 +119,7 @@ struct MachineAssembly {
             console: devices.console,
             syncRegisters: UInt64(kvm.value(of: .syncRegisters)),
             firmwarePort: firmwarePort,
+            hasInterruptControllers: hasInterruptControllers,
             pinnedCPUs: options.pinnedCPUs
         )
     }

@@ -89,6 +89,7 @@ final class VCPURunner: @unchecked Sendable {
             counters.bookRun(cycles: serviceStart &- entry)
             guard result == 0 else {
                 guard try shouldReenter(after: result) else { return }
+                if trap.mechanism == .step { try resumeStepping() }
                 entry = ckvm_rdtsc()
                 counters.bookInternal(cycles: entry &- serviceStart)
                 continue
