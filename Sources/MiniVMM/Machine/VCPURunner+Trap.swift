@@ -67,6 +67,14 @@ extension VCPURunner {
         return trap.sites.contains(at.rawValue)
     }
 
+    /// Goes on stepping after a KVM_RUN without an exit: a kick, or the start of a vCPU that waited for it.
+    ///
+    /// INIT resets the trap flag by which KVM steps, and no step leads to the first instruction after it.
+    func resumeStepping() throws(KVMError) {
+        try serviceCPUIDsAtInstructionPointer()
+        try vcpu.setGuestDebug(trap.guestDebug)
+    }
+
     /// After an exit in single-step mode: services the CPUIDs that follow it, and sets out for the next step.
     ///
     /// - Returns: Whether the guest goes on.
@@ -138,6 +146,7 @@ extension VCPURunner {
     /// Whether a step led over a HLT. Where KVM's emulator ran it, the step is reported and the HLT is not.
     private func steppedOverHalt(pc: UInt64) -> Bool {
         defer { haltEnd = nil }
-        return pc == haltEnd
+        // With interrupt controllers the vCPU now waits in KVM for an interrupt, as it would without single-stepping.
+        return pc == haltEnd && !machine.hasInterruptControllers
     }
 }

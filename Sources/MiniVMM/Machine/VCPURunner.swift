@@ -67,6 +67,11 @@ final class VCPURunner: @unchecked Sendable {
     /// Runs the guest until the run is stopped. What stops it is told to the machine's ``RunControl``.
     func run() {
         machine.control.join(vcpu)
+        do throws(CPUPinningError) {
+            try machine.pinnedCPUs?.pinThread(ofVCPU: index)
+        } catch {
+            machine.control.stop(.failed(error))
+        }
         do throws(KVMError) {
             try startTrap()
             try loop()
@@ -84,6 +89,7 @@ final class VCPURunner: @unchecked Sendable {
             counters.bookRun(cycles: serviceStart &- entry)
             guard result == 0 else {
                 guard try shouldReenter(after: result) else { return }
+                if trap.mechanism == .step { try resumeStepping() }
                 entry = ckvm_rdtsc()
                 counters.bookInternal(cycles: entry &- serviceStart)
                 continue
