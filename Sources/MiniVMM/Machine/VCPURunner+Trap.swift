@@ -79,6 +79,8 @@ extension VCPURunner {
                 guard try shouldReenter(after: result) else { return false }
                 counters.bookInternal(cycles: ckvm_rdtsc() &- serviceStart)
                 try serviceCPUIDsAtInstructionPointer()
+                // KVM's emulator forgets the step after an instruction that it ran, such as one that touched MMIO.
+                try vcpu.setGuestDebug(.singleStep)
                 return !machine.control.isStopping
             }
             // Another exit of the same instruction, or the step's own. Should this clear a kick along with our own
