@@ -3,8 +3,8 @@
 //     ALLOCATION_COUNT_FILE=F LD_PRELOAD=./count-allocations.so PROGRAM...
 //
 // malloc, calloc, realloc and the aligned forms count alike; free does not. It stands in front of the C library's own
-// functions, so it sees what C, C++ and Swift allocate, a statically linked Swift runtime included: that still takes its
-// memory from the C library.
+// functions, so it sees what C, C++ and Swift allocate, also where the Swift runtime is linked statically: that still
+// takes its memory from the C library.
 
 #include <errno.h>
 #include <fcntl.h>

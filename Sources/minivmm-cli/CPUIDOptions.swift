@@ -6,6 +6,9 @@ struct CPUIDOptions: ParsableArguments {
     @Option(help: "The layout of the counter leaves.")
     var leaves = CounterLeaves.f22
 
+    @Flag(help: "Answer the total-exits leaf with KVM's own count, which includes exits that KVM settles alone.")
+    var kernelExits = false
+
     @Option(help: "How CPUID instructions are brought out to MiniVMM.")
     var cpuidTrap = CPUIDTrap.auto
 
@@ -16,6 +19,7 @@ struct CPUIDOptions: ParsableArguments {
 
     func apply(to options: inout MachineOptions) {
         options.leaves = leaves
+        options.reportsKernelExits = kernelExits
         options.trap = cpuidTrap
         if !sites.isEmpty { options.cpuidSites = sites.map(\.value) }
     }

@@ -5,6 +5,7 @@ import MiniVMM
 enum Diagnostics {
     /// Runs a command's work and ends the command with the status that it returns, or that its error has.
     static func report(_ work: () throws -> ExitStatus) throws {
+        StandardDescriptors.fill()
         let status: ExitStatus
         do {
             status = try work()

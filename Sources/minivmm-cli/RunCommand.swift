@@ -9,7 +9,10 @@ struct RunCommand: ParsableCommand {
         commandName: "run",
         abstract: "Run a guest.",
         discussion: """
-            The guest's console is standard output; statistics and messages go to standard error.
+            The guest's console is standard input and output; statistics and messages go to standard error. While \
+            Linux runs on a terminal, every key goes to the guest, Ctrl-C included, but for these:
+
+            \(EscapeKeys.help)
 
             The exit status is the guest's own: 0 when it halts, what it writes to port 0xf4 when it does. \
             1: the guest died. 64: wrong arguments. 65: the image is not acceptable. 66: it cannot be read. \
@@ -53,7 +56,8 @@ struct RunCommand: ParsableCommand {
             options.cpuCount = cpus
             let machine = try guest.makeMachine(kvmDevice: host.kvmDevice, options: options)
             signals.watch { machine.control.stop(.signal($0)) }
-            let outcome = try machine.run(timeout: timeout.map { .seconds($0) })
+            let outcome = try machine.run(
+                timeout: timeout.map { .seconds($0) }, input: StandardInput.source(for: machine))
             Self.announce(outcome)
             try sink.write(statistics.text(outcome, leaves: options.leaves))
             return outcome.ending.exitStatus

@@ -1,9 +1,11 @@
-import Glibc
+import MiniVMM
 
 /// Messages for the person who ran the command.
 enum StandardError {
     /// Writes a message. There is nobody to tell when that fails.
     static func write(_ text: String) {
-        try? OutputFile.standardError.write(Array(text.utf8))
+        let file = OutputFile.standardError
+        let shown = Terminal.isRaw && file.isTerminal ? Terminal.raw(text) : text
+        try? file.write(Array(shown.utf8))
     }
 }

@@ -7,12 +7,14 @@ final class CPUIDResponder {
     private let vcpu: VCPU
     private let leaves: CounterLeaves
     private let counters: ExitCounterTable
+    private let kernelExits: KernelExits?
     private let buffer = KernelCPUIDBuffer(capacity: CPUIDTable.greatestEntryCount)
 
-    init(vcpu: VCPU, leaves: CounterLeaves, counters: ExitCounterTable) {
+    init(vcpu: VCPU, leaves: CounterLeaves, counters: ExitCounterTable, kernelExits: KernelExits?) {
         self.vcpu = vcpu
         self.leaves = leaves
         self.counters = counters
+        self.kernelExits = kernelExits
     }
 
     /// Puts the answer to the CPUID that the registers ask for into RAX, RBX, RCX and RDX, clearing their upper halves
@@ -23,7 +25,9 @@ final class CPUIDResponder {
         let leaf = UInt32(truncatingIfNeeded: registers.rax)
         let subleaf = UInt32(truncatingIfNeeded: registers.rcx)
         let result: CPUIDResult
-        if let counted = leaves.answer(leaf: leaf, type: subleaf, counters: counters) {
+        if let counted = leaves.answer(
+            leaf: leaf, type: subleaf, counters: counters, kernelExits: kernelExits)
+        {
             result = counted
         } else {
             // Asked for afresh each time: KVM keeps the bits that depend on CR4, XCR0 and the APIC up to date in it.

@@ -44,10 +44,13 @@ public enum CounterLeaves: String, CaseIterable, Hashable, Sendable {
     ///   - leaf: EAX on input.
     ///   - type: ECX on input: a basic exit reason where the leaf asks for one exit type.
     ///   - counters: The counters of all vCPUs.
-    func answer(leaf: UInt32, type: UInt32, counters: ExitCounterTable) -> CPUIDResult? {
+    ///   - kernelExits: KVM's own count, where it is to stand for the total number of exits.
+    func answer(
+        leaf: UInt32, type: UInt32, counters: ExitCounterTable, kernelExits: KernelExits? = nil
+    ) -> CPUIDResult? {
         guard let question = question(of: leaf) else { return nil }
         switch question {
-        case .totalExits: return Self.count(counters.totalExits)
+        case .totalExits: return Self.count(kernelExits?.total ?? counters.totalExits)
         case .totalCycles: return Self.cycles(counters.totalServiceCycles, leaf: leaf)
         case .exitsOfType:
             guard let reason = BasicExitReason(rawValue: type) else { return Self.undefinedType }

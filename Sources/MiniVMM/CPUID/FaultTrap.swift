@@ -178,7 +178,9 @@ final class FaultTrap {
         let linear = is64Bit ? frame.rip : UInt64(UInt32(truncatingIfNeeded: code.base &+ frame.rip))
         let window = InstructionWindow(at: linear, walk: walk, memory: memory)
         let prefixes = window.prefixCount(is64Bit: is64Bit)
-        guard window[prefixes] == CPUIDSites.opcode[0], window[prefixes &+ 1] == CPUIDSites.opcode[1] else { return nil }
+        guard window[prefixes] == CPUIDSites.opcode[0], window[prefixes &+ 1] == CPUIDSites.opcode[1] else {
+            return nil
+        }
         return prefixes &+ CPUIDSites.opcode.count
     }
 

@@ -38,8 +38,9 @@ public final class Serial16550: PortIODevice {
     ///     held. It must not call the port.
     ///   - transmit: Takes each byte that the guest sends, on the vCPU's thread: it should put the byte into a buffer,
     ///     for while it waits the guest does.
-    ///   - roomToReceive: Called once after ``receive(_:)`` has taken less than it was given, when it would take more.
-    ///     It runs on the vCPU's thread, and should no more than wake the feeder.
+    ///   - roomToReceive: Called once after ``receive(_:)`` has taken less than it was given, or after
+    ///     ``isReadyToReceive()`` has said no, when it would take more. It runs on the vCPU's thread, and should no more
+    ///     than wake the feeder.
     public init(
         interrupt: @escaping @Sendable (Bool) -> Void,
         transmit: @escaping @Sendable (UInt8) -> Void,
@@ -64,6 +65,11 @@ public final class Serial16550: PortIODevice {
             state.line.set(state.registers.interrupts)
             return taken
         }
+    }
+
+    /// Whether ``receive(_:)`` would take a byte now. If not, `roomToReceive` is called when it would.
+    public func isReadyToReceive() -> Bool {
+        state.withLock { $0.registers.isReadyToReceive() }
     }
 
     /// Gives the guest a break, which Linux takes as the start of a magic SysRq sequence.

@@ -83,6 +83,13 @@ extension SerialRegisterFile {
         return taken
     }
 
+    /// Whether a byte from the line would be taken.
+    mutating func isReadyToReceive() -> Bool {
+        let isReady = isListening && queue.count < capacity
+        feederWaits = !isReady
+        return isReady
+    }
+
     /// Takes a break from the line, which fills one place of the FIFO with a zero.
     mutating func receiveBreak() -> Bool {
         guard isListening, queue.count < capacity else { return false }

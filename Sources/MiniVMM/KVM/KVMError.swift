@@ -16,6 +16,8 @@ public enum KVMError: Error, Hashable, Sendable {
     case ioctl(name: String, ErrorNumber)
     /// KVM cannot create another virtual machine or vCPU because the system refuses memory, descriptors or threads.
     case outOfResources(name: String, ErrorNumber)
+    /// KVM's own statistics do not make sense, and why.
+    case malformedStatistics(String)
 }
 
 extension KVMError: DiagnosticError {
@@ -37,6 +39,8 @@ extension KVMError: DiagnosticError {
             "\(name) failed (\(error.name): \(error.description))."
         case .outOfResources(let name, let error):
             "The system refused what \(name) needs (\(error.name): \(error.description))."
+        case .malformedStatistics(let reason):
+            "The statistics that KVM_GET_STATS_FD gives do not make sense: \(reason)."
         }
     }
 
@@ -64,6 +68,8 @@ extension KVMError: DiagnosticError {
             "Run `minivmm doctor` to see what this KVM offers, and `dmesg | tail` for the kernel's own words."
         case .outOfResources:
             "Give the guest less memory or fewer vCPUs, or raise the limits that `ulimit -a` shows."
+        case .malformedStatistics:
+            "Report it to the MiniVMM project with the kernel's version."
         }
     }
 
@@ -71,7 +77,7 @@ extension KVMError: DiagnosticError {
         switch self {
         case .deviceNotFound, .permissionDenied, .deviceUnusable, .notKVM, .wrongAPIVersion, .missingCapability:
             .kvmUnavailable
-        case .ioctl:
+        case .ioctl, .malformedStatistics:
             .internalFault
         case .outOfResources:
             .systemRefused

@@ -5,12 +5,18 @@ struct DeviceSet {
     /// The interrupt of ACPI's fixed hardware, as the FADT has it.
     static let systemControlInterrupt: UInt32 = 9
 
-    let control: RunControl
+    let control = RunControl()
+    /// What the serial port rings when it would take more input.
+    let inputBell: Doorbell
     private let panicWatch = PanicWatch()
     let console: ConsoleOutput
 
-    init(control: RunControl, consoleDescriptor: Int32) {
-        self.control = control
+    /// Devices on a console.
+    ///
+    /// - Throws: ``KVMError/outOfResources(name:_:)`` when the system refuses a descriptor for the bell.
+    init(consoleDescriptor: Int32) throws(KVMError) {
+        let control = control
+        inputBell = try Doorbell()
         console = ConsoleOutput(
             descriptor: consoleDescriptor,
             shouldGiveUp: { control.isStopping },
@@ -31,13 +37,14 @@ struct DeviceSet {
 
     /// The first serial port, on the console.
     func serial(interrupt: @escaping @Sendable (Bool) -> Void) -> Serial16550 {
-        let (console, panicWatch) = (console, panicWatch)
+        let (console, panicWatch, inputBell) = (console, panicWatch, inputBell)
         return Serial16550(
             interrupt: interrupt,
             transmit: { byte in
                 panicWatch.see(byte)
                 console.write(byte)
-            })
+            },
+            roomToReceive: { inputBell.ring() })
     }
 
     func attachment(of serial: Serial16550) -> PortAttachment {

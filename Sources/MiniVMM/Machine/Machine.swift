@@ -10,8 +10,10 @@ public final class Machine: Sendable {
     let parts: MachineParts
     /// The serial port that the guest's console is on.
     public let serial: Serial16550
+    private let inputBell: Doorbell
     private let trap: SiteTrap
-    private let tscKHz: UInt32?
+    /// The frequency of the time-stamp counter, where it is known.
+    public let tscKHz: UInt32?
     private let hasRun = Atomic(false)
 
     /// Makes a machine for a flat guest.
@@ -33,6 +35,7 @@ public final class Machine: Sendable {
         parts = assembly.parts
         trap = assembly.trap
         serial = assembly.serial
+        inputBell = assembly.inputBell
         tscKHz = assembly.vcpus.first?.tscKHz
         runners = assembly.vcpus.enumerated().map { index, vcpu in
             VCPURunner(
@@ -43,16 +46,22 @@ public final class Machine: Sendable {
 
     /// Runs the guest until it ends, is ended, or the time is up. Blocks the calling thread.
     ///
-    /// - Parameter timeout: How long the guest may run; nil for as long as it likes.
+    /// - Parameters:
+    ///   - timeout: How long the guest may run; nil for as long as it likes.
+    ///   - input: Where the input of the guest's console comes from; nil for none. It is read from only during the run.
     /// - Returns: How the run ended, a failure of MiniVMM included, and what it came to until then.
     /// - Throws: ``KVMError`` when the system refuses threads; then no guest code ran to its end.
-    public func run(timeout: Duration? = nil) throws(KVMError) -> RunOutcome {
+    public func run(timeout: Duration? = nil, input: ConsoleSource? = nil) throws(KVMError) -> RunOutcome {
         let isFirst = !hasRun.exchange(true, ordering: .sequentiallyConsistent)
         precondition(isFirst, "a machine runs once")
         let handler = ckvm_install_kick_handler()
         guard handler >= 0 else { throw .failed("sigaction", handler) }
 
         let allEnded = try EndSignal(count: runners.count)
+        let feeding = try input.map { source throws(KVMError) in
+            try ConsoleInput(source, to: serial, bell: inputBell)
+        }
+        defer { feeding?.end() }
         let start = ContinuousClock.now
         let threads = try startThreads(allEnded)
         if !allEnded.wait(timeout: timeout) {

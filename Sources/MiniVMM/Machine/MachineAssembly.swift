@@ -9,6 +9,8 @@ struct MachineAssembly {
     let vcpus: [VCPU]
     /// The first serial port, where the guest's console is.
     let serial: Serial16550
+    /// What the serial port rings when it would take more input.
+    let inputBell: Doorbell
 
     /// Puts a machine together for a flat guest: real mode, and interrupts only between several vCPUs.
     ///
@@ -29,14 +31,16 @@ struct MachineAssembly {
         // The others wait for the first to start them through its local APIC.
         if options.cpuCount > 1 { try machine.createInterruptControllers() }
 
-        let devices = DeviceSet(control: RunControl(), consoleDescriptor: options.consoleDescriptor)
+        let devices = try DeviceSet(consoleDescriptor: options.consoleDescriptor)
         let serial = devices.serial { _ in }
         let vcpus = try makeVCPUs(machine, kvm: kvm, options: options)
         try guest.start(vcpus[0])
         let parts = try makeParts(
-            memory: memory, kvm: kvm, options: options, devices: devices,
+            memory: memory, kvm: kvm, options: options, devices: devices, vcpus: vcpus,
             ports: devices.common + [devices.attachment(of: serial)], firmwarePort: FirmwareStubs.port)
-        return MachineAssembly(parts: parts, trap: trap, faultTraps: nil, vcpus: vcpus, serial: serial)
+        return MachineAssembly(
+            parts: parts, trap: trap, faultTraps: nil, vcpus: vcpus, serial: serial,
+            inputBell: devices.inputBell)
     }
 
     /// Puts a machine together for a Linux guest: interrupt controllers and timer inside KVM, ACPI.
@@ -55,7 +59,7 @@ struct MachineAssembly {
         let machine = try makeVirtualMachine(kvm: kvm, memory: memory)
         try machine.createInterruptControllers()
 
-        let devices = DeviceSet(control: RunControl(), consoleDescriptor: options.consoleDescriptor)
+        let devices = try DeviceSet(consoleDescriptor: options.consoleDescriptor)
         let serial = devices.serial { machine.setInterruptLine(DeviceSet.serialInterrupt, $0) }
         let power = devices.power(memory: memory) { machine.setInterruptLine(DeviceSet.systemControlInterrupt, $0) }
         let vcpus = try makeVCPUs(machine, kvm: kvm, options: options)
@@ -63,9 +67,11 @@ struct MachineAssembly {
         try vcpus[0].enter(kernel.entry)
         let faultTraps = try makeFaultTraps(options, kvm: kvm, machine: machine, vcpus: vcpus)
         let parts = try makeParts(
-            memory: memory, kvm: kvm, options: options, devices: devices,
+            memory: memory, kvm: kvm, options: options, devices: devices, vcpus: vcpus,
             ports: devices.common + [devices.attachment(of: serial)] + power, firmwarePort: nil)
-        return MachineAssembly(parts: parts, trap: .none, faultTraps: faultTraps, vcpus: vcpus, serial: serial)
+        return MachineAssembly(
+            parts: parts, trap: .none, faultTraps: faultTraps, vcpus: vcpus, serial: serial,
+            inputBell: devices.inputBell)
     }
 
     // MARK: What all guests have
@@ -92,15 +98,19 @@ struct MachineAssembly {
     }
 
     private static func makeParts(
-        memory: GuestMemory, kvm: KVM, options: MachineOptions, devices: DeviceSet, ports: [PortAttachment],
+        memory: GuestMemory, kvm: KVM, options: MachineOptions, devices: DeviceSet, vcpus: [VCPU],
+        ports: [PortAttachment],
         firmwarePort: UInt8?
     ) throws -> MachineParts {
-        MachineParts(
+        let kernelExits = options.reportsKernelExits ? try KernelExits(of: vcpus) : nil
+        if options.reportsKernelExits, kernelExits == nil { throw KVMError.missingCapability(.binaryStatistics) }
+        return MachineParts(
             memory: memory,
             ports: try PortBus(ports),
             mmio: try MMIOBus([]),
             counters: ExitCounterTable(vcpuCount: options.cpuCount),
             leaves: options.leaves,
+            kernelExits: kernelExits,
             control: devices.control,
             console: devices.console,
             syncRegisters: UInt64(kvm.value(of: .syncRegisters)),

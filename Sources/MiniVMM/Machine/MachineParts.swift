@@ -5,6 +5,8 @@ struct MachineParts: Sendable {
     let mmio: MMIOBus
     let counters: ExitCounterTable
     let leaves: CounterLeaves
+    /// KVM's own count of exits, where guests are told of it in place of ours.
+    let kernelExits: KernelExits?
     let control: RunControl
     let console: ConsoleOutput
     /// What KVM_CAP_SYNC_REGS answers: a bit for each set of registers that KVM keeps in the run page.

@@ -40,6 +40,13 @@ struct PosixThread {
         self.handle = handle
     }
 
+    /// Interrupts the system call that the thread is in, if any. Before it is joined, and with the kick's handler
+    /// installed.
+    func kick() {
+        // Sound: a thread that has not been joined has a valid handle, whether it still runs or not.
+        _ = ckvm_kick(handle)
+    }
+
     /// Waits until the thread has ended.
     func join() {
         // Sound: the handle is that of a thread that was made joinable and is joined nowhere else.

@@ -42,7 +42,8 @@ final class VCPURunner: @unchecked Sendable {
         self.trap = trap
         self.faultTrap = faultTrap
         counters = machine.counters.counters(of: index)
-        responder = CPUIDResponder(vcpu: vcpu, leaves: machine.leaves, counters: machine.counters)
+        responder = CPUIDResponder(
+            vcpu: vcpu, leaves: machine.leaves, counters: machine.counters, kernelExits: machine.kernelExits)
         registers = VCPURegisters(
             vcpu: vcpu,
             supported: machine.syncRegisters,

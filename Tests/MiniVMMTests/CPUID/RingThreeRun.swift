@@ -43,6 +43,7 @@ struct RingThreeRun {
             mmio: try MMIOBus([]),
             counters: table,
             leaves: .f22,
+            kernelExits: nil,
             control: control,
             console: ConsoleOutput(descriptor: -1, shouldGiveUp: { true }, onFailure: { _ in }),
             syncRegisters: UInt64(kvm.value(of: .syncRegisters)),

@@ -42,7 +42,10 @@ final class DoctorCommandTests: XCTestCase {
         let traps = try kvm.trapSupport()
         XCTAssertEqual(
             record["cpuid_traps"],
-            .object(["debug": .bool(traps.debug), "patch": .bool(traps.patch), "step": .bool(traps.step)]))
+            .object([
+                "debug": .bool(traps.debug), "patch": .bool(traps.patch), "step": .bool(traps.step),
+                "fault": .bool(try kvm.supportsFaultTrap()),
+            ]))
     }
 
     func testHostWithoutKVM() throws {

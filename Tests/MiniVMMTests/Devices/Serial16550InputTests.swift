@@ -69,6 +69,22 @@ final class Serial16550InputTests: XCTestCase {
         XCTAssertFalse(port.port.receiveBreak())
     }
 
+    func testReadinessIsToldWithoutTakingAByte() {
+        let port = SerialHarness()
+        XCTAssertFalse(port.port.isReadyToReceive())
+        port.start()
+        XCTAssertEqual(port.roomNotices, 1, "whoever asked is told")
+        XCTAssertTrue(port.port.isReadyToReceive())
+        XCTAssertEqual(port.read(Port.lsr) & 0x01, 0, "nothing was received")
+        XCTAssertEqual(port.port.receive(0..<16), 16)
+        XCTAssertFalse(port.port.isReadyToReceive())
+        for _ in 0..<16 { _ = port.read(Port.rbr) }
+        XCTAssertEqual(port.roomNotices, 2)
+        XCTAssertTrue(port.port.isReadyToReceive())
+        _ = port.read(Port.lsr)
+        XCTAssertEqual(port.roomNotices, 2, "nobody waits")
+    }
+
     func testRoomIsTold() {
         let port = SerialHarness()
         port.start()
@@ -97,15 +113,8 @@ final class Serial16550InputTests: XCTestCase {
     func test64KiBArriveWhole() throws {
         let text = (0..<65_536).map { UInt8(truncatingIfNeeded: $0 &* 31 >> 3) }
         let room = DispatchSemaphore(value: 0)
-        let interrupt = DispatchSemaphore(value: 0)
-        let port = Serial16550(
-            interrupt: { if $0 { interrupt.signal() } },
-            transmit: { _ in },
-            roomToReceive: { room.signal() }
-        )
-        port.writePort(Port.fcr, width: .byte, value: 0x81)
-        port.writePort(Port.mcr, width: .byte, value: 0x0B)
-        port.writePort(Port.ier, width: .byte, value: 0x05)
+        let guest = SerialGuest { room.signal() }
+        let port = guest.port
         Thread.detachNewThread {
             var rest = text[...]
             while !rest.isEmpty {
@@ -113,15 +122,7 @@ final class Serial16550InputTests: XCTestCase {
                 if !rest.isEmpty { room.wait() }
             }
         }
-        var received: [UInt8] = []
-        while received.count < text.count {
-            guard interrupt.wait(timeout: .now() + 10) == .success else { break }
-            while port.readPort(Port.iir, width: .byte) & 0x01 == 0 {
-                while port.readPort(Port.lsr, width: .byte) & 0x01 != 0 {
-                    received.append(UInt8(port.readPort(Port.rbr, width: .byte)))
-                }
-            }
-        }
+        let received = guest.receive(text.count)
         XCTAssertTrue(received == text, "\(received.count) bytes of \(text.count)")
     }
 }

@@ -41,6 +41,9 @@ final class DoctorReportTests: XCTestCase {
               step   works
               auto   debug up to four sites, else patch
 
+            CPUID trap for programs in ring 3, under Linux
+              fault  works
+
             MiniVMM runs guests here.
 
             """)

@@ -39,7 +39,8 @@ final class DoctorSchemaTests: XCTestCase {
         XCTAssertEqual(record["capabilities"]?["KVM_CAP_USER_MEMORY"], .integer(1))
         XCTAssertEqual(record["capabilities"]?["KVM_CAP_IMMEDIATE_EXIT"], .integer(0))
         XCTAssertEqual(
-            record["cpuid_traps"], .object(["debug": .bool(false), "patch": .bool(true), "step": .bool(true)]))
+            record["cpuid_traps"],
+            .object(["debug": .bool(false), "patch": .bool(true), "step": .bool(true), "fault": .bool(true)]))
         XCTAssertEqual(
             record["problems"],
             try JSONValue(

@@ -1,19 +1,53 @@
-import Foundation
+import CTestSupport
+import Glibc
+import XCTest
 
-/// A pseudo-terminal, for programs that look whether a person is there.
-final class PseudoTerminal {
-    /// The device file of the side that a program sees.
-    let path: String
-    private var controller: Int32 = -1
-    private var terminal: Int32 = -1
+/// A pseudoterminal: the master's end is the person, the slave's end the terminal of the program under test.
+final class PseudoTerminal: Sendable {
+    let master: Int32
+    let slave: Int32
 
+    /// - Throws: `XCTSkip` where there are none.
     init() throws {
-        _ = try ProcessError.check("openpty", openpty(&controller, &terminal, nil, nil, nil))
-        path = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\(terminal)")
+        var (master, slave) = (Int32(-1), Int32(-1))
+        let result = ctest_open_terminal(&master, &slave)
+        guard result == 0 else { throw XCTSkip("no pseudoterminal to be had: errno \(0 - result)") }
+        (self.master, self.slave) = (master, slave)
+        makeDistinct()
     }
 
     deinit {
-        close(controller)
-        close(terminal)
+        close(slave)
+        close(master)
+    }
+
+    /// Modes that differ from the defaults, so that those are not taken for the right ones.
+    private func makeDistinct() {
+        var modes = termios()
+        tcgetattr(slave, &modes)
+        modes.c_lflag ^= tcflag_t(ECHOE)
+        modes.c_cc.0 = 0x1D  // VINTR
+        tcsetattr(slave, TCSANOW, &modes)
+    }
+
+    /// The terminal's modes, as bytes that can be compared.
+    var modes: [UInt8] {
+        var modes = termios()
+        tcgetattr(slave, &modes)
+        return withUnsafeBytes(of: &modes) { Array($0) }
+    }
+
+    /// Whether the terminal gives every byte as it comes, and takes every byte as it is.
+    var isRaw: Bool {
+        var modes = termios()
+        tcgetattr(slave, &modes)
+        let local = modes.c_lflag & tcflag_t(ICANON | ECHO | ISIG | IEXTEN)
+        let input = modes.c_iflag & tcflag_t(ICRNL | INLCR | IGNCR | IXON | ISTRIP | BRKINT)
+        return local == 0 && input == 0 && modes.c_oflag & tcflag_t(OPOST) == 0
+    }
+
+    /// Types.
+    func type(_ bytes: [UInt8]) {
+        writeAll(bytes, to: master)
     }
 }

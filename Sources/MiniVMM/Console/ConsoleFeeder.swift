@@ -1,0 +1,115 @@
+import CKVM
+
+/// What the thread of a ``ConsoleInput`` does: reads, sorts out the escape keys, and feeds the guest as fast as it eats.
+///
+/// It sleeps in poll(2), on the input while more may be read, and on a bell that rings when the guest has room again,
+/// when the terminal's modes must be set again, and when the run ends.
+struct ConsoleFeeder {
+    /// Reads into memory: as read(2), but returns -errno.
+    typealias Read = @Sendable (_ descriptor: Int32, _ memory: UnsafeMutableRawBufferPointer) -> Int
+
+    private let source: ConsoleSource
+    private let receiver: any ConsoleReceiver
+    private let bell: Doorbell
+    private let read: Read
+
+    private var keys = EscapeKeys()
+    /// What the guest has not taken yet.
+    private var waiting: ArraySlice<UInt8> = []
+    private var inputHasEnded = false
+
+    /// How much is read at once.
+    private static let chunkSize = 4096
+    /// How often a process in the background looks whether it still is: nothing tells it.
+    private static let backgroundPause: Int32 = 500
+
+    init(_ source: ConsoleSource, to receiver: any ConsoleReceiver, bell: Doorbell, read: @escaping Read) {
+        self.source = source
+        self.receiver = receiver
+        self.bell = bell
+        self.read = read
+    }
+
+    /// Feeds the guest until there is nothing left to feed, or the run ends.
+    mutating func run(until isEnding: () -> Bool) {
+        while !isEnding(), !(inputHasEnded && waiting.isEmpty) {
+            if !waiting.isEmpty { waiting = waiting.dropFirst(receiver.receive(waiting)) }
+            if let events = sleep() { takeInput(events) }
+        }
+    }
+
+    /// Sleeps until the bell rings or there is input.
+    ///
+    /// - Returns: What poll(2) says of the input, if anything.
+    private mutating func sleep() -> Int16? {
+        let wantsInput = wantsInput
+        let mayRead = wantsInput && isOurTurn
+        var descriptors = [
+            pollfd(fd: bell.descriptor, events: Int16(POLLIN), revents: 0),
+            // A negative descriptor is not looked at.
+            pollfd(fd: mayRead ? source.descriptor : -1, events: Int16(POLLIN), revents: 0),
+        ]
+        let timeout = wantsInput && !mayRead ? Self.backgroundPause : -1
+        // The first of the errors is a signal, and the others are for want of memory: try again.
+        guard ckvm_poll(&descriptors, nfds_t(descriptors.count), timeout) > 0 else { return nil }
+        if descriptors[0].revents != 0 { bell.silence() }
+        return descriptors[1].revents != 0 ? descriptors[1].revents : nil
+    }
+
+    private var wantsInput: Bool {
+        guard !inputHasEnded, waiting.count < source.capacity else { return false }
+        switch source {
+        case .stream: return receiver.isReadyToReceive()
+        case .terminal: return true
+        }
+    }
+
+    /// Whether the input is ours to read. In the background a terminal's is not: it is for whoever is in front, and
+    /// to read it would stop this process.
+    private var isOurTurn: Bool {
+        guard ckvm_is_foreground(source.descriptor) else { return false }
+        if case .terminal = source { Terminal.makeRaw() }
+        return true
+    }
+
+    private mutating func takeInput(_ events: Int16) {
+        var result = 0
+        let chunk = [UInt8](unsafeUninitializedCapacity: Self.chunkSize) { [source, read] memory, count in
+            // Sound: the memory is as long as it says, and as much of it is initialized as read(2) returns.
+            result = read(source.descriptor, UnsafeMutableRawBufferPointer(memory))
+            count = max(0, result)
+        }
+        switch result {
+        case 1...: sort(chunk)
+        case 0: inputHasEnded = isEnd(events)
+        case -Int(EINTR), -Int(EAGAIN): break
+        // What a read in the background is answered with SIGTTIN blocked.
+        case -Int(EIO) where !ckvm_is_foreground(source.descriptor): break
+        default: inputHasEnded = true
+        }
+    }
+
+    /// Whether reading nothing means that nothing comes any more. A terminal says so by hanging up; short of that,
+    /// somebody has changed its modes, and Ctrl-D or a pause counts as an end for a moment.
+    private func isEnd(_ events: Int16) -> Bool {
+        guard case .terminal = source else { return true }
+        return Int32(events) & POLLHUP != 0
+    }
+
+    private mutating func sort(_ chunk: [UInt8]) {
+        guard case .terminal(_, let action) = source else {
+            waiting += chunk
+            return
+        }
+        for byte in chunk {
+            guard let asked = keys.take(byte, guest: &waiting) else { continue }
+            action(asked)
+            // What was typed after the wish to end is for nobody.
+            if asked == .quit {
+                inputHasEnded = true
+                waiting = []
+                return
+            }
+        }
+    }
+}

@@ -1,0 +1,19 @@
+import Dispatch
+import Synchronization
+
+@testable import MiniVMM
+
+/// What the escape keys asked for.
+final class ActionLog: Sendable {
+    private let actions = Mutex<[EscapeKeys.Action]>([])
+    /// Signaled at every action.
+    let noted = DispatchSemaphore(value: 0)
+
+    var all: [EscapeKeys.Action] { actions.withLock { $0 } }
+
+    /// Writes an action down.
+    @Sendable func note(_ action: EscapeKeys.Action) {
+        actions.withLock { $0.append(action) }
+        noted.signal()
+    }
+}
