@@ -53,7 +53,8 @@ final class ErrorTextTests: XCTestCase {
         let death = GuestDeath(cause: .tripleFault, vcpu: 0, state: nil)
         let stranger = GuestDeath(cause: .unexpectedExit(name: "KVM_EXIT_X", reason: 99), vcpu: 0, state: nil)
         for (ending, status): (RunEnding, Int32) in [
-            (.halted, 0), (.poweredOff, 0), (.reset, 0), (.stopped, 0), (.exitPort(200), 200), (.died(death), 1),
+            (.halted, 0), (.poweredOff, 0), (.reset, 0), (.stopped, 0), (.panicked, 1), (.exitPort(200), 200),
+            (.died(death), 1),
             (.died(stranger), 70), (.timeout, 124), (.signal(2), 130), (.signal(15), 143),
             (.failed(ConsoleError.notWritable(Self.number)), 74),
         ] {

@@ -29,7 +29,7 @@ final class RunSchemaTests: XCTestCase {
     func testEveryKindAndEndingIsInTheSchema() throws {
         let death = GuestDeath(cause: .tripleFault, vcpu: 0, state: nil)
         let endings: [RunEnding] = [
-            .halted, .exitPort(1), .poweredOff, .reset, .died(death), .timeout, .signal(2), .stopped,
+            .halted, .exitPort(1), .poweredOff, .reset, .panicked, .died(death), .timeout, .signal(2), .stopped,
             .failed(ConsoleError.notWritable(.outOfMemory)),
         ]
         for ending in endings { try check(record(.example([[]], ending: ending))) }
