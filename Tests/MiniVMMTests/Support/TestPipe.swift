@@ -31,6 +31,16 @@ final class TestPipe: Sendable {
         if isWritable.exchange(false, ordering: .sequentiallyConsistent) { close(writeEnd) }
     }
 
+    /// Waits for a byte, for so long that only a hang takes longer.
+    ///
+    /// - Returns: The byte; nil at the end of the input.
+    func next() -> UInt8? {
+        var wanted = pollfd(fd: readEnd, events: Int16(POLLIN), revents: 0)
+        guard poll(&wanted, 1, 60_000) == 1 else { return nil }
+        var byte: UInt8 = 0
+        return Glibc.read(readEnd, &byte, 1) == 1 ? byte : nil
+    }
+
     /// Reads what there is, up to 4096 bytes.
     func read() -> [UInt8] {
         var bytes = [UInt8](repeating: 0, count: 4096)
