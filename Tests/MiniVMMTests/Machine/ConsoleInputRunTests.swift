@@ -58,7 +58,7 @@ final class ConsoleInputRunTests: XCTestCase {
         let pipe = try TestPipe()
         pipe.write(Array("to be continued".utf8))
         pipe.endInput()
-        let code: [UInt8] = Self.echo.dropLast(5) + [
+        let tail: [UInt8] = [
             0x3c, 0x64,  // cmp al, 'd'
             0x75, 0xef,  // jne to the start
             0xb9, 0xe8, 0x03,  // mov cx, 1000
@@ -69,7 +69,7 @@ final class ConsoleInputRunTests: XCTestCase {
             0x75, 0xfe,  // jnz to itself
             0xf4,  // hlt
         ]
-        let run = try run(code, input: .stream(pipe.readEnd))
+        let run = try run(Self.echo.dropLast(5) + tail, input: .stream(pipe.readEnd))
         guard case .halted = run.outcome.ending else { return XCTFail(run.outcome.ending.summary) }
         XCTAssertEqual(run.console, "to be continued")
     }
