@@ -1,4 +1,3 @@
-import CTestSupport
 import Glibc
 import Synchronization
 import XCTest
@@ -19,6 +18,10 @@ final class TerminalChild: XCTestCase {
 
     func testRole() throws {
         guard let role = TerminalRole.ofThisProcess else { return }
+        var noCore = rlimit()
+        setrlimit(__rlimit_resource_t(RLIMIT_CORE.rawValue), &noCore)
+        // A job is in the session of its shell; everybody else has one of their own, with the terminal as its own.
+        if setsid() >= 0 { XCTAssertEqual(ioctl(0, UInt(TIOCSCTTY), 0), 0) }
         if role == .shell { return try TerminalShell().work() }
         let signals = role == .watches ? try SignalWatcher() : nil
         let terminal = try XCTUnwrap(Terminal(descriptor: 0))

@@ -1,6 +1,4 @@
-import CTestSupport
 import Foundation
-import XCTest
 
 /// What a process does that a test of the terminal starts: this test bundle, run anew for one test.
 ///
@@ -36,13 +34,15 @@ enum TerminalRole: String, CaseIterable {
     }
 
     /// Starts a process.
-    func start(files: [Int32], place: ctest_place) throws -> ChildProcess {
+    ///
+    /// - Parameter asJob: Whether it is a job in the background of this process's terminal.
+    func start(files: [Int32], asJob: Bool = false) throws -> ChildProcess {
         let program = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
-        var environment = ProcessInfo.processInfo.environment
-        environment[Self.variable] = rawValue
         // Swift's runtime prints a backtrace at a crash; a process that was only sent such a signal then goes on.
-        environment["SWIFT_BACKTRACE"] = "enable=no"
-        let arguments = [program, "MiniVMMTests.TerminalChild/testRole"]
-        return try ChildProcess(arguments, environment: environment, files: files, place: place)
+        let environment = [Self.variable: rawValue, "SWIFT_BACKTRACE": "enable=no"]
+        var spawn = try SpawnRequest([program, "MiniVMMTests.TerminalChild/testRole"], environment: environment)
+        for (target, file) in files.enumerated() { try spawn.duplicate(file, as: Int32(target)) }
+        if asJob { try spawn.leadGroup() }
+        return try ChildProcess(&spawn)
     }
 }

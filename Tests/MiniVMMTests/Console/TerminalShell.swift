@@ -1,4 +1,3 @@
-import CTestSupport
 import Glibc
 import XCTest
 
@@ -8,13 +7,18 @@ import XCTest
 ///
 /// It is the leader of a session, so it cannot be part of the test itself.
 final class TerminalShell {
-    private let report: TestPipe
+    private let report: PipeEnds
     private let job: ChildProcess
     private let found = TerminalShell.modes
 
     init() throws {
-        report = try TestPipe()
-        job = try TerminalRole.waits.start(files: [0, 1, 2, report.writeEnd], place: CTEST_NEW_GROUP)
+        // What lets a process in the background take the terminal back. Its children have no signal blocked.
+        var signals = sigset_t()
+        sigemptyset(&signals)
+        sigaddset(&signals, SIGTTOU)
+        pthread_sigmask(SIG_BLOCK, &signals, nil)
+        report = try PipeEnds()
+        job = try TerminalRole.waits.start(files: [0, 1, 2, report.writer], asJob: true)
     }
 
     private static var modes: [UInt8] {
@@ -40,6 +44,11 @@ final class TerminalShell {
         }
     }
 
+    /// Makes a process group the one in the foreground.
+    private func bringToFront(_ group: pid_t) {
+        XCTAssertEqual(tcsetpgrp(0, group), 0)
+    }
+
     /// What a person does with a job, step by step.
     func work() throws {
         XCTAssertEqual(report.next(), TerminalRole.started)
@@ -55,7 +64,7 @@ final class TerminalShell {
         writeAll(Array("k".utf8), to: 4)
         XCTAssertEqual(Self.modes, editing)
         Self.modes = found
-        XCTAssertEqual(ctest_set_foreground(0, job.id), 0)
+        bringToFront(job.id)
         // In line mode it would not come without a newline; the job was not stopped when the key was typed.
         XCTAssertEqual(report.next(), UInt8(ascii: "k"))
         XCTAssertNotEqual(Self.modes, found)
@@ -63,12 +72,12 @@ final class TerminalShell {
 
     /// SIGTSTP: the terminal is put right before the job stops, and taken over again when it goes on.
     private func stopAndGoOn() throws {
-        job.send(SIGTSTP)
-        XCTAssertEqual(job.waitForStop(), 2000 + SIGTSTP)
+        try job.send(SIGTSTP)
+        XCTAssertEqual(try job.waitForStop(), .stopped(SIGTSTP))
         XCTAssertEqual(Self.modes, found)
-        XCTAssertEqual(ctest_set_foreground(0, getpgrp()), 0)
-        XCTAssertEqual(ctest_set_foreground(0, job.id), 0)
-        job.send(SIGCONT)
+        bringToFront(getpgrp())
+        bringToFront(job.id)
+        try job.send(SIGCONT)
         writeAll(Array("l".utf8), to: 4)
         XCTAssertEqual(report.next(), UInt8(ascii: "l"))
         XCTAssertNotEqual(Self.modes, found)
@@ -77,13 +86,13 @@ final class TerminalShell {
     /// SIGSTOP, which cannot be caught: the shell puts the terminal right.
     private func stopHardAndGoOn() throws {
         let raw = Self.modes
-        job.send(SIGSTOP)
-        XCTAssertEqual(job.waitForStop(), 2000 + SIGSTOP)
-        XCTAssertEqual(ctest_set_foreground(0, getpgrp()), 0)
+        try job.send(SIGSTOP)
+        XCTAssertEqual(try job.waitForStop(), .stopped(SIGSTOP))
+        bringToFront(getpgrp())
         Self.modes = found
         XCTAssertEqual(Self.modes, found)
-        XCTAssertEqual(ctest_set_foreground(0, job.id), 0)
-        job.send(SIGCONT)
+        bringToFront(job.id)
+        try job.send(SIGCONT)
         writeAll(Array("m".utf8), to: 4)
         XCTAssertEqual(report.next(), UInt8(ascii: "m"))
         XCTAssertEqual(Self.modes, raw)
@@ -91,13 +100,13 @@ final class TerminalShell {
 
     /// A job that goes on in the background, and ends there, does not change the modes that are the shell's by then.
     private func endInBackground() throws {
-        job.send(SIGSTOP)
-        XCTAssertEqual(job.waitForStop(), 2000 + SIGSTOP)
-        XCTAssertEqual(ctest_set_foreground(0, getpgrp()), 0)
-        job.send(SIGCONT)
+        try job.send(SIGSTOP)
+        XCTAssertEqual(try job.waitForStop(), .stopped(SIGSTOP))
+        bringToFront(getpgrp())
+        try job.send(SIGCONT)
         Self.modes = editing
-        job.send(SIGTERM)
-        XCTAssertEqual(job.waitForEnd(), 1000 + SIGTERM)
+        try job.send(SIGTERM)
+        XCTAssertEqual(try job.waitForEnd(), .signaled(SIGTERM))
         XCTAssertEqual(Self.modes, editing)
         Self.modes = found
     }

@@ -1,4 +1,3 @@
-import CTestSupport
 import Glibc
 import XCTest
 
@@ -9,24 +8,24 @@ final class TerminalTests: XCTestCase {
     /// Runs a process in a role on a terminal of its own, and compares the terminal's modes before and after.
     ///
     /// - Parameter act: Called while the terminal is raw.
-    /// - Returns: How the process ended, as ``ChildProcess`` says it.
-    private func run(_ role: TerminalRole, _ act: (ChildProcess) -> Void = { _ in }) throws -> Int32 {
+    /// - Returns: How the process ended; nil if it did not.
+    private func run(_ role: TerminalRole, _ act: (ChildProcess) throws -> Void = { _ in }) throws -> ProcessEnd? {
         let terminal = try PseudoTerminal()
-        let report = try TestPipe()
+        let report = try PipeEnds()
         let messages = try CapturedConsole()
         let before = terminal.modes
-        let files = [terminal.slave, messages.descriptor, messages.descriptor, report.writeEnd, terminal.master]
-        let child = try role.start(files: files, place: CTEST_NEW_SESSION)
+        let files = [terminal.slave, messages.descriptor, messages.descriptor, report.writer, terminal.master]
+        let child = try role.start(files: files)
         if role == .waits || role == .watches {
             XCTAssertEqual(report.next(), TerminalRole.started)
             XCTAssertTrue(terminal.isRaw)
             XCTAssertNotEqual(terminal.modes, before)
         }
-        act(child)
-        let result = child.waitForEnd()
+        try act(child)
+        let end = try child.waitForEnd()
         XCTAssertEqual(terminal.modes, before, "\(role): \(messages.text)")
-        if result == 1 { XCTFail(messages.text) }
-        return result
+        if end == .exited(1) { XCTFail(messages.text) }
+        return end
     }
 
     func testRestoredByEachSignal() throws {
@@ -35,33 +34,33 @@ final class TerminalTests: XCTestCase {
             SIGIO, SIGPWR, SIGSTKFLT, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS,
         ]
         for number in signals {
-            XCTAssertEqual(try run(.waits) { $0.send(number) }, 1000 + number)
+            XCTAssertEqual(try run(.waits) { try $0.send(number) }, .signaled(number))
         }
     }
 
     func testRestoredByTheEndOfTheRun() throws {
-        XCTAssertEqual(try run(.returns), 0)
+        XCTAssertEqual(try run(.returns), .exited(0))
     }
 
     func testRestoredByExit() throws {
-        XCTAssertEqual(try run(.exits), TerminalRole.status)
+        XCTAssertEqual(try run(.exits), .exited(TerminalRole.status))
     }
 
     func testRestoredByCrashes() throws {
-        XCTAssertEqual(try run(.aborts), 1000 + SIGABRT)
-        XCTAssertEqual(try run(.faults), 1000 + SIGSEGV)
+        XCTAssertEqual(try run(.aborts), .signaled(SIGABRT))
+        XCTAssertEqual(try run(.faults), .signaled(SIGSEGV))
         let trap = try run(.traps)
-        XCTAssertTrue([1000 + SIGILL, 1000 + SIGTRAP].contains(trap), "\(trap)")
+        XCTAssertTrue(trap == .signaled(SIGILL) || trap == .signaled(SIGTRAP), "\(String(describing: trap))")
     }
 
     func testRestoredByWatchedSignals() throws {
         for number in [SIGINT, SIGTERM, SIGHUP] {
-            XCTAssertEqual(try run(.watches) { $0.send(number) }, 128 + number)
+            XCTAssertEqual(try run(.watches) { try $0.send(number) }, .exited(128 + number))
         }
     }
 
     func testJobControl() throws {
-        XCTAssertEqual(try run(.shell), 0)
+        XCTAssertEqual(try run(.shell), .exited(0))
     }
 
     func testInputThatNobodyReadIsDropped() throws {
@@ -110,7 +109,7 @@ final class TerminalTests: XCTestCase {
     }
 
     func testOnlyTerminalsAreTerminals() throws {
-        XCTAssertNil(Terminal(descriptor: try TestPipe().readEnd))
+        XCTAssertNil(Terminal(descriptor: try PipeEnds().reader))
         XCTAssertNil(Terminal(descriptor: -1))
     }
 

@@ -31,33 +31,35 @@ final class ConsoleInputRunTests: XCTestCase {
     }
 
     func testAPollingGuestGetsAPipe() throws {
-        let pipe = try TestPipe()
+        let pipe = try PipeEnds()
+        defer { pipe.closeReader() }
         let line = String(repeating: "What is said here is heard there. ", count: 20) + "\n"
-        pipe.write(Array(line.utf8))
-        pipe.endInput()
-        let run = try run(Self.echo, input: .stream(pipe.readEnd))
+        pipe.supply(Array(line.utf8))
+        let run = try run(Self.echo, input: .stream(pipe.reader))
         XCTAssertEqual(run.console, line)
         guard case .halted = run.outcome.ending else { return XCTFail(run.outcome.ending.summary) }
     }
 
     func testAGuestThatDoesNotListenLeavesTheInput() throws {
-        let pipe = try TestPipe()
-        pipe.write([1, 2, 3])
-        let run = try run([0xf4], input: .stream(pipe.readEnd))  // hlt
+        let pipe = try PipeEnds()
+        defer { pipe.closeReader() }
+        writeAll([1, 2, 3], to: pipe.writer)
+        let run = try run([0xf4], input: .stream(pipe.reader))  // hlt
         guard case .halted = run.outcome.ending else { return XCTFail(run.outcome.ending.summary) }
-        XCTAssertEqual(pipe.read(), [1, 2, 3])
+        XCTAssertEqual(pipe.available(), [1, 2, 3])
     }
 
     func testARunEndsWhileTheGuestWaitsForInput() throws {
-        let pipe = try TestPipe()
-        let run = try run(Self.echo, input: .stream(pipe.readEnd), timeout: .milliseconds(20))
+        let pipe = try PipeEnds()
+        defer { pipe.closeReader() }
+        let run = try run(Self.echo, input: .stream(pipe.reader), timeout: .milliseconds(20))
         guard case .timeout = run.outcome.ending else { return XCTFail(run.outcome.ending.summary) }
     }
 
     func testARunGoesOnAfterTheEndOfTheInput() throws {
-        let pipe = try TestPipe()
-        pipe.write(Array("to be continued".utf8))
-        pipe.endInput()
+        let pipe = try PipeEnds()
+        defer { pipe.closeReader() }
+        pipe.supply(Array("to be continued".utf8))
         let tail: [UInt8] = [
             0x3c, 0x64,  // cmp al, 'd'
             0x75, 0xef,  // jne to the start
@@ -69,7 +71,7 @@ final class ConsoleInputRunTests: XCTestCase {
             0x75, 0xfe,  // jnz to itself
             0xf4,  // hlt
         ]
-        let run = try run(Self.echo.dropLast(5) + tail, input: .stream(pipe.readEnd))
+        let run = try run(Self.echo.dropLast(5) + tail, input: .stream(pipe.reader))
         guard case .halted = run.outcome.ending else { return XCTFail(run.outcome.ending.summary) }
         XCTAssertEqual(run.console, "to be continued")
     }

@@ -1,39 +1,45 @@
-import CTestSupport
 import Glibc
-import XCTest
+import MiniVMM
 
-/// A process that a test starts.
-struct ChildProcess {
+/// A process that a test has started, and that is killed when it takes too long.
+final class ChildProcess {
+    /// How long a program may take, in seconds: far more than any needs, so that a hang fails a test and does not
+    /// stop the tests.
+    static let limit = 300
+
     let id: pid_t
+    private let watchdog: ProcessWatchdog
 
     /// Starts a program.
-    ///
-    /// - Parameters:
-    ///   - arguments: The program's path, and what it is told.
-    ///   - environment: All of its environment.
-    ///   - files: What its file descriptors 0, 1, 2 and so on are.
-    ///   - place: Where it stands in job control.
-    init(_ arguments: [String], environment: [String: String], files: [Int32], place: ctest_place) throws {
-        let words: [UnsafeMutablePointer<CChar>?] = arguments.map { word in strdup(word) } + [nil]
-        let settings = environment.map { "\($0.key)=\($0.value)" }
-        let variables: [UnsafeMutablePointer<CChar>?] = settings.map { setting in strdup(setting) } + [nil]
-        defer { for word in words + variables { free(word) } }
-        id = ctest_spawn(words, variables, files, Int32(files.count), place)
-        guard id > 0 else { throw XCTSkip("no process to be had: errno \(0 - id)") }
+    init(_ spawn: inout SpawnRequest, limit: Int = ChildProcess.limit) throws {
+        id = try spawn.start()
+        watchdog = ProcessWatchdog(process: id, limit: limit)
     }
 
     /// Sends it a signal.
-    func send(_ signal: Int32) {
-        kill(id, signal)
+    func send(_ signal: Int32) throws {
+        _ = try ProcessError.check("kill", kill(id, signal))
     }
 
-    /// Waits until it ends: its exit status, or 1000 plus the number of the signal that ended it.
-    func waitForEnd() -> Int32 {
-        ctest_wait(id, 0)
+    /// Waits until it stops, or ends.
+    func waitForStop() throws -> ProcessEnd {
+        var status: Int32 = 0
+        _ = try ProcessError.check("waitpid", waitpid(id, &status, WUNTRACED))
+        return ProcessEnd(waitStatus: status)
     }
 
-    /// Waits until it stops, or ends: 2000 plus the number of the signal that stopped it, or as above.
-    func waitForStop() -> Int32 {
-        ctest_wait(id, 1)
+    /// Waits until it ends.
+    ///
+    /// - Returns: How; nil when it took too long and was killed.
+    func waitForEnd() throws -> ProcessEnd? {
+        // Waits without reaping, so that the process's number stays its own until nobody kills it any more.
+        var information = siginfo_t()
+        while waitid(P_PID, id_t(id), &information, WEXITED | WNOWAIT) < 0 {
+            guard errno == EINTR else { throw ProcessError.system("waitid", ErrorNumber(rawValue: errno)) }
+        }
+        let wasKilled = watchdog.stop()
+        var status: Int32 = 0
+        _ = try ProcessError.check("waitpid", waitpid(id, &status, 0))
+        return wasKilled ? nil : ProcessEnd(waitStatus: status)
     }
 }
