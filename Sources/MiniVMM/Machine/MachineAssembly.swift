@@ -127,13 +127,3 @@ struct MachineAssembly {
         )
     }
 }
-
-extension VCPU {
-    /// Puts the vCPU in front of a kernel.
-    fileprivate func enter(_ entry: EntryState) throws(KVMError) {
-        var special = try specialRegisters()
-        entry.apply(to: &special)
-        try setSpecialRegisters(special)
-        try setRegisters(entry.generalRegisters)
-    }
-}
