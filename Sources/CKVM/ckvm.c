@@ -1,10 +1,12 @@
-#define _GNU_SOURCE // ppoll, pthread_setname_np, strerrorname_np, strerrordesc_np
+#define _GNU_SOURCE // CPU_SET, ppoll, pthread_setaffinity_np, pthread_setname_np, strerrorname_np, strerrordesc_np
 
 #include "ckvm.h"
 
 #include <cpuid.h>
+#include <sched.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
+#include <sys/syscall.h>
 #include <time.h>
 
 // SIGUSR1 is left to applications that embed the library; the first real-time signals are taken by the C library.
@@ -56,4 +58,21 @@ void ckvm_set_thread_name(const char *name) {
     char shortened[16]; // the kernel's limit, with the terminating zero
     snprintf(shortened, sizeof shortened, "%s", name);
     pthread_setname_np(pthread_self(), shortened);
+}
+
+int ckvm_usable_cpus(uint64_t *mask, size_t size) {
+    // The system call itself: the C library's function wants a cpu_set_t, which a longer mask is not.
+    long result = syscall(SYS_sched_getaffinity, getpid(), size, mask);
+    return result < 0 ? -errno : (int)result;
+}
+
+int ckvm_pin_thread(int cpu) {
+    size_t size = CPU_ALLOC_SIZE(cpu + 1);
+    cpu_set_t *set = CPU_ALLOC(cpu + 1);
+    if (!set) return -ENOMEM;
+    CPU_ZERO_S(size, set);
+    CPU_SET_S(cpu, size, set);
+    int result = -pthread_setaffinity_np(pthread_self(), size, set);
+    CPU_FREE(set);
+    return result;
 }

@@ -39,10 +39,7 @@
 // A leaf that has nothing to do with the counters: 0, the vendor.
 #define LEAF_VENDOR         0
 
-// Where the two readings go, free memory above the image, and how each is laid
-// out: counts have 32 bits, cycles 64.
-#define BEFORE              0x9000
-#define AFTER               0x9100
+// How a reading is laid out: counts have 32 bits, cycles 64.
 #define COUNT_NOTHING       0
 #define COUNT_OUTS          4
 #define COUNT_IO            8
@@ -59,9 +56,6 @@
 #define LEAF_TOTAL_CYCLES   4
 #define LEAF_TYPE_COUNT     8
 #define LEAF_TYPE_CYCLES    12
-
-// Width of a column of numbers.
-#define COLUMN              12
 
         guest_begin counters
 
@@ -262,30 +256,6 @@ take_reading:
         mov     [si + CYCLES_TOTAL + 4], ebx
         ret
 
-print_count_heading:
-        print   "                before       after  difference    expected\n"
-        ret
-
-// print_count: prints before, after and difference of the count at BX in the two
-// readings, and the difference expected, ECX. Counts in BP if the two differ.
-// Changes EAX, EDX.
-print_count:
-        mov     edx, ecx            // CL is needed for the width
-        mov     cl, COLUMN
-        mov     eax, [bx + BEFORE]
-        call    print_decimal32
-        mov     eax, [bx + AFTER]
-        call    print_decimal32
-        sub     eax, [bx + BEFORE]
-        call    print_decimal32
-        cmp     eax, edx
-        je      1f
-        inc     bp
-1:
-        mov     eax, edx
-        call    print_decimal32
-        ret
-
 // print_cycles: prints before, after and difference of the cycles at BX in the
 // two readings, then the difference divided by ECX, the number of exits it is
 // made of, and ends the line. Counts in BP if the cycles have not grown.
@@ -328,6 +298,7 @@ print_cycles:
 
         routine_print_string
         routine_print_decimal
+        routine_print_count
 
         .balign 4
         place   layout_f22

@@ -43,6 +43,12 @@
 #define REASON_IO           30
 #define REASON_MMIO         48      // "EPT violation"
 
+// Two readings of the counters, before some work and after it: where a guest keeps
+// them, in free memory above the image, and how wide a column they print in.
+#define BEFORE              0x9000
+#define AFTER               0x9100
+#define COLUMN              12
+
 // BIOS.
 #define BIOS_VIDEO          0x10    // the interrupt
 #define BIOS_TELETYPE       0x0E    // its function that prints AL
@@ -194,5 +200,31 @@ print_decimal64:
         dec     cx
         jnz     3b
         popad
+        ret
+.endm
+
+// print_count: prints before, after and difference of the count at BX in the two
+// readings, and the difference expected, ECX. Counts in BP if the two differ.
+// Changes EAX, EDX. print_count_heading: the heading of such lines. Changes SI, AL.
+.macro routine_print_count
+print_count_heading:
+        print   "                before       after  difference    expected\n"
+        ret
+
+print_count:
+        mov     edx, ecx            // CL is needed for the width
+        mov     cl, COLUMN
+        mov     eax, [bx + BEFORE]
+        call    print_decimal32
+        mov     eax, [bx + AFTER]
+        call    print_decimal32
+        sub     eax, [bx + BEFORE]
+        call    print_decimal32
+        cmp     eax, edx
+        je      1f
+        inc     bp
+1:
+        mov     eax, edx
+        call    print_decimal32
         ret
 .endm

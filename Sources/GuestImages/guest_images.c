@@ -10,6 +10,8 @@
     guest("hello", hello, "Prints one line and halts")                                                 \
     guest("counters", counters, "Reads its exit counters around known work and checks the sums")       \
     guest("storm", storm, "Writes to port 0x80 ARGUMENT times, a million by default")                  \
+    guest("smp", smp, "Makes known exits on all CPUs (--cpus) and checks the sums")                    \
+    guest("storm-smp", storm_smp, "Writes to port 0x80 ARGUMENT times on every CPU")                   \
     guest("mmio", mmio, "Reads and writes memory addresses where there is no device")                  \
     guest("string-io", string_io, "Moves blocks to and from ports by REP OUTS and REP INS")            \
     guest("boot-sector", boot_sector, "A textbook boot sector that prints through the BIOS")           \

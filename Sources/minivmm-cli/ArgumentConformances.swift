@@ -12,6 +12,12 @@ extension ByteCount: ExpressibleByArgument {
     }
 }
 
+extension CPUList: ExpressibleByArgument {
+    public init?(argument: String) {
+        self.init(argument)
+    }
+}
+
 extension SegmentedAddress: ExpressibleByArgument {
     public init?(argument: String) {
         self.init(argument)

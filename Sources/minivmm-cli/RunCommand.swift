@@ -22,12 +22,10 @@ struct RunCommand: ParsableCommand {
     )
 
     @OptionGroup(title: "Guest") var guest: GuestOptions
+    @OptionGroup(title: "Processors") var processors: ProcessorOptions
     @OptionGroup(title: "CPUID") var cpuid: CPUIDOptions
     @OptionGroup(title: "Statistics") var statistics: StatisticsOptions
     @OptionGroup(title: "Machine") var host: HostOptions
-
-    @Option(help: ArgumentHelp("How many vCPUs the guest has.", valueName: "number"))
-    var cpus = 1
 
     @Option(
         help: ArgumentHelp("End the run after this many seconds; fractions are allowed.", valueName: "seconds"))
@@ -53,7 +51,7 @@ struct RunCommand: ParsableCommand {
             var options = MachineOptions()
             cpuid.apply(to: &options)
             options.logger = logger
-            options.cpuCount = cpus
+            processors.apply(to: &options)
             let machine = try guest.makeMachine(kvmDevice: host.kvmDevice, options: options)
             signals.watch { machine.control.stop(.signal($0)) }
             let outcome = try machine.run(

@@ -4,20 +4,14 @@ extension CPUIDTable {
     /// - Parameters:
     ///   - supported: What KVM can back.
     ///   - apicID: The id of the vCPU's local APIC.
-    static func guest(supported: CPUIDTable, apicID: UInt32) -> CPUIDTable {
+    ///   - topology: How the guest's processors hang together.
+    static func guest(
+        supported: CPUIDTable, apicID: UInt32, topology: CPUTopology = CPUTopology(coreCount: 1)
+    ) -> CPUIDTable {
         var table = supported
-        for index in table.entries.indices {
-            switch table.entries[index].leaf {
-            case CPUIDLeaf.features:
-                table.entries[index].result.ecx |= CPUIDLeaf.hypervisorBit
-                // EBX bits 31:24: the initial APIC id.
-                table.entries[index].result.ebx =
-                    (table.entries[index].result.ebx & 0x00ff_ffff) | (apicID & 0xff) << 24
-            case CPUIDLeaf.extendedTopology, CPUIDLeaf.extendedTopologyV2:
-                table.entries[index].result.edx = apicID
-            default:
-                break
-            }
+        topology.apply(to: &table, apicID: apicID)
+        for index in table.entries.indices where table.entries[index].leaf == CPUIDLeaf.features {
+            table.entries[index].result.ecx |= CPUIDLeaf.hypervisorBit
         }
         // Zeros for every CPUID that no trap catches.
         table.entries.removeAll { CounterLeaves.range.contains($0.leaf) }

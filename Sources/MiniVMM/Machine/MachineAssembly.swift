@@ -18,6 +18,7 @@ struct MachineAssembly {
     static func flat(_ guest: FlatGuest, kvm: KVM, options: MachineOptions) throws -> MachineAssembly {
         try kvm.require(Capability.required)
         try options.checkCPUCount(kvm)
+        try options.pinnedCPUs?.checkUsable()
         let memory = try guest.makeMemory()
         let trap = try SiteTrap.choose(for: guest, options: options, kvm: kvm)
         if trap.mechanism == .patch { try trap.patch(memory) }
@@ -37,7 +38,8 @@ struct MachineAssembly {
         try guest.start(vcpus[0])
         let parts = try makeParts(
             memory: memory, kvm: kvm, options: options, devices: devices, vcpus: vcpus,
-            ports: devices.common + [devices.attachment(of: serial)], firmwarePort: FirmwareStubs.port)
+            ports: devices.common + [devices.attachment(of: serial)], firmwarePort: FirmwareStubs.port,
+            hasInterruptControllers: options.cpuCount > 1)
         return MachineAssembly(
             parts: parts, trap: trap, faultTraps: nil, vcpus: vcpus, serial: serial,
             inputBell: devices.inputBell)
@@ -49,6 +51,7 @@ struct MachineAssembly {
     static func linux(_ guest: LinuxGuest, kvm: KVM, options: MachineOptions) throws -> MachineAssembly {
         try kvm.require(Capability.required + Capability.requiredForLinux)
         try options.checkCPUCount(kvm)
+        try options.pinnedCPUs?.checkUsable()
         let (memory, kernel) = try guest.makeMemory(vcpuCount: options.cpuCount)
         options.logger.info(
             "kernel loaded",
@@ -68,7 +71,8 @@ struct MachineAssembly {
         let faultTraps = try makeFaultTraps(options, kvm: kvm, machine: machine, vcpus: vcpus)
         let parts = try makeParts(
             memory: memory, kvm: kvm, options: options, devices: devices, vcpus: vcpus,
-            ports: devices.common + [devices.attachment(of: serial)] + power, firmwarePort: nil)
+            ports: devices.common + [devices.attachment(of: serial)] + power, firmwarePort: nil,
+            hasInterruptControllers: true)
         return MachineAssembly(
             parts: parts, trap: .none, faultTraps: faultTraps, vcpus: vcpus, serial: serial,
             inputBell: devices.inputBell)
@@ -88,10 +92,11 @@ struct MachineAssembly {
         _ machine: VirtualMachine, kvm: KVM, options: MachineOptions
     ) throws(KVMError) -> [VCPU] {
         let supported = try kvm.supportedCPUID()
+        let topology = CPUTopology(coreCount: options.cpuCount)
         var vcpus: [VCPU] = []
         for number in 0..<options.cpuCount {
             let vcpu = try machine.makeVCPU(id: UInt32(number))
-            try vcpu.setCPUID(.guest(supported: supported, apicID: vcpu.id))
+            try vcpu.setCPUID(.guest(supported: supported, apicID: vcpu.id, topology: topology))
             vcpus.append(vcpu)
         }
         return vcpus
@@ -99,8 +104,7 @@ struct MachineAssembly {
 
     private static func makeParts(
         memory: GuestMemory, kvm: KVM, options: MachineOptions, devices: DeviceSet, vcpus: [VCPU],
-        ports: [PortAttachment],
-        firmwarePort: UInt8?
+        ports: [PortAttachment], firmwarePort: UInt8?, hasInterruptControllers: Bool
     ) throws -> MachineParts {
         let kernelExits = options.reportsKernelExits ? try KernelExits(of: vcpus) : nil
         if options.reportsKernelExits, kernelExits == nil { throw KVMError.missingCapability(.binaryStatistics) }
@@ -114,7 +118,9 @@ struct MachineAssembly {
             control: devices.control,
             console: devices.console,
             syncRegisters: UInt64(kvm.value(of: .syncRegisters)),
-            firmwarePort: firmwarePort
+            firmwarePort: firmwarePort,
+            hasInterruptControllers: hasInterruptControllers,
+            pinnedCPUs: options.pinnedCPUs
         )
     }
 }

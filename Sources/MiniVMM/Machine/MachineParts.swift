@@ -13,4 +13,8 @@ struct MachineParts: Sendable {
     let syncRegisters: UInt64
     /// The port by which the interrupt stubs of a flat guest call MiniVMM, or nil when the guest has none.
     let firmwarePort: UInt8?
+    /// Whether KVM has interrupt controllers for the guest. Then HLT is KVM's as well, and comes out no more.
+    var hasInterruptControllers = false
+    /// The host's CPUs that the vCPUs are kept on.
+    var pinnedCPUs: CPUList?
 }

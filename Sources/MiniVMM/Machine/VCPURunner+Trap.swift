@@ -7,7 +7,10 @@ extension VCPURunner {
         guard trap.guestDebug != .off else { return }
         try vcpu.setGuestDebug(trap.guestDebug)
         // No step leads to the first instruction.
-        if trap.mechanism == .step { try serviceCPUIDsAtInstructionPointer() }
+        if trap.mechanism == .step {
+            try serviceCPUIDsAtInstructionPointer()
+            try vcpu.setGuestDebug(.singleStep)
+        }
     }
 
     /// Services a debug exit.
@@ -64,13 +67,33 @@ extension VCPURunner {
         return trap.sites.contains(at.rawValue)
     }
 
-    /// After an exit in single-step mode: lets KVM finish the instruction, and services the CPUIDs that follow it.
+    /// Goes on stepping after a KVM_RUN without an exit: a kick, or the start of a vCPU that waited for it.
+    ///
+    /// INIT resets the trap flag by which KVM steps, and no step leads to the first instruction after it.
+    func resumeStepping() throws(KVMError) {
+        try serviceCPUIDsAtInstructionPointer()
+        try vcpu.setGuestDebug(trap.guestDebug)
+    }
+
+    /// After an exit in single-step mode: services the CPUIDs that follow it, and sets out for the next step.
+    ///
+    /// - Returns: Whether the guest goes on.
+    func goOnStepping(after exit: Exit) throws(KVMError) -> Bool {
+        if case .debug = exit {} else { guard try finishInstruction() else { return false } }
+        try serviceCPUIDsAtInstructionPointer()
+        // An instruction that KVM emulates loses the trap flag, and a changed instruction pointer is not the one that KVM
+        // steps from: it has to be told before each step. Source: arch/x86/kvm/x86.c, __kvm_set_rflags().
+        try vcpu.setGuestDebug(.singleStep)
+        return !machine.control.isStopping
+    }
+
+    /// Lets KVM finish the instruction that has exited.
     ///
     /// A step over an instruction that exits is reported as that exit alone, so the instruction after it would run
     /// before the next step is reported.
     ///
     /// - Returns: Whether the guest goes on.
-    func finishStep() throws(KVMError) -> Bool {
+    private func finishInstruction() throws(KVMError) -> Bool {
         while true {
             vcpu.requestImmediateExit()
             let result = vcpu.enter()
@@ -78,10 +101,7 @@ extension VCPURunner {
             guard result == 0 else {
                 guard try shouldReenter(after: result) else { return false }
                 counters.bookInternal(cycles: ckvm_rdtsc() &- serviceStart)
-                try serviceCPUIDsAtInstructionPointer()
-                // KVM's emulator forgets the step after an instruction that it ran, such as one that touched MMIO.
-                try vcpu.setGuestDebug(.singleStep)
-                return !machine.control.isStopping
+                return true
             }
             // Another exit of the same instruction, or the step's own. Should this clear a kick along with our own
             // request, the next turn finds that the run is stopping.
@@ -116,9 +136,7 @@ extension VCPURunner {
         counters.begin(.cpuid)
         try responder.answer(&general)
         general.rip = general.rip &+ UInt64(prefixes &+ CPUIDSites.opcode.count)
-        // KVM goes on stepping from where it knows the instruction pointer to be: tell it of the new one.
         try registers.setGeneralNow(general)
-        try vcpu.setGuestDebug(.singleStep)
         return true
     }
 
@@ -128,6 +146,7 @@ extension VCPURunner {
     /// Whether a step led over a HLT. Where KVM's emulator ran it, the step is reported and the HLT is not.
     private func steppedOverHalt(pc: UInt64) -> Bool {
         defer { haltEnd = nil }
-        return pc == haltEnd
+        // With interrupt controllers the vCPU now waits in KVM for an interrupt, as it would without single-stepping.
+        return pc == haltEnd && !machine.hasInterruptControllers
     }
 }

@@ -67,6 +67,11 @@ final class VCPURunner: @unchecked Sendable {
     /// Runs the guest until the run is stopped. What stops it is told to the machine's ``RunControl``.
     func run() {
         machine.control.join(vcpu)
+        do throws(CPUPinningError) {
+            try machine.pinnedCPUs?.pinThread(ofVCPU: index)
+        } catch {
+            machine.control.stop(.failed(error))
+        }
         do throws(KVMError) {
             try startTrap()
             try loop()
@@ -84,15 +89,17 @@ final class VCPURunner: @unchecked Sendable {
             counters.bookRun(cycles: serviceStart &- entry)
             guard result == 0 else {
                 guard try shouldReenter(after: result) else { return }
+                if trap.mechanism == .step { try resumeStepping() }
                 entry = ckvm_rdtsc()
                 counters.bookInternal(cycles: entry &- serviceStart)
                 continue
             }
-            let serviced = try service(Exit(of: vcpu))
+            let exit = Exit(of: vcpu)
+            let serviced = try service(exit)
             if let faultTrap { try follow(faultTrap) }
             guard settle(serviced) else { return }
             if trap.mechanism == .step {
-                guard try finishStep() else { return }
+                guard try goOnStepping(after: exit) else { return }
                 entry = ckvm_rdtsc()
             }
         }

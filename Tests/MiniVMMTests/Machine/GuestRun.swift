@@ -10,7 +10,7 @@ struct GuestRun {
 
     /// How long a test's guest may take, in seconds: far more than any needs, so that a hang is a failure and not a
     /// hang of the tests.
-    static let limit = 60
+    static let limit = 300
 
     /// Runs code as a flat guest.
     ///

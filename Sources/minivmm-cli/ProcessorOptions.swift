@@ -1,0 +1,19 @@
+import ArgumentParser
+import MiniVMM
+
+/// The guest's processors.
+struct ProcessorOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("How many vCPUs the guest has.", valueName: "number"))
+    var cpus = 1
+
+    @Option(
+        help: ArgumentHelp(
+            "Keep the vCPUs on these CPUs of the host, as in 0,2-3: the first on the first, and so on.",
+            valueName: "cpulist"))
+    var pin: CPUList?
+
+    func apply(to options: inout MachineOptions) {
+        options.cpuCount = cpus
+        options.pinnedCPUs = pin
+    }
+}
