@@ -62,19 +62,20 @@ final class CPUIDOptionTests: KVMTestCase {
         if recorded.run.outputText.contains("MISMATCH") { recorded.run.assertStatus(1) }
         let before = recorded.run.outputText.split(separator: "\n").first { $0.hasPrefix("nothing") }
         let fields = try XCTUnwrap(before).split(separator: " ")
-        XCTAssertEqual(fields[1...3], ["0", "0", "0"])
+        XCTAssertEqual(fields.dropFirst().prefix(3), ["0", "0", "0"])
     }
 
     func testNamedSites() throws {
         let sites = try sites(of: "counters")
         XCTAssertEqual(sites.count, 1)
+        let site = try XCTUnwrap(sites.first)
         for trap in try ["debug", "patch"].filter(works) {
-            let arguments = ["--guest", "counters", "--cpuid-trap", trap, "--cpuid-site", sites[0]]
+            let arguments = ["--guest", "counters", "--cpuid-trap", trap, "--cpuid-site", site]
             let recorded = try RecordedRun(arguments)
             recorded.run.assertStatus(0)
             XCTAssertEqual(recorded.exits["cpuid"], 21)
             // Decimal, and twice the same.
-            let decimal = try XCTUnwrap(UInt64(sites[0].dropFirst(2), radix: 16))
+            let decimal = try XCTUnwrap(UInt64(site.dropFirst(2), radix: 16))
             let again = try RecordedRun(arguments + ["--cpuid-site", "\(decimal)"])
             XCTAssertEqual(again.exits["cpuid"], 21)
         }

@@ -9,12 +9,12 @@ final class DoctorCommandTests: XCTestCase {
         run.assertStatus(0)
         XCTAssertEqual(run.errors, "")
         let lines = run.outputText.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
-        XCTAssertEqual(lines[0], "device     /dev/kvm, opens, API version 12")
-        for (label, line) in zip(["modules", "kernel", "processor", "TSC"], lines[1...]) {
+        XCTAssertEqual(lines.first, "device     /dev/kvm, opens, API version 12")
+        for (label, line) in zip(["modules", "kernel", "processor", "TSC"], lines.dropFirst()) {
             XCTAssertTrue(line.hasPrefix(label + " "), line)
             XCTAssertGreaterThan(line.split(separator: " ").count, 1, line)
         }
-        XCTAssertTrue(lines[4].contains("invariant"), lines[4])
+        XCTAssertTrue(run.outputText.contains(" invariant\n") || run.outputText.contains(" not invariant\n"))
         for capability in Capability.all {
             let line = try XCTUnwrap(lines.first { $0.hasPrefix("  \(capability.name) ") })
             XCTAssertTrue(line.hasSuffix("  " + capability.use), line)

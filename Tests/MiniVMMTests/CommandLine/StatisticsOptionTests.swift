@@ -6,12 +6,12 @@ final class StatisticsOptionTests: KVMTestCase {
         let run = try CommandLineRun(["run", "--guest", "hello"])
         let lines = run.errors.split(separator: "\n", omittingEmptySubsequences: false)
         XCTAssertEqual(
-            lines[0].split(separator: " "),
+            lines.first?.split(separator: " "),
             ["exit", "SDM", "count", "share", "cycles", "mean", "p50", "p99", "max", "time"])
         XCTAssertEqual(lines.filter { $0.hasPrefix("io_out ") }.count, 1)
         XCTAssertEqual(lines.filter { $0.hasPrefix("hlt ") }.count, 1)
         let total = try XCTUnwrap(lines.first { $0.hasPrefix("total ") })
-        XCTAssertEqual(total.split(separator: " ")[1...2], ["23", "100%"])
+        XCTAssertEqual(total.split(separator: " ").dropFirst().prefix(2), ["23", "100%"])
         XCTAssertTrue(run.errors.contains("\n23 exits in "), run.errors)
         XCTAssertTrue(run.errors.contains("; the guest halted.\n"), run.errors)
         XCTAssertTrue(run.errors.hasSuffix("CPUID trap: none.\n"), run.errors)
@@ -66,7 +66,8 @@ final class StatisticsOptionTests: KVMTestCase {
         XCTAssertEqual(lines.filter { $0 == "vCPU 0:" }.count, 1)
         // With one vCPU, its table is that of the totals.
         let tables = lines.split { $0.isEmpty || $0 == "vCPU 0:" }
-        XCTAssertEqual(tables[0], tables[1])
+        XCTAssertGreaterThan(try XCTUnwrap(tables.first).count, 2)
+        XCTAssertEqual(tables.first, tables.dropFirst().first)
     }
 
     func testNumbersOfARealRunAddUp() throws {

@@ -24,10 +24,7 @@ final class ReadmeTests: KVMTestCase {
 
     func testLibraryExampleRuns() throws {
         let lines = try runLibraryExample()
-        XCTAssertEqual(lines.count, 3)
-        XCTAssertEqual(lines.first, "the guest halted")
-        XCTAssertTrue(lines[1].hasPrefix("io_out 1000 exits, "), lines[1])
-        XCTAssertTrue(lines[2].hasPrefix("hlt 1 exits, "), lines[2])
+        XCTAssertEqual(lines.map { $0.prefix { $0 != "," } }, ["the guest halted", "io_out 1000 exits", "hlt 1 exits"])
     }
 
     func testCountersPrintWhatTheReadmeShows() throws {

@@ -54,8 +54,7 @@ final class ErrorTextTests: XCTestCase {
         let stranger = GuestDeath(cause: .unexpectedExit(name: "KVM_EXIT_X", reason: 99), vcpu: 0, state: nil)
         for (ending, status): (RunEnding, Int32) in [
             (.halted, 0), (.poweredOff, 0), (.reset, 0), (.stopped, 0), (.panicked, 1), (.exitPort(200), 200),
-            (.died(death), 1),
-            (.died(stranger), 70), (.timeout, 124), (.signal(2), 130), (.signal(15), 143),
+            (.died(death), 1), (.died(stranger), 70), (.timeout, 124), (.signal(2), 130), (.signal(15), 143),
             (.failed(ConsoleError.notWritable(Self.number)), 74),
         ] {
             XCTAssertEqual(ending.exitStatus.rawValue, status, ending.name)
