@@ -57,7 +57,7 @@ struct RunCommand: ParsableCommand {
             let outcome = try machine.run(
                 timeout: timeout.map { .seconds($0) }, input: StandardInput.source(for: machine))
             Self.announce(outcome)
-            try sink.write(statistics.text(outcome, leaves: options.leaves))
+            try sink.write(statistics.text(outcome, leaves: options.leaves, style: sink.textStyle))
             return outcome.ending.exitStatus
         }
     }
