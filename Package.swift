@@ -26,7 +26,6 @@ let package = Package(
             name: "MiniVMM",
             dependencies: [
                 "CKVM",
-                "CTestSupport",
                 "GuestImages",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
@@ -42,13 +41,11 @@ let package = Package(
             ],
             swiftSettings: swiftSettings
         ),
-        .target(name: "CTestSupport", path: "Tests/CTestSupport"),
         .testTarget(
             name: "MiniVMMTests",
             dependencies: [
                 "MiniVMM",
                 "CKVM",
-                "CTestSupport",
                 "GuestImages",
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
             ],

@@ -62,7 +62,7 @@ void ckvm_set_thread_name(const char *name) {
 
 int ckvm_usable_cpus(uint64_t *mask, size_t size) {
     // The system call itself: the C library's function wants a cpu_set_t, which a longer mask is not.
-    long result = syscall(SYS_sched_getaffinity, getpid(), size, mask);
+    long result = syscall(SYS_sched_getaffinity, 0, size, mask);
     return result < 0 ? -errno : (int)result;
 }
 

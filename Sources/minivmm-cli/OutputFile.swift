@@ -3,7 +3,8 @@ import MiniVMM
 
 /// A file that a command writes to.
 final class OutputFile: Sendable {
-    private let descriptor: Int32
+    /// The descriptor, which is this object's.
+    let descriptor: Int32
     private let name: String
     private let isOwned: Bool
 

@@ -27,19 +27,12 @@ struct RunCommand: ParsableCommand {
     @OptionGroup(title: "Statistics") var statistics: StatisticsOptions
     @OptionGroup(title: "Machine") var host: HostOptions
 
-    @Option(
-        help: ArgumentHelp("End the run after this many seconds; fractions are allowed.", valueName: "seconds"))
-    var timeout: Double?
+    @OptionGroup(title: "Machine") var limits: RunLimits
 
     func validate() throws {
         try guest.validate()
-        if let timeout, !(timeout > 0 && timeout < Self.longestTimeout) {
-            throw ValidationError("--timeout takes a number of seconds above 0 and below \(Int(Self.longestTimeout)).")
-        }
+        try limits.validate()
     }
-
-    /// About thirty years, so that no clock overflows.
-    private static let longestTimeout = 1e9
 
     func run() throws {
         // A reader of standard output that has gone ends the run with its statistics, not the process without them.
@@ -54,22 +47,10 @@ struct RunCommand: ParsableCommand {
             processors.apply(to: &options)
             let machine = try guest.makeMachine(kvmDevice: host.kvmDevice, options: options)
             signals.watch { machine.control.stop(.signal($0)) }
-            let outcome = try machine.run(
-                timeout: timeout.map { .seconds($0) }, input: StandardInput.source(for: machine))
-            Self.announce(outcome)
+            let outcome = try machine.run(timeout: limits.duration, input: StandardInput.source(for: machine))
+            RunAnnouncement.announce(outcome)
             try sink.write(statistics.text(outcome, leaves: options.leaves))
             return outcome.ending.exitStatus
-        }
-    }
-
-    /// Says how the run ended, where that is more than the guest's own ending.
-    private static func announce(_ outcome: RunOutcome) {
-        switch outcome.ending {
-        case .halted, .exitPort, .poweredOff: break
-        case .reset, .panicked: StandardError.write("minivmm: \(outcome.ending.summary).\n")
-        case .died(let death): StandardError.write(DeathReport(death).text)
-        case .failed(let error): Diagnostics.show(error)
-        case .timeout, .signal, .stopped: StandardError.write("minivmm: \(outcome.ending.summary).\n")
         }
     }
 }

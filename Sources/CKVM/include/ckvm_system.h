@@ -95,7 +95,8 @@ static inline int ckvm_poll(struct pollfd *descriptors, nfds_t count, int millis
 // Names the calling thread, as far as 15 bytes go.
 void ckvm_set_thread_name(const char *name);
 
-// Fills a bit mask with the CPUs that this process may use. Returns the number of bytes that the kernel wrote, or -errno.
+// Fills a bit mask with the CPUs that the calling thread may use. Returns the number of bytes that the kernel
+// wrote, or -errno.
 int ckvm_usable_cpus(uint64_t *mask, size_t size);
 
 // Keeps the calling thread on one CPU. Returns 0, or -errno.

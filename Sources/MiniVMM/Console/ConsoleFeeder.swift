@@ -36,6 +36,7 @@ struct ConsoleFeeder {
             if !waiting.isEmpty { waiting = waiting.dropFirst(receiver.receive(waiting)) }
             if let events = sleep() { takeInput(events) }
         }
+        if inputHasEnded, waiting.isEmpty { receiver.end() }
     }
 
     /// Sleeps until the bell rings or there is input.

@@ -1,7 +1,7 @@
 import CKVM
 
 extension CPUList {
-    /// The CPUs that this process may use, in ascending order.
+    /// The CPUs that the calling thread, and so those that it starts, may use, in ascending order.
     ///
     /// - Throws: ``CPUPinningError/refused(cpu:_:)`` when the system does not tell.
     static func usable() throws(CPUPinningError) -> CPUList {

@@ -17,6 +17,9 @@ public struct LinuxGuest: Sendable {
     /// The size of the guest's memory, in bytes.
     public var memorySize = LinuxGuest.defaultMemorySize
 
+    /// Where the standard streams of its program lead, for a guest that was made for one; else nil.
+    public var streams: ExecStreams?
+
     /// A guest with the given kernel.
     public init(kernel: Kernel) {
         self.kernel = kernel

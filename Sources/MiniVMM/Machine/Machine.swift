@@ -10,6 +10,7 @@ public final class Machine: Sendable {
     let parts: MachineParts
     /// The serial port that the guest's console is on.
     public let serial: Serial16550
+    private let receiver: any ConsoleReceiver
     private let inputBell: Doorbell
     private let trap: SiteTrap
     /// The frequency of the time-stamp counter, where it is known.
@@ -35,6 +36,7 @@ public final class Machine: Sendable {
         parts = assembly.parts
         trap = assembly.trap
         serial = assembly.serial
+        receiver = assembly.receiver
         inputBell = assembly.inputBell
         tscKHz = assembly.vcpus.first?.tscKHz
         runners = assembly.vcpus.enumerated().map { index, vcpu in
@@ -48,7 +50,8 @@ public final class Machine: Sendable {
     ///
     /// - Parameters:
     ///   - timeout: How long the guest may run; nil for as long as it likes.
-    ///   - input: Where the input of the guest's console comes from; nil for none. It is read from only during the run.
+    ///   - input: Where the input of the guest's console comes from, or of its program if the guest was made for one;
+    ///     nil for none. It is read from only during the run.
     /// - Returns: How the run ended, a failure of MiniVMM included, and what it came to until then.
     /// - Throws: ``KVMError`` when the system refuses threads; then no guest code ran to its end.
     public func run(timeout: Duration? = nil, input: ConsoleSource? = nil) throws(KVMError) -> RunOutcome {
@@ -59,9 +62,10 @@ public final class Machine: Sendable {
 
         let allEnded = try EndSignal(count: runners.count)
         let feeding = try input.map { source throws(KVMError) in
-            try ConsoleInput(source, to: serial, bell: inputBell)
+            try ConsoleInput(source, to: receiver, bell: inputBell)
         }
         defer { feeding?.end() }
+        if input == nil { receiver.end() }
         let start = ContinuousClock.now
         let threads = try startThreads(allEnded)
         if !allEnded.wait(timeout: timeout) {

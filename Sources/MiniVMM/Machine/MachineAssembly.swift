@@ -9,7 +9,9 @@ struct MachineAssembly {
     let vcpus: [VCPU]
     /// The first serial port, where the guest's console is.
     let serial: Serial16550
-    /// What the serial port rings when it would take more input.
+    /// What takes the input that the run is given.
+    let receiver: any ConsoleReceiver
+    /// What the receiver rings when it would take more input.
     let inputBell: Doorbell
 
     /// Puts a machine together for a flat guest: real mode, and interrupts only between several vCPUs.
@@ -41,7 +43,7 @@ struct MachineAssembly {
             ports: devices.common + [devices.attachment(of: serial)], firmwarePort: FirmwareStubs.port,
             hasInterruptControllers: options.cpuCount > 1)
         return MachineAssembly(
-            parts: parts, trap: trap, faultTraps: nil, vcpus: vcpus, serial: serial,
+            parts: parts, trap: trap, faultTraps: nil, vcpus: vcpus, serial: serial, receiver: serial,
             inputBell: devices.inputBell)
     }
 
@@ -65,17 +67,18 @@ struct MachineAssembly {
         let devices = try DeviceSet(consoleDescriptor: options.consoleDescriptor)
         let serial = devices.serial { machine.setInterruptLine(DeviceSet.serialInterrupt, $0) }
         let power = devices.power(memory: memory) { machine.setInterruptLine(DeviceSet.systemControlInterrupt, $0) }
+        let channel = try guest.streams.map { try devices.channel($0, memory: memory, doorbell: serial) }
         let vcpus = try makeVCPUs(machine, kvm: kvm, options: options)
         for vcpu in vcpus { try vcpu.connectLocalInterrupts() }
         try vcpus[0].enter(kernel.entry)
         let faultTraps = try makeFaultTraps(options, kvm: kvm, machine: machine, vcpus: vcpus)
         let parts = try makeParts(
             memory: memory, kvm: kvm, options: options, devices: devices, vcpus: vcpus,
-            ports: devices.common + [devices.attachment(of: serial)] + power, firmwarePort: nil,
-            hasInterruptControllers: true)
+            ports: devices.common + [devices.attachment(of: serial)] + power,
+            mmio: channel.map { [$0.attachment] } ?? [], firmwarePort: nil, hasInterruptControllers: true)
         return MachineAssembly(
             parts: parts, trap: .none, faultTraps: faultTraps, vcpus: vcpus, serial: serial,
-            inputBell: devices.inputBell)
+            receiver: channel?.input ?? serial, inputBell: devices.inputBell)
     }
 
     // MARK: What all guests have
@@ -104,14 +107,14 @@ struct MachineAssembly {
 
     private static func makeParts(
         memory: GuestMemory, kvm: KVM, options: MachineOptions, devices: DeviceSet, vcpus: [VCPU],
-        ports: [PortAttachment], firmwarePort: UInt8?, hasInterruptControllers: Bool
+        ports: [PortAttachment], mmio: [MMIOAttachment] = [], firmwarePort: UInt8?, hasInterruptControllers: Bool
     ) throws -> MachineParts {
         let kernelExits = options.reportsKernelExits ? try KernelExits(of: vcpus) : nil
         if options.reportsKernelExits, kernelExits == nil { throw KVMError.missingCapability(.binaryStatistics) }
         return MachineParts(
             memory: memory,
             ports: try PortBus(ports),
-            mmio: try MMIOBus([]),
+            mmio: try MMIOBus(mmio),
             counters: ExitCounterTable(vcpuCount: options.cpuCount),
             leaves: options.leaves,
             kernelExits: kernelExits,

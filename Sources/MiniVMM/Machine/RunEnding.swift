@@ -4,6 +4,10 @@ public enum RunEnding: Sendable {
     case halted
     /// The guest wrote a value to the exit port.
     case exitPort(UInt8)
+    /// The program that the guest was made for has ended, with this exit status.
+    case programExited(UInt8)
+    /// The program that the guest was made for was killed in it, by the signal with this number.
+    case programKilled(Int32)
     /// The guest switched the machine off.
     case poweredOff
     /// The guest reset the machine.
@@ -28,6 +32,8 @@ extension RunEnding {
         switch self {
         case .halted: "halted"
         case .exitPort: "exit_port"
+        case .programExited: "program_exited"
+        case .programKilled: "program_killed"
         case .poweredOff: "powered_off"
         case .reset: "reset"
         case .panicked: "panicked"
@@ -44,6 +50,8 @@ extension RunEnding {
         switch self {
         case .halted: "the guest halted"
         case .exitPort(let value): "the guest exited with status \(value)"
+        case .programExited(let status): "the program exited with status \(status)"
+        case .programKilled(let signal): "signal \(signal) killed the program in the guest"
         case .poweredOff: "the guest powered off"
         case .reset: "the guest reset the machine"
         case .panicked: "the guest's kernel panicked"
@@ -59,11 +67,11 @@ extension RunEnding {
     public var exitStatus: ExitStatus {
         switch self {
         case .halted, .poweredOff, .reset, .stopped: .success
-        case .exitPort(let value): ExitStatus(rawValue: Int32(value))
+        case .exitPort(let value), .programExited(let value): ExitStatus(rawValue: Int32(value))
         case .panicked: .guestDied
         case .died(let death): death.cause.exitStatus
         case .timeout: .timeout
-        case .signal(let number): .signal(number)
+        case .signal(let number), .programKilled(let number): .signal(number)
         case .failed(let error): error.exitStatus
         }
     }

@@ -55,7 +55,7 @@ final class GuestsCommandTests: XCTestCase {
     }
 
     func testDumpSparesATerminal() throws {
-        let terminal = try TerminalFile()
+        let terminal = try PseudoTerminal()
         let run = try CommandLineRun(["guests", "dump", "hello"], output: .file(terminal.path))
         run.assertStatus(64)
         XCTAssertTrue(run.errors.contains("Standard output is a terminal"), run.errors)

@@ -10,14 +10,13 @@ final class ConsoleInputTests: XCTestCase {
     // MARK: From the descriptor to the guest
 
     func testAPipeArrivesWhole() throws {
-        let pipe = try TestPipe()
+        let pipe = try PipeEnds()
+        defer { pipe.closeReader() }
         let bell = try Doorbell()
         let guest = SerialGuest { bell.ring() }
-        Thread.detachNewThread {
-            pipe.write(Self.text)
-            pipe.endInput()
-        }
-        let input = try ConsoleInput(.stream(pipe.readEnd), to: guest.port, bell: bell)
+        let writer = pipe.writer
+        Thread.detachNewThread { writeAll(Self.text, to: writer) }
+        let input = try ConsoleInput(.stream(pipe.reader), to: guest.port, bell: bell)
         let received = guest.receive(Self.text.count)
         input.end()
         XCTAssertTrue(received == Self.text, "\(received.count) bytes of \(Self.text.count)")
@@ -25,6 +24,7 @@ final class ConsoleInputTests: XCTestCase {
 
     func testAPasteIntoATerminalArrivesWhole() throws {
         let pseudo = try PseudoTerminal()
+        defer { withExtendedLifetime(pseudo) {} }
         let terminal = try XCTUnwrap(Terminal(descriptor: pseudo.slave))
         let bell = try Doorbell()
         let guest = SerialGuest { bell.ring() }
@@ -51,12 +51,12 @@ final class ConsoleInputTests: XCTestCase {
     }
 
     func testWhatWaitsWhenTheInputEndsIsStillFed() throws {
-        let pipe = try TestPipe()
-        pipe.write([1, 2, 3])
-        pipe.endInput()
+        let pipe = try PipeEnds()
+        defer { pipe.closeReader() }
+        pipe.supply([1, 2, 3])
         let bell = try Doorbell()
         let receiver = ReceiverStub(room: 1)
-        let input = try ConsoleInput(.stream(pipe.readEnd), to: receiver, bell: bell)
+        let input = try ConsoleInput(.stream(pipe.reader), to: receiver, bell: bell)
         for count in 1...3 {
             XCTAssertTrue(receiver.offered.comes())
             XCTAssertEqual(receiver.received.count, count)
@@ -68,11 +68,12 @@ final class ConsoleInputTests: XCTestCase {
     }
 
     func testSleepsWhileTheGuestHasNoRoom() throws {
-        let pipe = try TestPipe()
-        pipe.write([1, 2])
+        let pipe = try PipeEnds()
+        defer { pipe.closeReader() }
+        writeAll([1, 2], to: pipe.writer)
         let bell = try Doorbell()
         let receiver = ReceiverStub(room: 1)
-        let input = try ConsoleInput(.stream(pipe.readEnd), to: receiver, bell: bell)
+        let input = try ConsoleInput(.stream(pipe.reader), to: receiver, bell: bell)
         for _ in 0..<5 {
             XCTAssertTrue(receiver.offered.comes())
             bell.ring()
@@ -85,13 +86,14 @@ final class ConsoleInputTests: XCTestCase {
     }
 
     func testNothingIsReadBeforeTheGuestListens() throws {
-        let pipe = try TestPipe()
-        pipe.write(Array("for somebody else".utf8))
+        let pipe = try PipeEnds()
+        defer { pipe.closeReader() }
+        writeAll(Array("for somebody else".utf8), to: pipe.writer)
         let receiver = ReceiverStub(room: 0)
-        let input = try ConsoleInput(.stream(pipe.readEnd), to: receiver, bell: Doorbell())
+        let input = try ConsoleInput(.stream(pipe.reader), to: receiver, bell: Doorbell())
         XCTAssertTrue(receiver.asked.comes())
         input.end()
-        XCTAssertEqual(String(decoding: pipe.read(), as: UTF8.self), "for somebody else")
+        XCTAssertEqual(String(decoding: pipe.available(), as: UTF8.self), "for somebody else")
     }
 
     func testDescriptorsWithoutInput() throws {
@@ -115,9 +117,10 @@ final class ConsoleInputTests: XCTestCase {
     // MARK: The end of a run
 
     func testEndsWhileThereIsNoInput() throws {
-        let pipe = try TestPipe()
+        let pipe = try PipeEnds()
+        defer { pipe.closeReader() }
         let receiver = ReceiverStub()
-        let input = try ConsoleInput(.stream(pipe.readEnd), to: receiver, bell: Doorbell())
+        let input = try ConsoleInput(.stream(pipe.reader), to: receiver, bell: Doorbell())
         XCTAssertTrue(receiver.asked.comes())
         input.end()
         XCTAssertEqual(receiver.received, [])
@@ -125,13 +128,16 @@ final class ConsoleInputTests: XCTestCase {
 
     /// As when another process reads from the same terminal, and was faster.
     func testEndsWhileAReadBlocks() throws {
-        let ready = try TestPipe()
-        ready.write([1])
-        let empty = try TestPipe()
+        let ready = try PipeEnds()
+        defer { ready.closeReader() }
+        writeAll([1], to: ready.writer)
+        let empty = try PipeEnds()
+        defer { empty.closeReader() }
+        let emptyReader = empty.reader
         let isReading = DispatchSemaphore(value: 0)
-        let input = try ConsoleInput(.stream(ready.readEnd), to: ReceiverStub(), bell: Doorbell()) { _, memory in
+        let input = try ConsoleInput(.stream(ready.reader), to: ReceiverStub(), bell: Doorbell()) { _, memory in
             isReading.signal()
-            let result = read(empty.readEnd, memory.baseAddress, memory.count)
+            let result = read(emptyReader, memory.baseAddress, memory.count)
             return result < 0 ? -Int(errno) : result
         }
         XCTAssertTrue(isReading.comes())
@@ -139,15 +145,17 @@ final class ConsoleInputTests: XCTestCase {
     }
 
     func testStartsAndEndsAThousandTimes() throws {
-        let pipe = try TestPipe()
+        let pipe = try PipeEnds()
+        defer { pipe.closeReader() }
         let bell = try Doorbell()
-        for _ in 0..<1_000 { try ConsoleInput(.stream(pipe.readEnd), to: ReceiverStub(), bell: bell).end() }
+        for _ in 0..<1_000 { try ConsoleInput(.stream(pipe.reader), to: ReceiverStub(), bell: bell).end() }
     }
 
     // MARK: Escape keys
 
     func testEscapeKeysWorkWhileTheGuestDoesNotListen() throws {
         let pseudo = try PseudoTerminal()
+        defer { withExtendedLifetime(pseudo) {} }
         let terminal = try XCTUnwrap(Terminal(descriptor: pseudo.slave))
         let receiver = ReceiverStub(room: 0)
         let actions = ActionLog()
@@ -162,6 +170,7 @@ final class ConsoleInputTests: XCTestCase {
 
     func testBytesAroundEscapeKeysReachTheGuest() throws {
         let pseudo = try PseudoTerminal()
+        defer { withExtendedLifetime(pseudo) {} }
         let terminal = try XCTUnwrap(Terminal(descriptor: pseudo.slave))
         let actions = ActionLog()
         let bell = try Doorbell()
@@ -178,11 +187,12 @@ final class ConsoleInputTests: XCTestCase {
     }
 
     func testEscapeKeysAreBytesInAPipe() throws {
-        let pipe = try TestPipe()
+        let pipe = try PipeEnds()
+        defer { pipe.closeReader() }
         let bytes = Array("a\u{1}x\u{1}cb".utf8)
-        pipe.write(bytes)
+        writeAll(bytes, to: pipe.writer)
         let receiver = ReceiverStub()
-        let input = try ConsoleInput(.stream(pipe.readEnd), to: receiver, bell: Doorbell())
+        let input = try ConsoleInput(.stream(pipe.reader), to: receiver, bell: Doorbell())
         XCTAssertTrue(receiver.offered.comes())
         input.end()
         XCTAssertEqual(receiver.received, bytes)

@@ -60,7 +60,7 @@ final class EscapeKeysTests: XCTestCase {
 
     func testHelpNamesEveryKey() {
         for key in ["Ctrl-A X", "Ctrl-A C", "Ctrl-A H", "Ctrl-A Ctrl-A"] {
-            XCTAssertTrue(EscapeKeys.help.contains(key))
+            XCTAssertTrue(EscapeKeys.help.contains(key), key)
         }
     }
 }

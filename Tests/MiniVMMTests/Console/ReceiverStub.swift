@@ -9,6 +9,7 @@ final class ReceiverStub: ConsoleReceiver {
         var room: Int
         var received: [UInt8] = []
         var offers = 0
+        var hasEnded = false
     }
 
     private let state: Mutex<State>
@@ -24,6 +25,13 @@ final class ReceiverStub: ConsoleReceiver {
 
     var received: [UInt8] { state.withLock { $0.received } }
     var offers: Int { state.withLock { $0.offers } }
+
+    /// Whether the device was told that there is no more.
+    var hasEnded: Bool { state.withLock { $0.hasEnded } }
+
+    func end() {
+        state.withLock { $0.hasEnded = true }
+    }
 
     /// Makes room for more bytes.
     func makeRoom(_ count: Int) {

@@ -22,12 +22,16 @@ struct GuestRun {
         leaves: CounterLeaves = .f22,
         sites: [UInt64]? = nil,
         argument: UInt32 = 0,
+        cpus: Int = 1,
+        pinnedCPUs: CPUList? = nil,
         timeout: Duration = .seconds(GuestRun.limit),
         prepare: (Machine) throws -> Void = { _ in }
     ) throws {
         var guest = FlatGuest(image: code)
         guest.argument = argument
-        try self.init(guest, trap: trap, leaves: leaves, sites: sites, timeout: timeout, prepare: prepare)
+        try self.init(
+            guest, trap: trap, leaves: leaves, sites: sites, cpus: cpus, pinnedCPUs: pinnedCPUs, timeout: timeout,
+            prepare: prepare)
     }
 
     /// Runs a flat guest.
@@ -36,6 +40,8 @@ struct GuestRun {
         trap: CPUIDTrap = .none,
         leaves: CounterLeaves = .f22,
         sites: [UInt64]? = nil,
+        cpus: Int = 1,
+        pinnedCPUs: CPUList? = nil,
         timeout: Duration = .seconds(GuestRun.limit),
         prepare: (Machine) throws -> Void = { _ in }
     ) throws {
@@ -44,6 +50,8 @@ struct GuestRun {
         options.trap = trap
         options.leaves = leaves
         options.cpuidSites = sites
+        options.cpuCount = cpus
+        options.pinnedCPUs = pinnedCPUs
         options.consoleDescriptor = captured.descriptor
         let machine = try Machine(kvm: TestKVM.shared(), guest: guest, options: options)
         try prepare(machine)

@@ -1,4 +1,3 @@
-import Foundation
 import XCTest
 
 @testable import MiniVMM
@@ -15,8 +14,7 @@ final class RandomGuestTests: XCTestCase {
         let traps = [CPUIDTrap.auto, .none] + (try TestKVM.workingTraps())
         // One run first, so that what a process sets up once is not counted as a leak.
         _ = try run(seed: 0, trap: .auto)
-        let descriptors = try Self.descriptorCount()
-        let memory = try Self.residentKiB()
+        let before = try ProcessStatus()
         var endings: [String: Int] = [:]
         for seed in 1...Self.count {
             let outcome = try run(seed: seed, trap: traps[Int(seed) % traps.count])
@@ -27,8 +25,9 @@ final class RandomGuestTests: XCTestCase {
         }
         XCTAssertEqual(endings.values.reduce(0, +), Int(Self.count))
         XCTAssertGreaterThan(endings.count, 1, "guests that all end alike are not random: \(endings)")
-        XCTAssertEqual(try Self.descriptorCount(), descriptors)
-        XCTAssertLessThan(try Self.residentKiB() - memory, Self.greatestGrowth)
+        let after = try ProcessStatus()
+        XCTAssertEqual(after.descriptors, before.descriptors)
+        XCTAssertLessThan(after.residentKiB - before.residentKiB, Self.greatestGrowth)
     }
 
     private func run(seed: UInt64, trap: CPUIDTrap) throws -> RunOutcome {
@@ -41,17 +40,5 @@ final class RandomGuestTests: XCTestCase {
             XCTAssertEqual(trap, .debug)
             return try GuestRun(image, timeout: Self.limit).outcome
         }
-    }
-
-    private static func descriptorCount() throws -> Int {
-        try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").count
-    }
-
-    /// The memory that this process holds, by /proc/self/status.
-    private static func residentKiB() throws -> Int {
-        let status = try String(contentsOfFile: "/proc/self/status", encoding: .utf8)
-        let line = status.split(separator: "\n").first { $0.hasPrefix("VmRSS:") }
-        let number = line?.split(whereSeparator: \.isWhitespace).dropFirst().first.flatMap { Int($0) }
-        return try XCTUnwrap(number)
     }
 }

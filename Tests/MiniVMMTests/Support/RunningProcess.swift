@@ -5,13 +5,8 @@ import MiniVMM
 ///
 /// For one thread.
 final class RunningProcess {
-    /// How long a program may take, in seconds: far more than any needs, so that a hang fails a test and does not
-    /// stop the tests.
-    static let limit = 300
-
     private let command: [String]
-    private let process: pid_t
-    private let watchdog: ProcessWatchdog
+    private let child: ChildProcess
     private let outputPipe: PipeEnds
     private let errorPipe: PipeEnds
     private let sink: OutputSink
@@ -27,7 +22,7 @@ final class RunningProcess {
         _ command: [String],
         output sink: OutputSink = .captured,
         input: String = "/dev/null",
-        limit: Int = RunningProcess.limit
+        limit: Int = ChildProcess.limit
     ) throws {
         self.command = command
         self.sink = sink
@@ -42,15 +37,14 @@ final class RunningProcess {
             try spawn.duplicate(outputPipe.writer, as: STDOUT_FILENO)
         }
         try spawn.duplicate(errorPipe.writer, as: STDERR_FILENO)
-        process = try spawn.start()
-        watchdog = ProcessWatchdog(process: process, limit: limit)
+        child = try ChildProcess(&spawn, limit: limit)
         outputPipe.closeWriter()
         errorPipe.closeWriter()
     }
 
     /// Sends a signal.
     func send(_ signal: Int32) throws {
-        _ = try ProcessError.check("kill", kill(process, signal))
+        try child.send(signal)
     }
 
     /// Reads until the program's standard output holds a text.
@@ -69,19 +63,11 @@ final class RunningProcess {
     /// - Throws: ``ProcessError`` when it does not.
     func finish() throws -> ProcessEnd {
         while try readMore() {}
-        // Waits without reaping, so that the process's number stays its own until nobody kills it any more.
-        var information = siginfo_t()
-        while waitid(P_PID, id_t(process), &information, WEXITED | WNOWAIT) < 0 {
-            guard errno == EINTR else { throw ProcessError.system("waitid", ErrorNumber(rawValue: errno)) }
-        }
-        let wasKilled = watchdog.stop()
-        var status: Int32 = 0
-        _ = try ProcessError.check("waitpid", waitpid(process, &status, 0))
-        if wasKilled {
+        guard let end = try child.waitForEnd() else {
             throw ProcessError.tooLong(
                 command: command.joined(separator: " "), output: outputText, errors: errorText)
         }
-        return ProcessEnd(waitStatus: status)
+        return end
     }
 
     private var outputText: String { String(decoding: output, as: UTF8.self) }

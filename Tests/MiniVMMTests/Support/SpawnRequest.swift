@@ -1,15 +1,18 @@
-import Glibc
+import Foundation
 import MiniVMM
 
 /// A program that is about to be started by posix_spawn(3), with no signal blocked, and all that tests or their
 /// runner may have changed as it is by default.
 struct SpawnRequest: ~Copyable {
     private let command: [String]
+    /// What is set in the environment besides what this process has.
+    private let environment: [String: String]
     private var actions = posix_spawn_file_actions_t()
     private var attributes = posix_spawnattr_t()
 
-    init(_ command: [String]) throws {
+    init(_ command: [String], environment: [String: String] = [:]) throws {
         self.command = command
+        self.environment = environment
         try Self.check("posix_spawn_file_actions_init", posix_spawn_file_actions_init(&actions))
         try Self.check("posix_spawnattr_init", posix_spawnattr_init(&attributes))
         var signals = sigset_t()
@@ -39,18 +42,31 @@ struct SpawnRequest: ~Copyable {
             "posix_spawn_file_actions_adddup2", posix_spawn_file_actions_adddup2(&actions, descriptor, target))
     }
 
+    /// Gives the program a process group of its own: in a terminal, it is then in the background.
+    mutating func leadGroup() throws {
+        posix_spawnattr_setpgroup(&attributes, 0)
+        let flags = POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP
+        try Self.check("posix_spawnattr_setflags", posix_spawnattr_setflags(&attributes, Int16(flags)))
+    }
+
     /// Starts the program.
     ///
     /// - Returns: The number of the process.
     mutating func start() throws -> pid_t {
-        var arguments = command.map { strdup($0) }
-        defer { for argument in arguments { free(argument) } }
-        arguments.append(nil)
+        let arguments = Self.pointers(command)
+        let all = ProcessInfo.processInfo.environment.merging(environment) { $1 }
+        let variables = Self.pointers(all.map { "\($0.key)=\($0.value)" })
+        defer { for pointer in arguments + variables { free(pointer) } }
         var process: pid_t = 0
         try Self.check(
             "posix_spawnp of \(command)",
-            posix_spawnp(&process, command.first ?? "", &actions, &attributes, arguments, environ))
+            posix_spawnp(&process, command.first ?? "", &actions, &attributes, arguments, variables))
         return process
+    }
+
+    /// Copies of strings, to be freed, and the null pointer that ends them.
+    private static func pointers(_ strings: [String]) -> [UnsafeMutablePointer<CChar>?] {
+        strings.map { string in strdup(string) } + [nil]
     }
 
     /// These functions return an error number.
