@@ -49,7 +49,7 @@ struct RunCommand: ParsableCommand {
             signals.watch { machine.control.stop(.signal($0)) }
             let outcome = try machine.run(timeout: limits.duration, input: StandardInput.source(for: machine))
             RunAnnouncement.announce(outcome)
-            try sink.write(statistics.text(outcome, leaves: options.leaves))
+            try sink.write(statistics.text(outcome, leaves: options.leaves, style: sink.textStyle))
             return outcome.ending.exitStatus
         }
     }

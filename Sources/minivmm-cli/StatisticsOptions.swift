@@ -20,9 +20,9 @@ struct StatisticsOptions: ParsableArguments {
     var perVCPU = false
 
     /// The statistics in the form that was asked for.
-    func text(_ outcome: RunOutcome, leaves: CounterLeaves) throws -> [UInt8] {
+    func text(_ outcome: RunOutcome, leaves: CounterLeaves, style: TextStyle) throws -> [UInt8] {
         switch stats {
-        case .table: Array(TextReport(outcome, perVCPU: perVCPU).text.utf8)
+        case .table: Array(TextReport(outcome, perVCPU: perVCPU, style: style).text.utf8)
         case .json: try RunRecord(outcome, leaves: leaves).json()
         case .none: []
         }
