@@ -3,9 +3,10 @@ import XCTest
 @testable import MiniVMM
 
 /// The words below the table, and its emphasis.
-final class RunTableTests: XCTestCase {
-    private let outcome = SampleRun.outcome(
-        [[(.portOut, (1...100).map { $0 * 100 }), (.cpuid, [1_000_000]), (.hlt, [4])]], runCycles: 8_000_000)
+final class TextReportWordsTests: XCTestCase {
+    private let outcome = RunOutcome.example(
+        [[.init(.portOut, (1...100).map { $0 * 100 }), .init(.cpuid, [1_000_000]), .init(.hlt, [4])]],
+        runCycles: 8_000_000, trap: .none)
 
     func testGoldenReport() {
         XCTAssertEqual(
@@ -25,13 +26,13 @@ final class RunTableTests: XCTestCase {
     }
 
     func testOneKindIsBothExtremes() {
-        let text = TextReport(SampleRun.outcome([[(.portIn, [10, 20])]])).text
+        let text = TextReport(RunOutcome.example([[.init(.portIn, [10, 20])]])).text
         XCTAssertTrue(
             text.contains("\nMost frequent and most expensive: io_in, 100% of exits and 100% of cycles.\n"), text)
     }
 
     func testNoExtremesWithoutExits() {
-        XCTAssertFalse(TextReport(SampleRun.outcome([[]])).text.contains("Most"))
+        XCTAssertFalse(TextReport(RunOutcome.example([[]])).text.contains("Most"))
     }
 
     func testEmphasisChangesNothingElse() {
