@@ -68,6 +68,8 @@ public final class Machine: Sendable {
         }
         defer { feeding?.end() }
         if input == nil { receiver.end() }
+        let origin = ckvm_rdtsc()
+        for runner in runners { runner.recorder?.start(at: origin) }
         let start = ContinuousClock.now
         let threads = try startThreads(allEnded)
         if !allEnded.wait(timeout: timeout) {
@@ -76,7 +78,9 @@ public final class Machine: Sendable {
             while !allEnded.wait(timeout: Self.timeBetweenKicks) { control.kick() }
         }
         for thread in threads { thread.join() }
-        return outcome(after: start.duration(to: .now))
+        var outcome = outcome(after: start.duration(to: .now))
+        if parts.recording != RecordingOptions() { addRecords(to: &outcome, origin: origin) }
+        return outcome
     }
 
     private static let timeBetweenKicks = Duration.milliseconds(10)

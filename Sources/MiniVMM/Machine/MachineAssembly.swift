@@ -126,7 +126,8 @@ struct MachineAssembly {
             syncRegisters: UInt64(kvm.value(of: .syncRegisters)),
             firmwarePort: firmwarePort,
             hasInterruptControllers: hasInterruptControllers,
-            pinnedCPUs: options.pinnedCPUs
+            pinnedCPUs: options.pinnedCPUs,
+            recording: options.recording
         )
     }
 }
