@@ -31,6 +31,9 @@ struct GuestOptions: ParsableArguments {
     @Option(help: ArgumentHelp("A number that the guest finds in ECX.", valueName: "number"))
     var argument: UInt32 = 0
 
+    /// The guest, as a report names it.
+    var displayName: String { name ?? file ?? "" }
+
     func validate() throws {
         switch (file, name) {
         case (nil, nil):

@@ -1,10 +1,13 @@
 /// The table.
 extension TextReport {
+    /// The heads of the columns. `share` is the share of the cycles.
+    static let columns = ["exit", "SDM", "count", "share", "cycles", "mean", "p50", "p99", "max", "time"]
+
     /// The kinds in the order of what they cost, the sum, and what MiniVMM did for itself. Times are in cycles, but for
     /// the last column's.
     func table(_ statistics: VCPUStatistics) -> [String] {
         var table = TextTable([.left] + Array(repeating: .right, count: 9), style: style)
-        table.add(["exit", "SDM", "count", "share", "cycles", "mean", "p50", "p99", "max", "time"], as: .heading)
+        table.add(Self.columns, as: .heading)
         let kinds = statistics.kinds.sorted { $0.serviceCycles > $1.serviceCycles }
         for kind in kinds {
             let isHot = kind.serviceCycles > statistics.serviceCycles / 2
@@ -15,7 +18,8 @@ extension TextReport {
         return table.lines
     }
 
-    private func row(_ kind: KindStatistics, _ statistics: VCPUStatistics) -> [String] {
+    /// A kind's cells.
+    func row(_ kind: KindStatistics, _ statistics: VCPUStatistics) -> [String] {
         [
             kind.kind.name,
             kind.kind.basicExitReason.map { String($0.rawValue) } ?? "-",
@@ -30,7 +34,8 @@ extension TextReport {
         ]
     }
 
-    private func totalRow(_ statistics: VCPUStatistics) -> [String] {
+    /// The sum's cells.
+    func totalRow(_ statistics: VCPUStatistics) -> [String] {
         let mean = statistics.exits == 0 ? 0 : Double(statistics.serviceCycles) / Double(statistics.exits)
         return [
             "total", "", count(statistics.exits), statistics.exits == 0 ? "-" : "100%",

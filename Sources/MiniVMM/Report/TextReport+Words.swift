@@ -28,10 +28,8 @@ extension TextReport {
     /// The run in words: how many exits in how long, what they mostly were, and where the time went.
     var summary: [String] {
         let total = outcome.statistics.total
-        let seconds =
-            Double(outcome.duration.components.seconds) + Double(outcome.duration.components.attoseconds) / 1e18
         let exits = "\(total.exits) \(total.exits == 1 ? "exit" : "exits")"
-        var lines = ["\(exits) in \(HumanNumber.spaced(seconds: seconds)); \(outcome.ending.summary)."]
+        var lines = ["\(exits) in \(HumanNumber.spaced(seconds: outcome.seconds)); \(outcome.ending.summary)."]
         lines += extremes(total)
         let all = total.serviceCycles &+ total.internalCycles &+ total.runCycles
         if all > 0 {

@@ -93,7 +93,8 @@ final class RunSchemaTests: XCTestCase {
                 }
               ],
               "unclaimed_ports": [{"address": 112, "reads": 1, "writes": 2}],
-              "unclaimed_pages": []
+              "unclaimed_pages": [],
+              "context": null, "time_series": null, "distributions": null
             }
             """
         let record = try record(outcome)
