@@ -31,6 +31,7 @@ struct ReportOptions: ParsableArguments {
     /// Lets the machine keep what the files need.
     func apply(to options: inout MachineOptions) {
         options.recording.keepsTimeline = report.contains { ReportForm(path: $0) != .csv }
+        if options.recording.keepsTimeline { options.recording.readsKernelStatistics = true }
         options.recording.traceCapacity = trace == nil ? nil : traceEvents
     }
 

@@ -45,6 +45,7 @@ struct RunCommand: ParsableCommand {
             let files = try reports.openFiles()
             var options = MachineOptions()
             cpuid.apply(to: &options)
+            statistics.apply(to: &options)
             reports.apply(to: &options)
             options.logger = logger
             processors.apply(to: &options)

@@ -19,6 +19,11 @@ struct StatisticsOptions: ParsableArguments {
     @Flag(name: .customLong("per-vcpu"), help: "Show each vCPU besides the totals.")
     var perVCPU = false
 
+    /// Lets the machine keep what the statistics show.
+    func apply(to options: inout MachineOptions) {
+        if stats != .none { options.recording.readsKernelStatistics = true }
+    }
+
     /// The statistics in the form that was asked for.
     func text(_ outcome: RunOutcome, leaves: CounterLeaves, style: TextStyle) throws -> [UInt8] {
         switch stats {

@@ -7,6 +7,10 @@ extension Machine {
             outcome.timeline = ExitTimeline(sumOf: timelines)
             outcome.distributions = distributions(of: outcome.statistics.total.kinds.map(\.kind))
         }
+        if parts.recording.readsKernelStatistics {
+            // A KVM that does not hand them out has none to show. Each vCPU has some, or none has.
+            outcome.kernelStatistics = runners.compactMap { try? $0.vcpu.kernelStatistics() }
+        }
         let tracks = runners.compactMap { runner in
             runner.recorder?.trace.map { trace in
                 let events = trace.kept

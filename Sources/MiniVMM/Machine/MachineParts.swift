@@ -18,5 +18,5 @@ struct MachineParts: Sendable {
     /// The host's CPUs that the vCPUs are kept on.
     var pinnedCPUs: CPUList?
     /// What is kept of the exits besides the counters.
-    let recording: RecordingOptions
+    var recording = RecordingOptions()
 }

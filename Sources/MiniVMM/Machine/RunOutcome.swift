@@ -18,6 +18,8 @@ public struct RunOutcome: Sendable {
     public internal(set) var timeline: ExitTimeline?
     /// How the service times are distributed, by kind, if the machine was to keep the exits over time.
     public internal(set) var distributions: [ServiceTimeDistribution] = []
+    /// KVM's own statistics of each vCPU, if the machine was to read them and this KVM has any.
+    public internal(set) var kernelStatistics: [KernelStatistics] = []
     /// The exits one by one, if the machine was to keep them.
     public internal(set) var trace: ExitTrace?
 }

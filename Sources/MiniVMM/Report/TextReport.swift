@@ -17,10 +17,12 @@ public struct TextReport: Sendable {
 
     /// The whole report. Every line ends with a newline.
     public var text: String {
-        var lines = table(outcome.statistics.total)
+        let total = outcome.statistics.total
+        var lines = table(total) + kernelBlock(total)
         if perVCPU {
             for vcpu in outcome.statistics.vcpus {
-                lines += ["", style.text("vCPU \(vcpu.vcpu ?? 0):", as: .heading)] + table(vcpu)
+                lines += ["", style.text("vCPU \(vcpu.vcpu ?? 0):", as: .heading)]
+                lines += table(vcpu) + kernelBlock(vcpu)
             }
         }
         lines.append("")

@@ -68,6 +68,46 @@ final class ReportFormTests: XCTestCase {
         }
     }
 
+    func testKernelCounts() throws {
+        func count(_ name: String, _ value: UInt64) -> KernelStatistic {
+            KernelStatistic(name: name, kind: .cumulative, unit: .none, exponent: 0, base: .ten, values: [value])
+        }
+        let histogram = KernelStatistic(
+            name: "halt_poll_hist", kind: .logarithmicHistogram, unit: .none, exponent: 0, base: .ten, values: [1, 2])
+        var outcome = ReportExample.outcome
+        outcome.kernelStatistics = [
+            KernelStatistics(identifier: "a", statistics: [count("exits", 5), count("io_exits", 0), histogram]),
+            KernelStatistics(
+                identifier: "b", statistics: [count("exits", 3), count("halt_exits", 1), count("l1d", 4)]),
+        ]
+        XCTAssertEqual(
+            TextReport(outcome).kernelBlock(outcome.statistics.total),
+            [
+                "", "KVM's own counts:", "  exits  8    halt_exits  1", "  l1d    4",
+                "Of KVM's 8 exits 4 came out to MiniVMM; KVM settled 4 itself (50.0%).",
+            ])
+        XCTAssertEqual(
+            KernelCounts(Array(outcome.kernelStatistics.prefix(1))).relation(to: outcome.statistics.vcpus[0]),
+            "Of KVM's 5 exits 3 came out to MiniVMM; KVM settled 2 itself (40.0%).")
+        let fewer = KernelCounts([KernelStatistics(identifier: "a", statistics: [count("exits", 2)])])
+        XCTAssertEqual(
+            fewer.relation(to: outcome.statistics.total),
+            "KVM counts 2 exits and MiniVMM 4: some left KVM_RUN without entering the guest.")
+        let record = try JSONValue(RunRecord(outcome, leaves: .f22).json())
+        XCTAssertEqual(
+            record["kernel_statistics"],
+            try JSONValue(
+                """
+                [
+                  {"vcpu": 0, "counts": {"exits": 5}},
+                  {"vcpu": 1, "counts": {"exits": 3, "halt_exits": 1, "l1d": 4}}
+                ]
+                """))
+        XCTAssertEqual(try JSONSchema(file: "run.schema.json").problems(of: record), [])
+        let html = HTMLReport(outcome, leaves: .f22, context: ReportExample.context).text
+        XCTAssertTrue(html.contains("<td>halt_exits</td><td>1</td>"))
+    }
+
     func testHTMLOfARunWithoutExits() {
         var outcome = RunOutcome.example([[]])
         outcome.timeline = ExitTimeline(intervalCycles: 16_384, intervalCount: 0, series: [])

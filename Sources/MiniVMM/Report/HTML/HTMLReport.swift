@@ -62,6 +62,12 @@ public struct HTMLReport: Sendable {
             let tables = outcome.statistics.vcpus.map { "<h3>vCPU \($0.vcpu ?? 0)</h3>\n" + table($0) }
             sections.append(HTML.section("Each vCPU", tables.joined()))
         }
+        let kernel = KernelCounts(outcome.kernelStatistics)
+        if !kernel.counts.isEmpty {
+            let relation = kernel.relation(to: total).map { "<p>\($0)</p>\n" } ?? ""
+            let rows = kernel.counts.map { [HTML.escaped($0.name), String($0.value)] }
+            sections.append(HTML.section("KVM's own counts", relation + HTML.table(["name", "count"], rows)))
+        }
         return sections + [facts]
     }
 

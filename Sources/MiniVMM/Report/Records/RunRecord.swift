@@ -35,6 +35,7 @@ public struct RunRecord: Encodable, Sendable {
         case vcpus
         case unclaimedPorts = "unclaimed_ports"
         case unclaimedPages = "unclaimed_pages"
+        case kernelStatistics = "kernel_statistics"
         case context
         case timeSeries = "time_series"
         case distributions
@@ -55,6 +56,8 @@ public struct RunRecord: Encodable, Sendable {
         try container.encode(outcome.statistics.vcpus.map(VCPURecord.init), forKey: .vcpus)
         try container.encode(outcome.unclaimedPorts.map(UnclaimedRecord.init), forKey: .unclaimedPorts)
         try container.encode(outcome.unclaimedPages.map(UnclaimedRecord.init), forKey: .unclaimedPages)
+        let kernel = outcome.kernelStatistics.enumerated().map { KernelRecord(vcpu: $0.offset, $0.element) }
+        try container.encode(kernel.isEmpty ? nil : kernel, forKey: .kernelStatistics)
         try container.encode(context.map(ContextRecord.init), forKey: .context)
         try container.encode(outcome.timeline.map(TimeSeriesRecord.init), forKey: .timeSeries)
         let distributions = outcome.timeline.map { _ in outcome.distributions.map(DistributionRecord.init) }
