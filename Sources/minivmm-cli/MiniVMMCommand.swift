@@ -9,7 +9,8 @@ struct MiniVMMCommand: ParsableCommand {
         abstract: "A small hypervisor that counts and times every VM exit.",
         version: "0.1.0",
         subcommands: [
-            RunCommand.self, ExecCommand.self, CompareCommand.self, GuestsCommand.self, DoctorCommand.self,
+            RunCommand.self, ExecCommand.self, BenchCommand.self, CompareCommand.self, GuestsCommand.self,
+            DoctorCommand.self,
         ]
     )
 }
