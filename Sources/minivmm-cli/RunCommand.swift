@@ -49,9 +49,16 @@ struct RunCommand: ParsableCommand {
             reports.apply(to: &options)
             options.logger = logger
             processors.apply(to: &options)
+            let isWatched = LiveStatus.isWanted(by: statistics)
+            if isWatched { LiveStatus.apply(to: &options) }
             let machine = try guest.makeMachine(kvmDevice: host.kvmDevice, options: options)
             signals.watch { machine.control.stop(.signal($0)) }
-            let outcome = try machine.run(timeout: limits.duration, input: StandardInput.source(for: machine))
+            let live = isWatched ? try LiveStatus(machine) : nil
+            let outcome: RunOutcome
+            do {
+                defer { live?.end() }
+                outcome = try machine.run(timeout: limits.duration, input: StandardInput.source(for: machine))
+            }
             RunAnnouncement.announce(outcome)
             try sink.write(statistics.text(outcome, leaves: options.leaves, style: sink.textStyle))
             try files.write(outcome, leaves: options.leaves, machine: machine, guest: guest.displayName)

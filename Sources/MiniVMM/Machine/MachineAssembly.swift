@@ -34,7 +34,8 @@ struct MachineAssembly {
         // The others wait for the first to start them through its local APIC.
         if options.cpuCount > 1 { try machine.createInterruptControllers() }
 
-        let devices = try DeviceSet(consoleDescriptor: options.consoleDescriptor)
+        let devices = try DeviceSet(
+            consoleDescriptor: options.consoleDescriptor, statusLine: options.statusLine)
         let serial = devices.serial { _ in }
         let vcpus = try makeVCPUs(machine, kvm: kvm, options: options)
         try guest.start(vcpus[0])
@@ -64,7 +65,8 @@ struct MachineAssembly {
         let machine = try makeVirtualMachine(kvm: kvm, memory: memory)
         try machine.createInterruptControllers()
 
-        let devices = try DeviceSet(consoleDescriptor: options.consoleDescriptor)
+        let devices = try DeviceSet(
+            consoleDescriptor: options.consoleDescriptor, statusLine: options.statusLine)
         let serial = devices.serial { machine.setInterruptLine(DeviceSet.serialInterrupt, $0) }
         let power = devices.power(memory: memory) { machine.setInterruptLine(DeviceSet.systemControlInterrupt, $0) }
         let channel = try guest.streams.map { try devices.channel($0, memory: memory, doorbell: serial) }

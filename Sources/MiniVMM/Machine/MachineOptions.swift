@@ -18,6 +18,9 @@ public struct MachineOptions: Sendable {
     /// The descriptor that the guest's console is written to.
     public var consoleDescriptor: Int32 = 1
 
+    /// A line that makes way for the guest's console on the same terminal.
+    public var statusLine: StatusLine?
+
     /// What is kept of the exits besides the counters.
     public var recording = RecordingOptions()
 

@@ -66,8 +66,8 @@ final class StatisticsOptionTests: KVMTestCase {
         XCTAssertEqual(lines.filter { $0 == "vCPU 0:" }.count, 1)
         // With one vCPU, its table is that of the totals.
         let tables = lines.split { $0.isEmpty || $0 == "vCPU 0:" }.filter { $0.first?.hasPrefix("exit ") == true }
-        XCTAssertEqual(tables.count, 2)
-        XCTAssertEqual(tables.first, tables.last)
+        XCTAssertGreaterThan(try XCTUnwrap(tables.first).count, 2)
+        XCTAssertEqual(tables.first, tables.dropFirst().first)
     }
 
     func testNumbersOfARealRunAddUp() throws {

@@ -10,13 +10,13 @@ enum AxisScale {
         return String(number + text[end...])
     }
 
-    /// The least of 1, 2, 4, 6, 8 and 10 times a power of ten that is not less than the value: its quarters are short
+    /// The least of 1, 1.2, 1.6, 2, 4, 6, 8 and 10 times a power of ten that is not less than the value: its quarters are short
     /// numbers.
     static func roundedUp(_ value: Double) -> Double {
         guard value > 0 else { return 1 }
         var power = 1.0
         while power * 10 < value { power *= 10 }
         while power >= value { power /= 10 }
-        return ([1, 2, 4, 6, 8].first { $0 * power >= value } ?? 10) * power
+        return ([1, 1.2, 1.6, 2, 4, 6, 8].first { $0 * power >= value } ?? 10) * power
     }
 }

@@ -65,8 +65,9 @@ public struct HTMLReport: Sendable {
         let kernel = KernelCounts(outcome.kernelStatistics)
         if !kernel.counts.isEmpty {
             let relation = kernel.relation(to: total).map { "<p>\($0)</p>\n" } ?? ""
-            let rows = kernel.counts.map { [HTML.escaped($0.name), String($0.value)] }
-            sections.append(HTML.section("KVM's own counts", relation + HTML.table(["name", "count"], rows)))
+            let counts = kernel.counts.map { "<div><span>\(HTML.escaped($0.name))</span><b>\($0.value)</b></div>" }
+            let list = "<div class=\"counts\">\n" + counts.joined(separator: "\n") + "\n</div>\n"
+            sections.append(HTML.section("KVM's own counts", relation + list))
         }
         return sections + [facts]
     }

@@ -60,12 +60,17 @@ enum HTMLStyle {
         .p99 { stroke-dasharray: 3 3; }
         .plot {
           display: grid; grid-template: 14rem auto / 2.8rem 1fr; column-gap: .5rem; font-size: .78rem;
-          color: var(--soft); font-variant-numeric: tabular-nums;
+          padding-right: 1.6rem; color: var(--soft); font-variant-numeric: tabular-nums;
         }
         .plot .area { border: solid var(--rule); border-width: 0 0 1px 1px; }
         .plot .y { display: flex; flex-direction: column; justify-content: space-between; text-align: right; }
         .plot .y span { line-height: 0; } .plot .x { grid-column: 2; }
-        .plot .x { display: flex; justify-content: space-between; padding-top: .3rem; }
+        .plot .x { position: relative; height: 1.6rem; }
+        .plot .x span { position: absolute; top: .2rem; transform: translateX(-50%); white-space: nowrap; }
+        .counts { display: grid; grid-template-columns: repeat(auto-fill, minmax(15rem, 1fr)); gap: 0 1.5rem; }
+        .counts div { display: flex; justify-content: space-between; border-bottom: 1px solid var(--rule); }
+        .counts div { font-size: .88rem; padding: .2rem 0; font-variant-numeric: tabular-nums; }
+        .counts b { font-weight: 500; }
         .shares { display: grid; grid-template-columns: max-content 1fr 1fr; gap: .3rem 1rem; font-size: .88rem; }
         .shares > div:nth-child(-n+3) { color: var(--soft); }
         .bar { display: flex; align-items: center; gap: .5rem; }

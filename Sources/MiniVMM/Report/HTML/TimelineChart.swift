@@ -34,7 +34,7 @@ struct TimelineChart {
         let y = (0...4).reversed().map { "<span>\(AxisScale.label(HumanNumber.count(top * Double($0) / 4)))</span>" }
             .joined()
         let end = seconds(Double(timeline.intervalCount))
-        let x = (0...4).map { "<span>\(time(end * Double($0) / 4))</span>" }.joined()
+        let x = (0...4).map { "<span style=\"left:\($0 * 25)%\">\(time(end * Double($0) / 4))</span>" }.joined()
         let length = time(seconds(1))
         return """
             <p>\(unit), in intervals of \(length).</p>
