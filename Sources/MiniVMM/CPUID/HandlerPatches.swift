@@ -1,5 +1,3 @@
-import Synchronization
-
 /// The OUTs that stand in the guest's memory at the start of its #GP handlers, shared by the fault traps of all vCPUs.
 ///
 /// A vCPU looks at the handler's bytes after every exit without a lock. Only to write an OUT, or to learn what it
@@ -21,7 +19,7 @@ final class HandlerPatches: Sendable {
     static let size = 2
 
     private let memory: GuestMemory
-    private let patches = Mutex<[GuestPhysicalAddress: Patch]>([:])
+    private let patches = Locked<[GuestPhysicalAddress: Patch]>([:])
 
     init(memory: GuestMemory, port: UInt8) {
         self.memory = memory

@@ -1,5 +1,3 @@
-import Synchronization
-
 /// A line on a terminal that says how a run goes, and is wiped before anything else is written there.
 ///
 /// The guest's console may be on the same terminal. Then the line is shown only while the guest's output stands at the
@@ -11,7 +9,7 @@ public final class StatusLine: Sendable {
         var isOver = false
     }
 
-    private let state = Mutex(State())
+    private let state = Locked(State())
     private let write: @Sendable (String) -> Void
 
     /// To the start of the line, and erase it. Source: ECMA-48, CR and EL.

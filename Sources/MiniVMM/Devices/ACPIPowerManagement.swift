@@ -1,5 +1,3 @@
-import Synchronization
-
 /// The fixed hardware of ACPI: power-off, a power button, and a timer.
 ///
 /// Register map, by offset, little-endian; every width and alignment of access works:
@@ -52,7 +50,7 @@ public final class ACPIPowerManagement: PortIODevice {
         }
     }
 
-    private let state: Mutex<State>
+    private let state: Locked<State>
     private let powerOff: @Sendable () -> Void
     private let now: @Sendable () -> UInt64
 
@@ -68,7 +66,7 @@ public final class ACPIPowerManagement: PortIODevice {
         powerOff: @escaping @Sendable () -> Void,
         now: @escaping @Sendable () -> UInt64 = HostClock.monotonicNanoseconds
     ) {
-        state = Mutex(State(line: InterruptLine(interrupt)))
+        state = Locked(State(line: InterruptLine(interrupt)))
         self.powerOff = powerOff
         self.now = now
     }

@@ -1,5 +1,3 @@
-import Synchronization
-
 /// A PC's real-time clock and CMOS memory: an MC146818 with 128 bytes.
 ///
 /// Ports, by offset: 0 takes the number of a byte (bit 7, which masks the NMI, is ignored) and reads as all ones; 1 is
@@ -31,7 +29,7 @@ public final class CMOSClock: PortIODevice {
         var secondOfLastFlags: Int64
     }
 
-    private let state: Mutex<State>
+    private let state: Locked<State>
     private let now: @Sendable () -> Int64
 
     /// Makes a clock that shows the host's time.
@@ -50,7 +48,7 @@ public final class CMOSClock: PortIODevice {
         bytes[Int(CMOSRegister.b)] = CMOSRegister.hours24
         Self.storeMemorySizes(below4GiB: memoryBelow4GiB, above4GiB: memoryAbove4GiB, in: &bytes)
         self.now = now
-        state = Mutex(State(bytes: bytes, secondOfLastFlags: Self.split(now()).second))
+        state = Locked(State(bytes: bytes, secondOfLastFlags: Self.split(now()).second))
     }
 
     private static func storeMemorySizes(below4GiB: UInt64, above4GiB: UInt64, in bytes: inout [UInt8]) {

@@ -1,5 +1,4 @@
 import CKVM
-import Synchronization
 
 /// Where the guest's console goes: a file descriptor that is written to byte by byte, in order, without a buffer, so
 /// that what the guest said is there at once, however the run ends.
@@ -16,7 +15,7 @@ public final class ConsoleOutput: Sendable {
     /// A line that makes way for the guest's output on the same terminal.
     private let statusLine: StatusLine?
     /// Serializes the vCPUs, which may share a console.
-    private let hasFailed = Mutex(false)
+    private let hasFailed = Locked(false)
 
     /// A console on a descriptor, which is not closed.
     ///

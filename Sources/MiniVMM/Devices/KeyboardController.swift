@@ -1,5 +1,3 @@
-import Synchronization
-
 /// An 8042 keyboard controller with nothing plugged in: what it is good for is the reset line.
 ///
 /// Ports: 0x60 data, 0x64 status on reads and commands on writes. Port 0x61, which lies between, is KVM's. The two are
@@ -75,7 +73,7 @@ public final class KeyboardController: Sendable {
         }
     }
 
-    private let state: Mutex<State>
+    private let state: Locked<State>
     private let reset: @Sendable () -> Void
 
     /// Makes a controller.
@@ -84,7 +82,7 @@ public final class KeyboardController: Sendable {
     public init(reset: @escaping @Sendable () -> Void) {
         var memory = [UInt8](repeating: 0, count: Command.readMemory.count)
         memory[0] = Self.initialCommandByte
-        state = Mutex(State(memory: memory))
+        state = Locked(State(memory: memory))
         self.reset = reset
     }
 

@@ -1,5 +1,3 @@
-import Synchronization
-
 /// A serial port: a 16550A with FIFOs, interrupts and loopback.
 ///
 /// Register map, by offset (details in ``SerialRegister``):
@@ -27,7 +25,7 @@ public final class Serial16550: PortIODevice {
         var line: InterruptLine
     }
 
-    private let state: Mutex<State>
+    private let state: Locked<State>
     private let transmit: @Sendable (UInt8) -> Void
     private let roomToReceive: @Sendable () -> Void
 
@@ -46,7 +44,7 @@ public final class Serial16550: PortIODevice {
         transmit: @escaping @Sendable (UInt8) -> Void,
         roomToReceive: @escaping @Sendable () -> Void = {}
     ) {
-        state = Mutex(State(line: InterruptLine(interrupt)))
+        state = Locked(State(line: InterruptLine(interrupt)))
         self.transmit = transmit
         self.roomToReceive = roomToReceive
     }

@@ -1,5 +1,3 @@
-import Synchronization
-
 /// A program's standard input, between the thread that reads it on the host and the guest that asks for it.
 ///
 /// Nothing is taken from the host before the guest asks for the first time, and never more than a small piece ahead.
@@ -26,7 +24,7 @@ final class ExecInput: ConsoleReceiver {
         case end
     }
 
-    private let state = Mutex(State())
+    private let state = Locked(State())
     private let ringGuest: @Sendable () -> Void
     private let wakeReader: @Sendable () -> Void
 

@@ -1,5 +1,4 @@
 import CKVM
-import Synchronization
 
 /// Where one of a program's output streams goes: a descriptor that is written to as the bytes come.
 ///
@@ -9,7 +8,7 @@ final class ExecOutput: Sendable {
     private let descriptor: Int32
     private let shouldGiveUp: @Sendable () -> Bool
     /// Serializes the vCPUs, so that no piece of output is torn apart. Holds why there is no writing any more.
-    private let failure = Mutex<ErrorNumber?>(nil)
+    private let failure = Locked<ErrorNumber?>(nil)
 
     /// An output to a descriptor, which is not closed.
     ///

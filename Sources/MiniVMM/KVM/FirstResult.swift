@@ -1,8 +1,6 @@
-import Synchronization
-
 /// A value that is made when it is first asked for, and then kept. What fails is tried again.
 final class FirstResult<Value: Sendable>: Sendable {
-    private let kept = Mutex<Value?>(nil)
+    private let kept = Locked<Value?>(nil)
 
     /// The value.
     ///

@@ -18,7 +18,7 @@ public final class RunControl: Sendable {
         let thread: pthread_t
     }
 
-    private let state = Mutex(State())
+    private let state = Locked(State())
     private let stopping = Atomic(false)
 
     /// Makes the control of one run.

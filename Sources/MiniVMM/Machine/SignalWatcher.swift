@@ -1,5 +1,4 @@
 public import CKVM
-import Synchronization
 
 /// Turns signals such as SIGINT and SIGTERM into the end of a run, so that its statistics are not lost.
 ///
@@ -13,7 +12,7 @@ public final class SignalWatcher: Sendable {
         var pending: Int32?
     }
 
-    private let state = Mutex(State())
+    private let state = Locked(State())
 
     /// Blocks the signals and starts to wait for them.
     ///
