@@ -22,6 +22,7 @@ struct ExecCommand: ParsableCommand {
     @OptionGroup(title: "Processors") var processors: ProcessorOptions
     @OptionGroup(title: "CPUID") var cpuid: CPUIDOptions
     @OptionGroup(title: "Statistics") var statistics: StatisticsOptions
+    @OptionGroup(title: "Reports") var reports: ReportOptions
     @OptionGroup(title: "Machine") var host: HostOptions
     @OptionGroup(title: "Machine") var limits: RunLimits
 
@@ -35,8 +36,11 @@ struct ExecCommand: ParsableCommand {
         try Diagnostics.report {
             let signals = try SignalWatcher()
             let sink = try statistics.openSink()
+            let files = try reports.openFiles()
             var options = MachineOptions()
             cpuid.apply(to: &options)
+            statistics.apply(to: &options)
+            reports.apply(to: &options)
             options.logger = host.makeLogger()
             processors.apply(to: &options)
             let log = try guest.openKernelLog()
@@ -45,7 +49,8 @@ struct ExecCommand: ParsableCommand {
             signals.watch { machine.control.stop(.signal($0)) }
             let outcome = try machine.run(timeout: limits.duration, input: .stream(STDIN_FILENO))
             RunAnnouncement.announce(outcome)
-            try sink.write(statistics.text(outcome, leaves: options.leaves))
+            try sink.write(statistics.text(outcome, leaves: options.leaves, style: sink.textStyle))
+            try files.write(outcome, leaves: options.leaves, machine: machine, guest: guest.displayName)
             if Self.saysNothingOfProgram(outcome.ending) { throw ExecError.noStatus }
             return outcome.ending.exitStatus
         }
