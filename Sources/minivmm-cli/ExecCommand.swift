@@ -40,6 +40,8 @@ struct ExecCommand: ParsableCommand {
             let files = try reports.openFiles()
             var options = MachineOptions()
             cpuid.apply(to: &options)
+            statistics.apply(to: &options)
+            reports.apply(to: &options)
             options.logger = host.makeLogger()
             processors.apply(to: &options)
             reports.apply(to: &options)

@@ -40,6 +40,9 @@ struct ExecOptions: ParsableArguments {
             "The program, a path or a name to look for in PATH, and its arguments.", valueName: "program"))
     var command: [String]
 
+    /// The guest, as a report names it.
+    var displayName: String { command.first { $0 != "--" } ?? "" }
+
     func validate() throws {
         if let word = command.first, word.hasPrefix("-"), word != "--" {
             throw ValidationError("Unknown option '\(word)'")
