@@ -49,8 +49,12 @@ int ckvm_eventfd(void) {
 
 int ckvm_wait_readable(int fd, int64_t seconds, int64_t nanoseconds) {
     struct pollfd wanted = {.fd = fd, .events = POLLIN};
+    return ckvm_poll(&wanted, 1, seconds, nanoseconds);
+}
+
+int ckvm_poll(struct pollfd *descriptors, nfds_t count, int64_t seconds, int64_t nanoseconds) {
     struct timespec timeout = {.tv_sec = seconds, .tv_nsec = nanoseconds};
-    int result = ppoll(&wanted, 1, seconds < 0 ? NULL : &timeout, NULL);
+    int result = ppoll(descriptors, count, seconds < 0 ? NULL : &timeout, NULL);
     return result < 0 ? -errno : result;
 }
 

@@ -16,6 +16,13 @@ enum Diagnostics {
         if status != .success { throw ExitCode(status.rawValue) }
     }
 
+    /// Says so where Linux cannot boot. A kernel may run for minutes until it meets what is missing; and one that does
+    /// without is welcome to try.
+    static func warnUnlessLinuxBoots(_ kvm: KVM) {
+        guard let support = try? kvm.linuxSupport(), let remedy = support.remedy else { return }
+        StandardError.write("minivmm: \(support.verdict)\n\(remedy)\n")
+    }
+
     /// Shows an error: what happened, and what to do about it.
     static func show(_ error: any DiagnosticError) {
         StandardError.write("minivmm: \(error.explanation)\n\(error.remedy)\n")

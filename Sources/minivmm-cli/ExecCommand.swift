@@ -22,11 +22,13 @@ struct ExecCommand: ParsableCommand {
     @OptionGroup(title: "Processors") var processors: ProcessorOptions
     @OptionGroup(title: "CPUID") var cpuid: CPUIDOptions
     @OptionGroup(title: "Statistics") var statistics: StatisticsOptions
+    @OptionGroup(title: "Reports") var reports: ReportOptions
     @OptionGroup(title: "Machine") var host: HostOptions
     @OptionGroup(title: "Machine") var limits: RunLimits
 
     func validate() throws {
         try limits.validate()
+        try reports.validate()
     }
 
     func run() throws {
@@ -35,17 +37,20 @@ struct ExecCommand: ParsableCommand {
         try Diagnostics.report {
             let signals = try SignalWatcher()
             let sink = try statistics.openSink()
+            let files = try reports.openFiles()
             var options = MachineOptions()
             cpuid.apply(to: &options)
             options.logger = host.makeLogger()
             processors.apply(to: &options)
+            reports.apply(to: &options)
             let log = try guest.openKernelLog()
             options.consoleDescriptor = log.descriptor
             let machine = try Machine(kvm: KVM(path: host.kvmDevice), guest: guest.makeGuest(), options: options)
             signals.watch { machine.control.stop(.signal($0)) }
             let outcome = try machine.run(timeout: limits.duration, input: .stream(STDIN_FILENO))
             RunAnnouncement.announce(outcome)
-            try sink.write(statistics.text(outcome, leaves: options.leaves))
+            try sink.write(statistics.text(outcome, leaves: options.leaves, style: sink.textStyle))
+            try files.write(outcome, leaves: options.leaves, machine: machine, guest: guest.displayName)
             if Self.saysNothingOfProgram(outcome.ending) { throw ExecError.noStatus }
             return outcome.ending.exitStatus
         }

@@ -48,6 +48,9 @@ struct ExecOptions: ParsableArguments {
     }
 
     /// The program and its arguments, without what divides them from the options.
+    /// What reports call the guest: the program's command line.
+    var displayName: String { words.joined(separator: " ") }
+
     private var words: [String] { command.first == "--" ? Array(command.dropFirst()) : command }
 
     /// Makes the guest that the options ask for.

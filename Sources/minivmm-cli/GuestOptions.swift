@@ -31,6 +31,9 @@ struct GuestOptions: ParsableArguments {
     @Option(help: ArgumentHelp("A number that the guest finds in ECX.", valueName: "number"))
     var argument: UInt32 = 0
 
+    /// The guest, as a report names it.
+    var displayName: String { name ?? file ?? "" }
+
     func validate() throws {
         switch (file, name) {
         case (nil, nil):
@@ -50,10 +53,17 @@ struct GuestOptions: ParsableArguments {
         case .flat(let file):
             return try Machine(kvm: KVM(path: kvmDevice), guest: flat(file.bytes), options: options)
         case .linux(let image):
-            return try Machine(kvm: KVM(path: kvmDevice), guest: linux(.linux(image)), options: options)
+            return try makeMachine(linux(.linux(image)), kvmDevice: kvmDevice, options: options)
         case .elfKernel(let image):
-            return try Machine(kvm: KVM(path: kvmDevice), guest: linux(.elf(image)), options: options)
+            return try makeMachine(linux(.elf(image)), kvmDevice: kvmDevice, options: options)
         }
+    }
+
+    private func makeMachine(_ guest: LinuxGuest, kvmDevice: String, options: MachineOptions) throws -> Machine {
+        let kvm = try KVM(path: kvmDevice)
+        let machine = try Machine(kvm: kvm, guest: guest, options: options)
+        Diagnostics.warnUnlessLinuxBoots(kvm)
+        return machine
     }
 
     private func flat(_ image: [UInt8]) throws -> FlatGuest {

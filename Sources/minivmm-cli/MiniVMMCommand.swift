@@ -8,6 +8,9 @@ struct MiniVMMCommand: ParsableCommand {
         commandName: "minivmm",
         abstract: "A small hypervisor that counts and times every VM exit.",
         version: "0.1.0",
-        subcommands: [RunCommand.self, ExecCommand.self, GuestsCommand.self, DoctorCommand.self]
+        subcommands: [
+            RunCommand.self, ExecCommand.self, BenchCommand.self, CompareCommand.self, GuestsCommand.self,
+            DoctorCommand.self,
+        ]
     )
 }

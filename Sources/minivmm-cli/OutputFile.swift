@@ -34,6 +34,16 @@ final class OutputFile: Sendable {
     /// Whether a person reads along.
     var isTerminal: Bool { isatty(descriptor) == 1 }
 
+    /// How text is emphasized here: not at all unless a terminal shows it to a person who has nothing against colors.
+    ///
+    /// Source: https://no-color.org for NO_COLOR.
+    var textStyle: TextStyle {
+        func isSet(_ name: String) -> Bool { getenv(name).map { $0.pointee != 0 } ?? false }
+        // Sound: getenv returns null or a string that ends with a zero.
+        let isDumb = getenv("TERM").map { strcmp($0, "dumb") == 0 } ?? true
+        return isTerminal && !isDumb && !isSet("NO_COLOR") ? .colored : .plain
+    }
+
     /// Writes all of the bytes.
     ///
     /// - Throws: ``OutputError`` when the file does not take them.

@@ -25,6 +25,7 @@ struct RunCommand: ParsableCommand {
     @OptionGroup(title: "Processors") var processors: ProcessorOptions
     @OptionGroup(title: "CPUID") var cpuid: CPUIDOptions
     @OptionGroup(title: "Statistics") var statistics: StatisticsOptions
+    @OptionGroup(title: "Reports") var reports: ReportOptions
     @OptionGroup(title: "Machine") var host: HostOptions
 
     @OptionGroup(title: "Machine") var limits: RunLimits
@@ -41,15 +42,26 @@ struct RunCommand: ParsableCommand {
             let signals = try SignalWatcher()
             let logger = host.makeLogger()
             let sink = try statistics.openSink()
+            let files = try reports.openFiles()
             var options = MachineOptions()
             cpuid.apply(to: &options)
+            statistics.apply(to: &options)
+            reports.apply(to: &options)
             options.logger = logger
             processors.apply(to: &options)
+            let isWatched = LiveStatus.isWanted(by: statistics)
+            if isWatched { LiveStatus.apply(to: &options) }
             let machine = try guest.makeMachine(kvmDevice: host.kvmDevice, options: options)
             signals.watch { machine.control.stop(.signal($0)) }
-            let outcome = try machine.run(timeout: limits.duration, input: StandardInput.source(for: machine))
+            let live = isWatched ? try LiveStatus(machine) : nil
+            let outcome: RunOutcome
+            do {
+                defer { live?.end() }
+                outcome = try machine.run(timeout: limits.duration, input: StandardInput.source(for: machine))
+            }
             RunAnnouncement.announce(outcome)
-            try sink.write(statistics.text(outcome, leaves: options.leaves))
+            try sink.write(statistics.text(outcome, leaves: options.leaves, style: sink.textStyle))
+            try files.write(outcome, leaves: options.leaves, machine: machine, guest: guest.displayName)
             return outcome.ending.exitStatus
         }
     }

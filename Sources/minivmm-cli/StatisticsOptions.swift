@@ -19,10 +19,15 @@ struct StatisticsOptions: ParsableArguments {
     @Flag(name: .customLong("per-vcpu"), help: "Show each vCPU besides the totals.")
     var perVCPU = false
 
+    /// Lets the machine keep what the statistics show.
+    func apply(to options: inout MachineOptions) {
+        if stats != .none { options.recording.readsKernelStatistics = true }
+    }
+
     /// The statistics in the form that was asked for.
-    func text(_ outcome: RunOutcome, leaves: CounterLeaves) throws -> [UInt8] {
+    func text(_ outcome: RunOutcome, leaves: CounterLeaves, style: TextStyle) throws -> [UInt8] {
         switch stats {
-        case .table: Array(TextReport(outcome, perVCPU: perVCPU).text.utf8)
+        case .table: Array(TextReport(outcome, perVCPU: perVCPU, style: style).text.utf8)
         case .json: try RunRecord(outcome, leaves: leaves).json()
         case .none: []
         }

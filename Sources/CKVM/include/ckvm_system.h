@@ -85,12 +85,9 @@ int ckvm_eventfd(void);
 // negative. Returns 1 when it can, 0 when the time is up, or -errno.
 int ckvm_wait_readable(int fd, int64_t seconds, int64_t nanoseconds);
 
-// poll(2), for at most `milliseconds`; for as long as it takes if they are negative. Returns the number of descriptors
-// that something is to be said of, or -errno.
-static inline int ckvm_poll(struct pollfd *descriptors, nfds_t count, int milliseconds) {
-    int result = poll(descriptors, count, milliseconds);
-    return result < 0 ? -errno : result;
-}
+// ppoll(2), for at most the given time; for as long as it takes if `seconds` is negative. Returns the number of
+// descriptors that something is to be said of, or -errno.
+int ckvm_poll(struct pollfd *descriptors, nfds_t count, int64_t seconds, int64_t nanoseconds);
 
 // Names the calling thread, as far as 15 bytes go.
 void ckvm_set_thread_name(const char *name);

@@ -1,5 +1,17 @@
 import CKVM
 
+extension VCPU {
+    /// Puts the vCPU in front of the code that the state leads to.
+    ///
+    /// - Throws: ``KVMError`` when an ioctl fails.
+    func enter(_ entry: EntryState) throws(KVMError) {
+        var special = try specialRegisters()
+        entry.apply(to: &special)
+        try setSpecialRegisters(special)
+        try setRegisters(entry.generalRegisters)
+    }
+}
+
 extension EntryState {
     /// The general registers, for KVM_SET_REGS.
     var generalRegisters: kvm_regs {

@@ -29,3 +29,23 @@ public struct EntryState: Hashable, Sendable {
     /// The descriptor table.
     public let descriptorTable: DescriptorTable
 }
+
+extension EntryState {
+    /// Writes the tables that 64-bit mode needs where ``BootLayout`` has them, and returns the state in which code is
+    /// entered.
+    static func long(at address: GuestPhysicalAddress, memory: GuestMemory) throws(GuestMemoryError) -> EntryState {
+        let code = SegmentDescriptor.longCode(selector: DescriptorTable.codeSelector)
+        let data = SegmentDescriptor.flatData(selector: DescriptorTable.dataSelector)
+        let task = SegmentDescriptor.task(selector: DescriptorTable.taskSelector)
+        return EntryState(
+            mode: .long,
+            rip: address.rawValue,
+            rsp: BootLayout.stackEnd.rawValue,
+            cr3: try IdentityPageTables.write(to: memory),
+            code: code,
+            data: data,
+            task: task,
+            descriptorTable: try DescriptorTable.write(code: code, data: data, task: task, to: memory)
+        )
+    }
+}

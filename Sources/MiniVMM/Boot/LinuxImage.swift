@@ -43,7 +43,10 @@ public struct LinuxImage: Sendable {
         )
         let entry = try ImageError.loading(file.path) { () throws(GuestMemoryError) in
             try parameters.write(to: memory)
-            return try Self.entry(loadAddress: placement.address, memory: memory)
+            var entry = try EntryState.long(
+                at: GuestPhysicalAddress(placement.address.rawValue &+ SetupHeader.entryOffset), memory: memory)
+            entry.rsi = BootLayout.bootParameters.rawValue
+            return entry
         }
         return LoadedKernel(entry: entry, kernel: placement.occupied, initrd: initrd)
     }
@@ -70,26 +73,5 @@ public struct LinuxImage: Sendable {
         let memoryEnd = GuestPhysicalAddress(memory.regions.first?.end ?? 0)
         guard end <= memoryEnd else { throw .needsMoreMemory(path: file.path, upTo: end, end: memoryEnd) }
         return (GuestPhysicalAddress(address), GuestPhysicalAddress(address)..<end)
-    }
-
-    /// Writes the tables that the processor needs, and returns the state in which it enters the kernel.
-    private static func entry(
-        loadAddress: GuestPhysicalAddress,
-        memory: GuestMemory
-    ) throws(GuestMemoryError) -> EntryState {
-        let code = SegmentDescriptor.longCode(selector: DescriptorTable.codeSelector)
-        let data = SegmentDescriptor.flatData(selector: DescriptorTable.dataSelector)
-        let task = SegmentDescriptor.task(selector: DescriptorTable.taskSelector)
-        return EntryState(
-            mode: .long,
-            rip: loadAddress.rawValue &+ SetupHeader.entryOffset,
-            rsp: BootLayout.stackEnd.rawValue,
-            rsi: BootLayout.bootParameters.rawValue,
-            cr3: try IdentityPageTables.write(to: memory),
-            code: code,
-            data: data,
-            task: task,
-            descriptorTable: try DescriptorTable.write(code: code, data: data, task: task, to: memory)
-        )
     }
 }

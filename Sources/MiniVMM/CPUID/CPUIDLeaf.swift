@@ -1,6 +1,8 @@
 /// The leaves that MiniVMM itself looks at. Source: Intel SDM, volume 2, CPUID; AMD APM, volume 3, CPUID.
 enum CPUIDLeaf {
     static let features: UInt32 = 1
+    /// Leaf 1, ECX bit 24: the timer of the local APIC can be set to a value of the time-stamp counter.
+    static let deadlineTimerBit: UInt32 = 1 << 24
     /// Leaf 1, ECX bit 31: a hypervisor is present.
     static let hypervisorBit: UInt32 = 1 << 31
     static let cacheParameters: UInt32 = 4

@@ -8,6 +8,10 @@ final class CPUIDResponder {
     private let leaves: CounterLeaves
     private let counters: ExitCounterTable
     private let kernelExits: KernelExits?
+    /// The leaf that was asked for last, for traces.
+    private(set) var lastLeaf: UInt32 = 0
+    /// The subleaf that was asked for last, for traces.
+    private(set) var lastSubleaf: UInt32 = 0
     private let buffer = KernelCPUIDBuffer(capacity: CPUIDTable.greatestEntryCount)
 
     init(vcpu: VCPU, leaves: CounterLeaves, counters: ExitCounterTable, kernelExits: KernelExits?) {
@@ -24,6 +28,8 @@ final class CPUIDResponder {
     func answer(_ registers: inout kvm_regs) throws(KVMError) {
         let leaf = UInt32(truncatingIfNeeded: registers.rax)
         let subleaf = UInt32(truncatingIfNeeded: registers.rcx)
+        lastLeaf = leaf
+        lastSubleaf = subleaf
         let result: CPUIDResult
         if let counted = leaves.answer(
             leaf: leaf, type: subleaf, counters: counters, kernelExits: kernelExits)

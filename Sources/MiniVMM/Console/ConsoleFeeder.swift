@@ -14,6 +14,7 @@ struct ConsoleFeeder {
     private let read: Read
 
     private var keys = EscapeKeys()
+    private var pace = FeedingPace()
     /// What the guest has not taken yet.
     private var waiting: ArraySlice<UInt8> = []
     private var inputHasEnded = false
@@ -21,7 +22,7 @@ struct ConsoleFeeder {
     /// How much is read at once.
     private static let chunkSize = 4096
     /// How often a process in the background looks whether it still is: nothing tells it.
-    private static let backgroundPause: Int32 = 500
+    private static let backgroundPause = Duration.milliseconds(500)
 
     init(_ source: ConsoleSource, to receiver: any ConsoleReceiver, bell: Doorbell, read: @escaping Read) {
         self.source = source
@@ -33,16 +34,26 @@ struct ConsoleFeeder {
     /// Feeds the guest until there is nothing left to feed, or the run ends.
     mutating func run(until isEnding: () -> Bool) {
         while !isEnding(), !(inputHasEnded && waiting.isEmpty) {
-            if !waiting.isEmpty { waiting = waiting.dropFirst(receiver.receive(waiting)) }
-            if let events = sleep() { takeInput(events) }
+            let pause = pace.pause(at: .now)
+            if pause == nil { feed() }
+            if let events = sleep(atMost: waiting.isEmpty ? nil : pause) { takeInput(events) }
         }
         if inputHasEnded, waiting.isEmpty { receiver.end() }
     }
 
+    /// Gives the guest what it has room for.
+    private mutating func feed() {
+        guard !waiting.isEmpty else { return }
+        let taken = receiver.receive(waiting)
+        waiting = waiting.dropFirst(taken)
+        if taken > 0, !waiting.isEmpty { pace.serve(at: .now) }
+    }
+
     /// Sleeps until the bell rings or there is input.
     ///
+    /// - Parameter limit: How long at most; nil for as long as it takes.
     /// - Returns: What poll(2) says of the input, if anything.
-    private mutating func sleep() -> Int16? {
+    private mutating func sleep(atMost limit: Duration?) -> Int16? {
         let wantsInput = wantsInput
         let mayRead = wantsInput && isOurTurn
         var descriptors = [
@@ -50,10 +61,15 @@ struct ConsoleFeeder {
             // A negative descriptor is not looked at.
             pollfd(fd: mayRead ? source.descriptor : -1, events: Int16(POLLIN), revents: 0),
         ]
-        let timeout = wantsInput && !mayRead ? Self.backgroundPause : -1
+        let timeout = wantsInput && !mayRead ? min(limit ?? Self.backgroundPause, Self.backgroundPause) : limit
+        let (seconds, attoseconds) = timeout?.components ?? (-1, 0)
         // The first of the errors is a signal, and the others are for want of memory: try again.
-        guard ckvm_poll(&descriptors, nfds_t(descriptors.count), timeout) > 0 else { return nil }
-        if descriptors[0].revents != 0 { bell.silence() }
+        let result = ckvm_poll(&descriptors, nfds_t(descriptors.count), seconds, attoseconds / 1_000_000_000)
+        guard result > 0 else { return nil }
+        if descriptors[0].revents != 0 {
+            bell.silence()
+            pace.finish(at: .now)
+        }
         return descriptors[1].revents != 0 ? descriptors[1].revents : nil
     }
 

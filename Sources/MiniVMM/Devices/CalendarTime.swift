@@ -59,6 +59,17 @@ struct CalendarTime: Hashable, Sendable {
         return Int64(days * Self.secondsPerDay + hour * 3_600 + minute * 60 + second)
     }
 
+    /// The date and time as ISO 8601 has them: `2026-11-21T09:00:00Z`.
+    var iso8601: String {
+        func padded(_ number: Int, _ width: Int) -> String {
+            let digits = String(number)
+            return String(repeating: "0", count: max(0, width - digits.count)) + digits
+        }
+        let date = [padded(year, 4), padded(month, 2), padded(day, 2)].joined(separator: "-")
+        let time = [hour, minute, second].map { padded($0, 2) }.joined(separator: ":")
+        return "\(date)T\(time)Z"
+    }
+
     /// The day of the week: 1 is Sunday.
     var weekday: Int {
         let (days, _) = Self.floored(Int(secondsSince1970), Self.secondsPerDay)

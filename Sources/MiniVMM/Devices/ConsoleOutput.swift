@@ -13,6 +13,8 @@ public final class ConsoleOutput: Sendable {
     private let descriptor: Int32
     private let shouldGiveUp: @Sendable () -> Bool
     private let onFailure: @Sendable (ConsoleError) -> Void
+    /// A line that makes way for the guest's output on the same terminal.
+    private let statusLine: StatusLine?
     /// Serializes the vCPUs, which may share a console.
     private let hasFailed = Mutex(false)
 
@@ -21,20 +23,24 @@ public final class ConsoleOutput: Sendable {
     /// - Parameters:
     ///   - descriptor: The descriptor that is written to.
     ///   - shouldGiveUp: Whether an interrupted write should be dropped.
+    ///   - statusLine: A line that makes way for what is written, if it is on the same terminal.
     ///   - onFailure: Called on the vCPU's thread, once: from then on, nothing is written any more.
     public init(
         descriptor: Int32,
         shouldGiveUp: @escaping @Sendable () -> Bool = { false },
+        statusLine: StatusLine? = nil,
         onFailure: @escaping @Sendable (ConsoleError) -> Void = { _ in }
     ) {
         self.descriptor = descriptor
         self.shouldGiveUp = shouldGiveUp
         self.onFailure = onFailure
+        self.statusLine = statusLine
     }
 
     /// Writes a byte.
     public func write(_ byte: UInt8) {
         let failure = hasFailed.withLock { hasFailed -> ErrorNumber? in
+            statusLine?.makeWay(for: byte)
             guard !hasFailed, let failure = writeOnce(byte) else { return nil }
             hasFailed = true
             return failure

@@ -21,6 +21,8 @@ public final class PostCodePort: PortIODevice {
 
     /// Writes a code.
     public func writePort(_ offset: UInt16, width: AccessWidth, value code: UInt32) {
-        value.store(UInt8(truncatingIfNeeded: code), ordering: .relaxed)
+        let code = UInt8(truncatingIfNeeded: code)
+        // Most writes only pass the time, with the same code. Without a store the vCPUs share the cache line.
+        if value.load(ordering: .relaxed) != code { value.store(code, ordering: .relaxed) }
     }
 }

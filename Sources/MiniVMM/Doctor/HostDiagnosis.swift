@@ -20,6 +20,8 @@ public struct HostDiagnosis: Sendable {
         public let traps: Result<CPUIDTrapSupport, KVMError>
         /// Whether the fault trap works, for programs under an operating system.
         public let faultTrap: Bool
+        /// Whether Linux guests boot; nil when that could not be tried.
+        public let linux: LinuxSupport?
         /// The frequency of the time-stamp counter in kHz, where KVM tells.
         public let tscKHz: UInt32?
     }
@@ -65,10 +67,6 @@ public struct HostDiagnosis: Sendable {
         if case .success(let traps) = findings.traps, !traps.debug {
             hints.append("Debug registers do not stop guests here; `--cpuid-trap patch` takes their place.")
         }
-        if modules.contains("kvm_pvm") {
-            hints.append(
-                "kvm_pvm emulates ring 0, slowly and not completely; a host with kvm_intel or kvm_amd boots Linux.")
-        }
         if !hasInvariantTSC {
             hints.append("The time-stamp counter is not invariant: read cycles as cycles, not as time.")
         }
@@ -110,6 +108,7 @@ extension HostDiagnosis.Findings {
             traps = .failure(.outOfResources(name: "the self-test", .outOfMemory))
         }
         faultTrap = (try? kvm.supportsFaultTrap()) ?? false
+        linux = try? kvm.linuxSupport()
         tscKHz = try? Self.tscFrequency(kvm)
     }
 

@@ -35,6 +35,9 @@ public struct Capability: Hashable, Sendable {
     public static let irqchip = Capability("KVM_CAP_IRQCHIP", KVM_CAP_IRQCHIP, "interrupts")
     /// The interval timer inside KVM.
     public static let pit2 = Capability("KVM_CAP_PIT2", KVM_CAP_PIT2, "the timer of Linux guests")
+    /// Timers of the local APICs inside KVM that take deadlines.
+    public static let deadlineTimer = Capability(
+        "KVM_CAP_TSC_DEADLINE_TIMER", KVM_CAP_TSC_DEADLINE_TIMER, "fewer exits of Linux guests")
     /// Registers in the run page.
     public static let syncRegisters = Capability(
         "KVM_CAP_SYNC_REGS", KVM_CAP_SYNC_REGS, "registers without an ioctl")
@@ -65,7 +68,7 @@ public struct Capability: Hashable, Sendable {
     /// All that MiniVMM uses, in the order in which `minivmm doctor` shows them.
     public static let all: [Capability] =
         required + [
-            .setTSSAddress, .setIdentityMapAddress, .guestDebug, .irqchip, .pit2, .syncRegisters, .userSpaceMSR,
-            .msrFilter, .binaryStatistics, .getTSCFrequency, .exitOnEmulationFailure, .maximumVCPUs,
+            .setTSSAddress, .setIdentityMapAddress, .guestDebug, .irqchip, .pit2, .deadlineTimer, .syncRegisters,
+            .userSpaceMSR, .msrFilter, .binaryStatistics, .getTSCFrequency, .exitOnEmulationFailure, .maximumVCPUs,
         ]
 }

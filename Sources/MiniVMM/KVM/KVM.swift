@@ -1,5 +1,4 @@
 import CKVM
-import Synchronization
 
 /// The KVM of this host: an open /dev/kvm whose API version is the expected one.
 public final class KVM: Sendable {
@@ -8,13 +7,9 @@ public final class KVM: Sendable {
 
     let descriptor: OwnedDescriptor
     let systemCalls: KVMSystemCalls
-    private let findings = Mutex(Findings())
-
-    /// What self-tests have found out so far.
-    private struct Findings {
-        var traps: CPUIDTrapSupport?
-        var faultTrap: Bool?
-    }
+    private let knownTrapSupport = FirstResult<CPUIDTrapSupport>()
+    private let knownLinuxSupport = FirstResult<LinuxSupport>()
+    private let knownFaultTrapSupport = FirstResult<Bool>()
 
     /// Opens KVM.
     ///
@@ -77,12 +72,14 @@ public final class KVM: Sendable {
     ///
     /// - Throws: ``KVMError`` or ``GuestMemoryError`` when not even a throw-away machine can be made.
     public func trapSupport() throws -> CPUIDTrapSupport {
-        try findings.withLock { findings in
-            if let known = findings.traps { return known }
-            let support = try CPUIDTrapSelfTest.run(kvm: self)
-            findings.traps = support
-            return support
-        }
+        try knownTrapSupport.value { try CPUIDTrapSelfTest.run(kvm: self) }
+    }
+
+    /// Whether Linux guests boot on this host, found out at the first call by running two instructions.
+    ///
+    /// - Throws: ``KVMError`` or ``GuestMemoryError`` when not even a throw-away machine can be made.
+    public func linuxSupport() throws -> LinuxSupport {
+        try knownLinuxSupport.value { try LinuxSelfTest.run(kvm: self) }
     }
 
     /// Whether the fault trap works on this host, for programs under an operating system; found out like
@@ -90,11 +87,6 @@ public final class KVM: Sendable {
     ///
     /// - Throws: ``KVMError`` or ``GuestMemoryError`` when not even a throw-away machine can be made.
     public func supportsFaultTrap() throws -> Bool {
-        try findings.withLock { findings in
-            if let known = findings.faultTrap { return known }
-            let works = try FaultTrapSelfTest.run(kvm: self)
-            findings.faultTrap = works
-            return works
-        }
+        try knownFaultTrapSupport.value { try FaultTrapSelfTest.run(kvm: self) }
     }
 }

@@ -14,12 +14,13 @@ struct DeviceSet {
     /// Devices on a console.
     ///
     /// - Throws: ``KVMError/outOfResources(name:_:)`` when the system refuses a descriptor for the bell.
-    init(consoleDescriptor: Int32) throws(KVMError) {
+    init(consoleDescriptor: Int32, statusLine: StatusLine? = nil) throws(KVMError) {
         let control = control
         inputBell = try Doorbell()
         console = ConsoleOutput(
             descriptor: consoleDescriptor,
             shouldGiveUp: { control.isStopping },
+            statusLine: statusLine,
             onFailure: { control.stop(.failed($0)) }
         )
     }

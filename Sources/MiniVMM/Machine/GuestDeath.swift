@@ -6,6 +6,9 @@ public struct GuestDeath: Sendable {
     public let vcpu: Int
     /// The vCPU as it was then, where KVM still told.
     public let state: VCPUSnapshot?
+    /// Whether KVM's emulator is known to run ring 0 on this host. It is asked for when an instruction could not be
+    /// emulated.
+    public var isRingZeroEmulated = false
 
     /// Why a guest cannot go on.
     public enum Cause: Hashable, Sendable {
@@ -23,6 +26,17 @@ public struct GuestDeath: Sendable {
         case crashEvent(type: UInt32)
         /// An exit whose reason this version does not know, or has no use for.
         case unexpectedExit(name: String, reason: UInt64)
+    }
+}
+
+extension GuestDeath {
+    /// What to do about it.
+    public var remedy: String {
+        guard isRingZeroEmulated, case .emulationFailure = cause else { return cause.remedy }
+        return """
+            This KVM emulates ring 0 instead of letting the processor run it, and its emulator lacks that \
+            instruction: avoid it, or use a host with kvm_intel or kvm_amd. See `minivmm doctor`.
+            """
     }
 }
 

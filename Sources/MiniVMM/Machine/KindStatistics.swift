@@ -17,7 +17,9 @@ public struct KindStatistics: Hashable, Sendable {
 
     /// The mean service time, in cycles.
     public var mean: Double { exits == 0 ? 0 : Double(serviceCycles) / Double(exits) }
+}
 
+extension KindStatistics {
     /// The sum over several vCPUs. Only when they are stopped.
     ///
     /// - Returns: nil when there was no such exit.

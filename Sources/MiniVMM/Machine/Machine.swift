@@ -12,6 +12,7 @@ public final class Machine: Sendable {
     public let serial: Serial16550
     private let receiver: any ConsoleReceiver
     private let inputBell: Doorbell
+    private let kvm: KVM
     private let trap: SiteTrap
     /// The frequency of the time-stamp counter, where it is known.
     public let tscKHz: UInt32?
@@ -21,17 +22,18 @@ public final class Machine: Sendable {
     ///
     /// - Throws: A ``DiagnosticError``: ``KVMError``, ``GuestMemoryError``, ``FlatGuestError``, ``SiteTrapError``.
     public convenience init(kvm: KVM, guest: FlatGuest, options: MachineOptions = MachineOptions()) throws {
-        self.init(try MachineAssembly.flat(guest, kvm: kvm, options: options))
+        self.init(try MachineAssembly.flat(guest, kvm: kvm, options: options), kvm: kvm)
     }
 
     /// Makes a machine for a Linux guest.
     ///
     /// - Throws: A ``DiagnosticError``: ``KVMError``, ``GuestMemoryError``, ``MemorySizeError``, ``ImageError``.
     public convenience init(kvm: KVM, guest: LinuxGuest, options: MachineOptions = MachineOptions()) throws {
-        self.init(try MachineAssembly.linux(guest, kvm: kvm, options: options))
+        self.init(try MachineAssembly.linux(guest, kvm: kvm, options: options), kvm: kvm)
     }
 
-    private init(_ assembly: MachineAssembly) {
+    private init(_ assembly: MachineAssembly, kvm: KVM) {
+        self.kvm = kvm
         control = assembly.parts.control
         parts = assembly.parts
         trap = assembly.trap
@@ -66,6 +68,8 @@ public final class Machine: Sendable {
         }
         defer { feeding?.end() }
         if input == nil { receiver.end() }
+        let origin = ckvm_rdtsc()
+        for runner in runners { runner.recorder?.start(at: origin) }
         let start = ContinuousClock.now
         let threads = try startThreads(allEnded)
         if !allEnded.wait(timeout: timeout) {
@@ -74,7 +78,9 @@ public final class Machine: Sendable {
             while !allEnded.wait(timeout: Self.timeBetweenKicks) { control.kick() }
         }
         for thread in threads { thread.join() }
-        return outcome(after: start.duration(to: .now))
+        var outcome = outcome(after: start.duration(to: .now))
+        if parts.recording != RecordingOptions() { addRecords(to: &outcome, origin: origin) }
+        return outcome
     }
 
     private static let timeBetweenKicks = Duration.milliseconds(10)
@@ -102,7 +108,7 @@ public final class Machine: Sendable {
     private func outcome(after duration: Duration) -> RunOutcome {
         RunOutcome(
             // A vCPU's thread ends only when the run was stopped.
-            ending: control.ending ?? .stopped,
+            ending: explain(control.ending ?? .stopped),
             statistics: RunStatistics(parts.counters),
             duration: duration,
             tscKHz: tscKHz,
@@ -110,5 +116,12 @@ public final class Machine: Sendable {
             unclaimedPorts: UnclaimedAddress.sum(runners.map(\.unclaimed.touchedPorts)),
             unclaimedPages: UnclaimedAddress.sum(runners.map(\.unclaimed.touchedPages))
         )
+    }
+
+    /// Adds to a death what the host has to do with it.
+    private func explain(_ ending: RunEnding) -> RunEnding {
+        guard case .died(var death) = ending, case .emulationFailure = death.cause else { return ending }
+        death.isRingZeroEmulated = (try? kvm.linuxSupport()) == .emulatesRingZero
+        return .died(death)
     }
 }

@@ -34,7 +34,8 @@ struct MachineAssembly {
         // The others wait for the first to start them through its local APIC.
         if options.cpuCount > 1 { try machine.createInterruptControllers() }
 
-        let devices = try DeviceSet(consoleDescriptor: options.consoleDescriptor)
+        let devices = try DeviceSet(
+            consoleDescriptor: options.consoleDescriptor, statusLine: options.statusLine)
         let serial = devices.serial { _ in }
         let vcpus = try makeVCPUs(machine, kvm: kvm, options: options)
         try guest.start(vcpus[0])
@@ -64,11 +65,13 @@ struct MachineAssembly {
         let machine = try makeVirtualMachine(kvm: kvm, memory: memory)
         try machine.createInterruptControllers()
 
-        let devices = try DeviceSet(consoleDescriptor: options.consoleDescriptor)
+        let devices = try DeviceSet(
+            consoleDescriptor: options.consoleDescriptor, statusLine: options.statusLine)
         let serial = devices.serial { machine.setInterruptLine(DeviceSet.serialInterrupt, $0) }
         let power = devices.power(memory: memory) { machine.setInterruptLine(DeviceSet.systemControlInterrupt, $0) }
         let channel = try guest.streams.map { try devices.channel($0, memory: memory, doorbell: serial) }
-        let vcpus = try makeVCPUs(machine, kvm: kvm, options: options)
+        let vcpus = try makeVCPUs(
+            machine, kvm: kvm, options: options, hasDeadlineTimer: kvm.value(of: .deadlineTimer) != 0)
         for vcpu in vcpus { try vcpu.connectLocalInterrupts() }
         try vcpus[0].enter(kernel.entry)
         let faultTraps = try makeFaultTraps(options, kvm: kvm, machine: machine, vcpus: vcpus)
@@ -92,14 +95,16 @@ struct MachineAssembly {
 
     /// The vCPUs, of which all but the first wait until they are started, and their CPUID tables.
     private static func makeVCPUs(
-        _ machine: VirtualMachine, kvm: KVM, options: MachineOptions
+        _ machine: VirtualMachine, kvm: KVM, options: MachineOptions, hasDeadlineTimer: Bool = false
     ) throws(KVMError) -> [VCPU] {
         let supported = try kvm.supportedCPUID()
         let topology = CPUTopology(coreCount: options.cpuCount)
         var vcpus: [VCPU] = []
         for number in 0..<options.cpuCount {
             let vcpu = try machine.makeVCPU(id: UInt32(number))
-            try vcpu.setCPUID(.guest(supported: supported, apicID: vcpu.id, topology: topology))
+            try vcpu.setCPUID(
+                .guest(
+                    supported: supported, apicID: vcpu.id, topology: topology, hasDeadlineTimer: hasDeadlineTimer))
             vcpus.append(vcpu)
         }
         return vcpus
@@ -123,17 +128,8 @@ struct MachineAssembly {
             syncRegisters: UInt64(kvm.value(of: .syncRegisters)),
             firmwarePort: firmwarePort,
             hasInterruptControllers: hasInterruptControllers,
-            pinnedCPUs: options.pinnedCPUs
+            pinnedCPUs: options.pinnedCPUs,
+            recording: options.recording
         )
-    }
-}
-
-extension VCPU {
-    /// Puts the vCPU in front of a kernel.
-    fileprivate func enter(_ entry: EntryState) throws(KVMError) {
-        var special = try specialRegisters()
-        entry.apply(to: &special)
-        try setSpecialRegisters(special)
-        try setRegisters(entry.generalRegisters)
     }
 }

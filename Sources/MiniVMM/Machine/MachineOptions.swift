@@ -18,6 +18,12 @@ public struct MachineOptions: Sendable {
     /// The descriptor that the guest's console is written to.
     public var consoleDescriptor: Int32 = 1
 
+    /// A line that makes way for the guest's console on the same terminal.
+    public var statusLine: StatusLine?
+
+    /// What is kept of the exits besides the counters.
+    public var recording = RecordingOptions()
+
     /// Where the machine says what it does; nothing unless one is given.
     public var logger = Logger(label: "minivmm") { _ in SwiftLogNoOpLogHandler() }
 

@@ -17,4 +17,6 @@ struct MachineParts: Sendable {
     var hasInterruptControllers = false
     /// The host's CPUs that the vCPUs are kept on.
     var pinnedCPUs: CPUList?
+    /// What is kept of the exits besides the counters.
+    var recording = RecordingOptions()
 }

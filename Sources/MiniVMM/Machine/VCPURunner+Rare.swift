@@ -28,7 +28,7 @@ extension VCPURunner {
         case .systemEvent(let type):
             return serviceSystemEvent(kind, type)
         default:
-            return over(kind, .died(death(causeOfDeath(exit))))
+            return over(kind, .died(death(GuestDeath.Cause(exit, of: vcpu))))
         }
     }
 
@@ -43,25 +43,5 @@ extension VCPURunner {
         // Wake-up and suspend notices.
         default: .booked(kind)
         }
-    }
-
-    private func causeOfDeath(_ exit: Exit) -> GuestDeath.Cause {
-        switch exit {
-        case .shutdown: .tripleFault
-        case .failEntry(let reason): .failEntry(hardwareReason: reason)
-        case .internalError(let suberror): causeOfInternalError(suberror)
-        case .unknown(let reason): .unexpectedExit(name: "KVM_EXIT_UNKNOWN", reason: reason)
-        case .exception(let vector): .unexpectedExit(name: "KVM_EXIT_EXCEPTION", reason: UInt64(vector))
-        case .other(let reason): .unexpectedExit(name: "with an unknown reason", reason: UInt64(reason))
-        default: .unexpectedExit(name: exit.kind.name, reason: UInt64(vcpu.run.pointee.exit_reason))
-        }
-    }
-
-    private func causeOfInternalError(_ suberror: UInt32) -> GuestDeath.Cause {
-        guard suberror == UInt32(KVM_INTERNAL_ERROR_EMULATION) else { return .internalError(suberror: suberror) }
-        let error = ckvm_exit_internal_error(vcpu.run)
-        // Sound: the function bounds the size by the array's.
-        let bytes = withUnsafeBytes(of: error.instruction) { Array($0.prefix(Int(error.instruction_size))) }
-        return .emulationFailure(instruction: bytes)
     }
 }

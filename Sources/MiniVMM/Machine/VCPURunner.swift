@@ -17,6 +17,10 @@ final class VCPURunner: @unchecked Sendable {
     let responder: CPUIDResponder
     let registers: VCPURegisters
     let unclaimed = UnclaimedAccesses()
+    /// What is kept of the exits besides the counters, if anything.
+    let recorder: ExitRecorder?
+    /// Whether there is a recorder: cheaper to ask than the recorder itself.
+    private let isRecording: Bool
 
     /// The ports whose OUTs need a closer look, or -1: compared with every port, so no table is asked twice.
     let patchPort: Int32
@@ -42,6 +46,8 @@ final class VCPURunner: @unchecked Sendable {
         self.trap = trap
         self.faultTrap = faultTrap
         counters = machine.counters.counters(of: index)
+        recorder = ExitRecorder(machine.recording)
+        isRecording = recorder != nil
         responder = CPUIDResponder(
             vcpu: vcpu, leaves: machine.leaves, counters: machine.counters, kernelExits: machine.kernelExits)
         registers = VCPURegisters(
@@ -116,7 +122,9 @@ final class VCPURunner: @unchecked Sendable {
         let end = ckvm_rdtsc()
         switch service {
         case .booked(let kind):
-            let ownCycles = counters.finish(kind, serviceCycles: end &- serviceStart &+ unbookedCycles)
+            let cycles = end &- serviceStart &+ unbookedCycles
+            var ownCycles = counters.finish(kind, serviceCycles: cycles)
+            if isRecording { ownCycles &+= record(kind, end: end, cycles: cycles) }
             entry = ckvm_rdtsc()
             unbookedCycles = entry &- end &- ownCycles
             return true
@@ -125,7 +133,9 @@ final class VCPURunner: @unchecked Sendable {
             entry = ckvm_rdtsc()
             return true
         case .over(let kind):
-            _ = counters.finish(kind, serviceCycles: end &- serviceStart &+ unbookedCycles)
+            let cycles = end &- serviceStart &+ unbookedCycles
+            _ = counters.finish(kind, serviceCycles: cycles)
+            if isRecording { _ = record(kind, end: end, cycles: cycles) }
             if let ending { machine.control.stop(ending) }
             return false
         }

@@ -15,6 +15,18 @@ public struct VCPUStatistics: Hashable, Sendable {
     public var exits: UInt64 { kinds.reduce(0) { $0 &+ $1.exits } }
     /// The service time of all exits, in cycles.
     public var serviceCycles: UInt64 { kinds.reduce(0) { $0 &+ $1.serviceCycles } }
+
+    /// The kind of which there were most exits; the first of several.
+    public var mostFrequent: KindStatistics? { first(by: \.exits) }
+    /// The kind that took most service time; the first of several.
+    public var mostExpensive: KindStatistics? { first(by: \.serviceCycles) }
+
+    private func first(by number: KeyPath<KindStatistics, UInt64>) -> KindStatistics? {
+        kinds.reduce(nil as KindStatistics?) { best, kind in
+            guard let best else { return kind }
+            return kind[keyPath: number] > best[keyPath: number] ? kind : best
+        }
+    }
 }
 
 extension VCPUStatistics {

@@ -9,7 +9,7 @@ public struct DeathReport: Sendable {
 
     /// The whole report. Every line ends with a newline.
     public var text: String {
-        var lines = ["The guest died on vCPU \(death.vcpu): \(death.cause.summary).", death.cause.remedy]
+        var lines = ["The guest died on vCPU \(death.vcpu): \(death.cause.summary).", death.remedy]
         if let state = death.state { lines += Self.describe(state) }
         return lines.map { $0 + "\n" }.joined()
     }

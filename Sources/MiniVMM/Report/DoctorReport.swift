@@ -73,8 +73,14 @@ public struct DoctorReport: Sendable {
         }
     }
 
+    /// Whether Linux guests boot.
+    private var linux: [String] {
+        guard case .success(let findings) = diagnosis.kvm, let linux = findings.linux else { return [] }
+        return [linux.verdict] + (linux.remedy.map { [$0] } ?? [])
+    }
+
     private var verdict: [String] {
-        if diagnosis.isUsable { return ["MiniVMM runs guests here."] + diagnosis.hints }
+        if diagnosis.isUsable { return ["MiniVMM runs guests here."] + linux + diagnosis.hints }
         return diagnosis.problems.flatMap { [$0.explanation, $0.remedy] }
     }
 }

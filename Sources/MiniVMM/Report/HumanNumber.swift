@@ -17,6 +17,13 @@ enum HumanNumber {
             ? scaled(nanoseconds, ["ns", "us", "ms"]) : scaled(value, ["s", "ks", "Ms"])
     }
 
+    /// A time in seconds as prose has it, with a space: `4.10 us`.
+    static func spaced(seconds value: Double) -> String {
+        let text = seconds(value)
+        let number = text.prefix { !$0.isLetter }
+        return "\(number) \(text.dropFirst(number.count))"
+    }
+
     /// A share of a whole: `3.1%`, `100%`.
     static func share(_ part: UInt64, of whole: UInt64) -> String {
         guard whole > 0 else { return "-" }

@@ -65,7 +65,7 @@ final class StatisticsOptionTests: KVMTestCase {
         let lines = run.errors.split(separator: "\n", omittingEmptySubsequences: false)
         XCTAssertEqual(lines.filter { $0 == "vCPU 0:" }.count, 1)
         // With one vCPU, its table is that of the totals.
-        let tables = lines.split { $0.isEmpty || $0 == "vCPU 0:" }
+        let tables = lines.split { $0.isEmpty || $0 == "vCPU 0:" }.filter { $0.first?.hasPrefix("exit ") == true }
         XCTAssertGreaterThan(try XCTUnwrap(tables.first).count, 2)
         XCTAssertEqual(tables.first, tables.dropFirst().first)
     }

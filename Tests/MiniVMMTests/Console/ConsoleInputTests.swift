@@ -60,11 +60,22 @@ final class ConsoleInputTests: XCTestCase {
         for count in 1...3 {
             XCTAssertTrue(receiver.offered.comes())
             XCTAssertEqual(receiver.received.count, count)
+            if count < 3 { XCTAssertFalse(receiver.hasEnded) }
             receiver.makeRoom(1)
             bell.ring()
         }
+        XCTAssertTrue(receiver.ended.comes())
         input.end()
         XCTAssertEqual(receiver.received, [1, 2, 3])
+    }
+
+    func testARunThatEndsIsNoEndOfInput() throws {
+        let pipe = try PipeEnds()
+        let receiver = ReceiverStub()
+        let input = try ConsoleInput(.stream(pipe.reader), to: receiver, bell: Doorbell())
+        XCTAssertTrue(receiver.asked.comes())
+        input.end()
+        XCTAssertFalse(receiver.hasEnded)
     }
 
     func testSleepsWhileTheGuestHasNoRoom() throws {

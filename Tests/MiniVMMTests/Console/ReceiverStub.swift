@@ -17,6 +17,8 @@ final class ReceiverStub: ConsoleReceiver {
     let asked = DispatchSemaphore(value: 0)
     /// Signaled at every offer of bytes.
     let offered = DispatchSemaphore(value: 0)
+    /// Signaled when the device is told that there is no more.
+    let ended = DispatchSemaphore(value: 0)
 
     /// A device with room for this many bytes.
     init(room: Int = .max) {
@@ -30,6 +32,7 @@ final class ReceiverStub: ConsoleReceiver {
     var hasEnded: Bool { state.withLock { $0.hasEnded } }
 
     func end() {
+        defer { ended.signal() }
         state.withLock { $0.hasEnded = true }
     }
 

@@ -70,11 +70,37 @@ final class DyingGuestTests: KVMTestCase {
             throw XCTSkip("this bed does not need KVM's emulator for SSE in ring 0: \(recorded.ending ?? "")")
         }
         try check(
-            [image], cause: "emulation_failure",
-            says: "KVM cannot emulate an instruction (KVM_EXIT_INTERNAL_ERROR, suberror 1), bytes 0f 58 c1 f4"
-                + String(repeating: " 00", count: 11),
-            remedy:
-                "Avoid the instruction here, or use a host whose processor runs the guest itself; `minivmm doctor` "
-                + "says which KVM this is.")
+            [image], cause: "emulation_failure", says: Self.emulationFailure(TinyGuest.sse, length: 15),
+            remedy: GuestDeath(
+                cause: .emulationFailure(instruction: []), vcpu: 0, state: nil,
+                isRingZeroEmulated: try TestKVM.shared().linuxSupport() == .emulatesRingZero
+            ).remedy)
+    }
+
+    func testKernelOnAKVMThatEmulatesRingZero() throws {
+        guard try TestKVM.shared().linuxSupport() == .emulatesRingZero else {
+            throw XCTSkip("the processor runs ring 0 on this bed")
+        }
+        var kernel = SampleELF()
+        kernel.segments[0].bytes.replaceSubrange(0x40..<0x44, with: TinyGuest.sse)
+        let image = try makeFolder().file("vmlinux", kernel.bytes)
+        let run = try CommandLineRun(["run", image, "--stats", "none"])
+        run.assertStatus(1)
+        let lines = run.errors.split(separator: "\n").map(String.init)
+        XCTAssertEqual(
+            Array(lines.prefix(4)),
+            [
+                "minivmm: " + LinuxSupport.emulatesRingZero.verdict, LinuxSupport.emulatesRingZero.remedy,
+                "The guest died on vCPU 0: \(Self.emulationFailure(Array(kernel.segments[0].bytes[0x40...]), length: 15)).",
+                "This KVM emulates ring 0 instead of letting the processor run it, and its emulator lacks that "
+                    + "instruction: avoid it, or use a host with kvm_intel or kvm_amd. See `minivmm doctor`.",
+            ])
+    }
+
+    /// The words for an instruction that cannot be emulated: KVM gives as many bytes as the longest may have.
+    private static func emulationFailure(_ code: [UInt8], length: Int) -> String {
+        let bytes = (code + [UInt8](repeating: 0, count: length)).prefix(length)
+        return
+            "KVM cannot emulate an instruction (KVM_EXIT_INTERNAL_ERROR, suberror 1), bytes \(Hex.bytes(Array(bytes)))"
     }
 }

@@ -14,6 +14,7 @@ final class DoctorReportTests: XCTestCase {
           KVM_CAP_SET_GUEST_DEBUG            yes   the debug and step traps
           KVM_CAP_IRQCHIP                    yes   interrupts
           KVM_CAP_PIT2                       yes   the timer of Linux guests
+          KVM_CAP_TSC_DEADLINE_TIMER         yes   fewer exits of Linux guests
           KVM_CAP_SYNC_REGS                  yes   registers without an ioctl
           KVM_CAP_X86_USER_SPACE_MSR         yes   RDMSR and WRMSR exits
           KVM_CAP_X86_MSR_FILTER             yes   the fault trap
@@ -45,6 +46,7 @@ final class DoctorReportTests: XCTestCase {
               fault  works
 
             MiniVMM runs guests here.
+            Linux guests boot here.
 
             """)
     }
@@ -95,7 +97,8 @@ final class DoctorReportTests: XCTestCase {
     func testHints() {
         let diagnosis = HostDiagnosis.example(
             modules: ["kvm", "kvm_pvm"], hasInvariantTSC: false, missing: [.pit2, .msrFilter],
-            traps: .success(CPUIDTrapSupport(debug: false, patch: true, step: false)), tscKHz: nil)
+            traps: .success(CPUIDTrapSupport(debug: false, patch: true, step: false)),
+            linux: .emulatesRingZero, tscKHz: nil)
         XCTAssertTrue(diagnosis.isUsable)
         let text = DoctorReport(diagnosis).text
         XCTAssertTrue(
@@ -104,9 +107,11 @@ final class DoctorReportTests: XCTestCase {
             text.hasSuffix(
                 """
                 MiniVMM runs guests here.
+                Linux guests cannot boot here, because this KVM emulates ring 0 instead of letting the processor run \
+                it, and its emulator lacks instructions that Linux needs, such as CMPXCHG16B.
+                Use a host with kvm_intel or kvm_amd; flat guests run here as well.
                 A newer kernel has KVM_CAP_PIT2, KVM_CAP_X86_MSR_FILTER.
                 Debug registers do not stop guests here; `--cpuid-trap patch` takes their place.
-                kvm_pvm emulates ring 0, slowly and not completely; a host with kvm_intel or kvm_amd boots Linux.
                 The time-stamp counter is not invariant: read cycles as cycles, not as time.
 
                 """), text)

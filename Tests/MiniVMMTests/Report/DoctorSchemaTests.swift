@@ -21,6 +21,7 @@ final class DoctorSchemaTests: XCTestCase {
         for diagnosis in [
             HostDiagnosis.example(), .example(processor: nil, missing: Capability.all, tscKHz: nil),
             .example(traps: .failure(.ioctl(name: "KVM_RUN", .outOfMemory))),
+            .example(linux: nil), .example(linux: .emulatesRingZero),
             .example(modules: [], failure: .wrongAPIVersion(found: 11, expected: 12)),
         ] {
             XCTAssertEqual(schema.problems(of: try record(diagnosis)), [])
@@ -41,6 +42,7 @@ final class DoctorSchemaTests: XCTestCase {
         XCTAssertEqual(
             record["cpuid_traps"],
             .object(["debug": .bool(false), "patch": .bool(true), "step": .bool(true), "fault": .bool(true)]))
+        XCTAssertEqual(record["linux_guests"], .object(["boot": .bool(true), "obstacle": .null]))
         XCTAssertEqual(
             record["problems"],
             try JSONValue(

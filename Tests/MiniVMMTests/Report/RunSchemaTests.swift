@@ -29,8 +29,8 @@ final class RunSchemaTests: XCTestCase {
     func testEveryKindAndEndingIsInTheSchema() throws {
         let death = GuestDeath(cause: .tripleFault, vcpu: 0, state: nil)
         let endings: [RunEnding] = [
-            .halted, .exitPort(1), .poweredOff, .reset, .panicked, .died(death), .timeout, .signal(2), .stopped,
-            .failed(ConsoleError.notWritable(.outOfMemory)),
+            .halted, .exitPort(1), .programExited(1), .programKilled(9), .poweredOff, .reset, .panicked, .died(death),
+            .timeout, .signal(2), .stopped, .failed(ConsoleError.notWritable(.outOfMemory)),
         ]
         for ending in endings { try check(record(.example([[]], ending: ending))) }
         try check(record(.example([ExitKind.allCases.map { .init($0, [1]) }])))
@@ -93,7 +93,8 @@ final class RunSchemaTests: XCTestCase {
                 }
               ],
               "unclaimed_ports": [{"address": 112, "reads": 1, "writes": 2}],
-              "unclaimed_pages": []
+              "unclaimed_pages": [],
+              "kernel_statistics": null, "context": null, "time_series": null, "distributions": null
             }
             """
         let record = try record(outcome)

@@ -33,7 +33,8 @@ final class TextReportTests: XCTestCase {
 
             Ports that nobody claims: 0x1f50 (2r)
             Addresses that nobody claims: 0xa0000 (1r), 0xb8000 (1.50kw)
-            104 exits in 250ms; the guest exited with status 3.
+            104 exits in 250 ms; the guest exited with status 3.
+            Most frequent: io_out, 96.2% of exits. Most expensive: cpuid, 65.9% of cycles.
             Time: 15.9% in MiniVMM, 84.1% in KVM_RUN. CPUID trap: debug.
 
             """)
@@ -47,7 +48,7 @@ final class TextReportTests: XCTestCase {
             exit   SDM  count  share  cycles  mean  p50  p99  max  time
             total           0      -       0     0                  0ns
 
-            0 exits in 2s; the timeout was reached.
+            0 exits in 2 s; the timeout was reached.
 
             """)
     }
@@ -61,7 +62,8 @@ final class TextReportTests: XCTestCase {
             hlt     12      1   100%     123   123  123  123  123     -
             total           1   100%     123   123                    -
 
-            1 exit in 250ms; the guest halted.
+            1 exit in 250 ms; the guest halted.
+            Most frequent and most expensive: hlt, 100% of exits and 100% of cycles.
             Time: 12.3% in MiniVMM, 87.7% in KVM_RUN. CPUID trap: none.
 
             """)
@@ -89,7 +91,7 @@ final class TextReportTests: XCTestCase {
                 hlt     12      1   3.2%       1     1    1    1    1  0.50ns
                 total           2   100%      31  15.5                 15.5ns
 
-                3 exits in 250ms
+                3 exits in 250 ms
                 """), text)
     }
 
@@ -117,7 +119,7 @@ final class TextReportTests: XCTestCase {
         let outcome = RunOutcome.example([[]], ending: .failed(KVMError.ioctl(name: "KVM_RUN", .accessDenied)))
         XCTAssertTrue(
             TextReport(outcome).text.contains(
-                "0 exits in 250ms; MiniVMM could not go on: KVM_RUN failed (EACCES: Permission denied).\n"),
+                "0 exits in 250 ms; MiniVMM could not go on: KVM_RUN failed (EACCES: Permission denied).\n"),
             TextReport(outcome).text)
     }
 }

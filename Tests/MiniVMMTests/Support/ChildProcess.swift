@@ -9,11 +9,19 @@ final class ChildProcess {
 
     let id: pid_t
     private let watchdog: ProcessWatchdog
+    private var isReaped = false
 
     /// Starts a program.
     init(_ spawn: inout SpawnRequest, limit: Int = ChildProcess.limit) throws {
         id = try spawn.start()
         watchdog = ProcessWatchdog(process: id, limit: limit)
+    }
+
+    /// A process that a failed test has not waited for.
+    deinit {
+        guard !isReaped else { return }
+        kill(id, SIGKILL)
+        _ = try? waitForEnd()
     }
 
     /// Sends it a signal.
@@ -40,6 +48,7 @@ final class ChildProcess {
         let wasKilled = watchdog.stop()
         var status: Int32 = 0
         _ = try ProcessError.check("waitpid", waitpid(id, &status, 0))
+        isReaped = true
         return wasKilled ? nil : ProcessEnd(waitStatus: status)
     }
 }

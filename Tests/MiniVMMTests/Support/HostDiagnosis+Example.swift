@@ -8,6 +8,7 @@ extension HostDiagnosis {
         hasInvariantTSC: Bool = true,
         missing: [Capability] = [],
         traps: Result<CPUIDTrapSupport, KVMError> = .success(CPUIDTrapSupport(debug: true, patch: true, step: true)),
+        linux: LinuxSupport? = .works,
         tscKHz: UInt32? = 2_000_000,
         failure: KVMError? = nil
     ) -> HostDiagnosis {
@@ -19,6 +20,7 @@ extension HostDiagnosis {
             },
             traps: traps,
             faultTrap: true,
+            linux: linux,
             tscKHz: tscKHz
         )
         return HostDiagnosis(

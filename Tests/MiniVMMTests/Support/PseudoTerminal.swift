@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 
 @testable import MiniVMM
 
@@ -6,6 +7,7 @@ import Foundation
 final class PseudoTerminal: Sendable {
     let master: Int32
     let slave: Int32
+    private let holdsSlave = Atomic(true)
     /// The device file of the slave.
     let path: String
 
@@ -20,14 +22,20 @@ final class PseudoTerminal: Sendable {
     }
 
     deinit {
-        close(slave)
+        leave()
         close(master)
+    }
+
+    /// Leaves the slave to those who have been given it: when the last of them has gone, there is nothing to read on
+    /// the master any more. The modes stay.
+    func leave() {
+        if holdsSlave.exchange(false, ordering: .sequentiallyConsistent) { close(slave) }
     }
 
     /// Modes that differ from the defaults, so that those are not taken for the right ones.
     private func makeDistinct() {
         var modes = termios()
-        tcgetattr(slave, &modes)
+        tcgetattr(master, &modes)
         modes.c_lflag ^= tcflag_t(ECHOE)
         modes.c_cc.0 = 0x1D  // VINTR
         tcsetattr(slave, TCSANOW, &modes)
@@ -36,14 +44,14 @@ final class PseudoTerminal: Sendable {
     /// The terminal's modes, as bytes that can be compared.
     var modes: [UInt8] {
         var modes = termios()
-        tcgetattr(slave, &modes)
+        tcgetattr(master, &modes)
         return withUnsafeBytes(of: &modes) { Array($0) }
     }
 
     /// Whether the terminal gives every byte as it comes, and takes every byte as it is.
     var isRaw: Bool {
         var modes = termios()
-        tcgetattr(slave, &modes)
+        tcgetattr(master, &modes)
         let local = modes.c_lflag & tcflag_t(ICANON | ECHO | ISIG | IEXTEN)
         let input = modes.c_iflag & tcflag_t(ICRNL | INLCR | IGNCR | IXON | ISTRIP | BRKINT)
         return local == 0 && input == 0 && modes.c_oflag & tcflag_t(OPOST) == 0

@@ -25,6 +25,7 @@ public struct DoctorRecord: Encodable, Sendable {
         case invariantTSC = "tsc_invariant"
         case capabilities
         case traps = "cpuid_traps"
+        case linux = "linux_guests"
         case problems
         case hints
     }
@@ -52,5 +53,6 @@ public struct DoctorRecord: Encodable, Sendable {
             traps.map { traps in
                 ["debug": traps.debug, "patch": traps.patch, "step": traps.step, "fault": findings?.faultTrap ?? false]
             }, forKey: .traps)
+        try container.encode(findings?.linux.map(LinuxSupportRecord.init), forKey: .linux)
     }
 }

@@ -4,16 +4,20 @@
 public struct RunRecord: Encodable, Sendable {
     private let outcome: RunOutcome
     private let leaves: CounterLeaves
+    private let context: RunContext?
 
     /// The version of the format: raised when something is renamed or removed, not when something is added.
     public static let schemaVersion = 1
 
     /// The record of a run.
     ///
-    /// - Parameter leaves: The layout of the counter leaves that the run had.
-    public init(_ outcome: RunOutcome, leaves: CounterLeaves) {
+    /// - Parameters:
+    ///   - leaves: The layout of the counter leaves that the run had.
+    ///   - context: Who asked for what, when and where, if that is to be told.
+    public init(_ outcome: RunOutcome, leaves: CounterLeaves, context: RunContext? = nil) {
         self.outcome = outcome
         self.leaves = leaves
+        self.context = context
     }
 
     /// The record as one JSON object on several lines, with sorted keys and a newline at the end.
@@ -31,6 +35,10 @@ public struct RunRecord: Encodable, Sendable {
         case vcpus
         case unclaimedPorts = "unclaimed_ports"
         case unclaimedPages = "unclaimed_pages"
+        case kernelStatistics = "kernel_statistics"
+        case context
+        case timeSeries = "time_series"
+        case distributions
     }
 
     public func encode(to encoder: any Encoder) throws {
@@ -48,5 +56,11 @@ public struct RunRecord: Encodable, Sendable {
         try container.encode(outcome.statistics.vcpus.map(VCPURecord.init), forKey: .vcpus)
         try container.encode(outcome.unclaimedPorts.map(UnclaimedRecord.init), forKey: .unclaimedPorts)
         try container.encode(outcome.unclaimedPages.map(UnclaimedRecord.init), forKey: .unclaimedPages)
+        let kernel = outcome.kernelStatistics.enumerated().map { KernelRecord(vcpu: $0.offset, $0.element) }
+        try container.encode(kernel.isEmpty ? nil : kernel, forKey: .kernelStatistics)
+        try container.encode(context.map(ContextRecord.init), forKey: .context)
+        try container.encode(outcome.timeline.map(TimeSeriesRecord.init), forKey: .timeSeries)
+        let distributions = outcome.timeline.map { _ in outcome.distributions.map(DistributionRecord.init) }
+        try container.encode(distributions, forKey: .distributions)
     }
 }

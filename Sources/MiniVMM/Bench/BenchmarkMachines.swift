@@ -1,0 +1,99 @@
+import CKVM
+
+/// Runs the programs of a benchmark.
+struct BenchmarkMachines {
+    let kvm: KVM
+    let repetitions: Int
+
+    /// What came of a program.
+    typealias Run = (samples: [UInt32], tscKHz: UInt32?)
+
+    /// How long a program may take: far more than any does.
+    private static let limit = Duration.seconds(60)
+    /// Single steps take a hundred times as long as anything else.
+    private static let greatestStepRepetitions = 500
+
+    /// Runs an operation's program.
+    ///
+    /// - Throws: ``BenchmarkError``, or an error of the machine's making.
+    func run(_ operation: BenchmarkOperation) throws -> Run {
+        switch operation.vehicle {
+        case .bareLoop: return try runBare(operation, msr: nil)
+        case .bareLoopWithMSR(let index):
+            for capability in [Capability.userSpaceMSR, .msrFilter] where kvm.value(of: capability) == 0 {
+                throw BenchmarkError.missingCapability(capability.name)
+            }
+            return try runBare(operation, msr: index)
+        case .miniVMM(let trap): return try runMachine(operation, trap: trap)
+        }
+    }
+
+    // MARK: MiniVMM
+
+    private func runMachine(_ operation: BenchmarkOperation, trap: CPUIDTrap) throws -> Run {
+        if trap == .fault { throw BenchmarkError.needsOperatingSystem }
+        guard try kvm.trapSupport().includes(trap) else { throw BenchmarkError.trapDoesNotWork(trap) }
+        let count = trap == .step ? min(repetitions, Self.greatestStepRepetitions) : repetitions
+        let program = BenchmarkProgram(operation, repetitions: count)
+        var options = MachineOptions()
+        options.trap = trap
+        let machine = try Machine(kvm: kvm, guest: FlatGuest(image: program.bytes), options: options)
+        let outcome = try machine.run(timeout: Self.limit)
+        guard case .exitPort = outcome.ending else { throw BenchmarkError.unexpected(outcome.ending.summary) }
+        return (try program.samples(in: machine.parts.memory), outcome.tscKHz)
+    }
+
+    // MARK: The bare loop
+
+    private func runBare(_ operation: BenchmarkOperation, msr: UInt32?) throws -> Run {
+        let program = BenchmarkProgram(operation, repetitions: repetitions)
+        let guest = FlatGuest(image: program.bytes)
+        let memory = try guest.makeMemory()
+        let machine = try VirtualMachine(kvm: kvm, memory: memory)
+        try machine.setRealModePages()
+        if let msr { try machine.interceptMSR(msr) }
+        let vcpu = try machine.makeVCPU(id: 0)
+        try vcpu.setCPUID(.guest(supported: kvm.supportedCPUID(), apicID: vcpu.id))
+        try guest.start(vcpu)
+
+        let handler = ckvm_install_kick_handler()
+        guard handler >= 0 else { throw KVMError.failed("sigaction", handler) }
+        let control = RunControl()
+        let ended = try EndSignal(count: 1)
+        let thread = try PosixThread(name: "bench") {
+            control.join(vcpu)
+            control.stop(Self.loop(vcpu, control))
+            control.leave(vcpu)
+            ended.give()
+        }
+        if !ended.wait(timeout: Self.limit) { control.stop(.timeout) }
+        thread.join()
+        switch control.ending {
+        case .exitPort: return (try program.samples(in: memory), vcpu.tscKHz)
+        case .timeout: throw BenchmarkError.timeout
+        case let other: throw BenchmarkError.unexpected(other?.summary ?? "it was stopped")
+        }
+    }
+
+    /// The least that brings the operations about.
+    private static func loop(_ vcpu: VCPU, _ control: RunControl) -> RunEnding {
+        while true {
+            let result = vcpu.enter()
+            guard result == 0 else {
+                guard result == -EINTR || result == -EAGAIN else { return .failed(KVMError.failed("KVM_RUN", result)) }
+                vcpu.clearImmediateExit()
+                if control.isStopping { return .stopped }
+                continue
+            }
+            switch Exit(of: vcpu) {
+            case .portOut(let access) where access.port == PortMap.exit: return .exitPort(0)
+            case .portOut(let access) where access.port == UInt16(FirmwareStubs.port):
+                return .failed(BenchmarkFault())
+            case .portOut, .portIn, .mmioRead, .mmioWrite, .hlt: break
+            case .rdmsr, .wrmsr: ckvm_answer_msr(vcpu.run, 0, false)
+            case let other:
+                return .died(GuestDeath(cause: .unexpectedExit(name: other.kind.name, reason: 0), vcpu: 0, state: nil))
+            }
+        }
+    }
+}

@@ -1,0 +1,37 @@
+import MiniVMM
+
+/// Why a file could not be made use of.
+enum InputError: Error {
+    /// It cannot be opened or read.
+    case notReadable(path: String, ErrorNumber)
+    /// It is larger than any that could be meant.
+    case tooLarge(path: String)
+    /// It is no record of a run.
+    case notARecord(path: String, RecordError)
+}
+
+extension InputError: DiagnosticError {
+    var explanation: String {
+        switch self {
+        case .notReadable(let path, let error): "\(path) cannot be read (\(error.name): \(error.description))."
+        case .tooLarge(let path): "\(path) is too large for a report."
+        case .notARecord(let path, .notARecord): "\(path) is no report of a run in JSON."
+        case .notARecord(let path, .wrongSchema(let number)):
+            "\(path) is a report of format \(number), and this is for format \(RunRecord.schemaVersion)."
+        }
+    }
+
+    var remedy: String {
+        switch self {
+        case .notReadable: "Check the path and its permissions."
+        case .tooLarge, .notARecord: "Make one with `minivmm run --report FILE.json`."
+        }
+    }
+
+    var exitStatus: ExitStatus {
+        switch self {
+        case .notReadable: .imageNotReadable
+        case .tooLarge, .notARecord: .imageNotAcceptable
+        }
+    }
+}

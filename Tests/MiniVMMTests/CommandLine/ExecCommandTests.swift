@@ -1,0 +1,99 @@
+import Foundation
+import XCTest
+
+@testable import MiniVMM
+
+/// `minivmm exec`: programs in guests of their own. Each run boots a kernel, so a test does as much as fits into one.
+final class ExecCommandTests: XCTestCase {
+    /// Why there are no guests with Linux on this bed; nil where there are.
+    private static let obstacle = Result { () throws -> String? in
+        _ = try TestKVM.shared()
+        do throws(ExecError) {
+            _ = try InstalledKernels.newest()
+        } catch {
+            return "no kernel for a guest: \(error.explanation)"
+        }
+        let run = try CommandLineRun(["exec", "--stats", "none", "--", "/bin/sh", "-c", "exit 0"])
+        guard run.end == .exited(1), run.errors.contains("KVM cannot emulate an instruction") else { return nil }
+        return "this bed's KVM emulates ring 0, and does not know all instructions of Linux"
+    }
+
+    override func setUpWithError() throws {
+        if let obstacle = try Self.obstacle.get() { throw XCTSkip(obstacle) }
+    }
+
+    private func exec(
+        _ arguments: [String], output: OutputSink = .captured, input: String = "/dev/null"
+    ) throws -> CommandLineRun {
+        try CommandLineRun(["exec", "--stats", "none"] + arguments, output: output, input: input)
+    }
+
+    /// A program in a folder of the test.
+    private func program(_ name: String, _ bytes: [UInt8], in folder: TemporaryFolder) throws -> String {
+        let path = try folder.file(name, bytes)
+        chmod(path, 0o755)
+        return path
+    }
+
+    func testStreamsArgumentsEnvironmentAndStatus() throws {
+        let script = "printf '%s|' \"$@\" \"$A\" \"$PATH\" \"$(pwd)\"; printf 'err\\n\\0' >&2; exit 7"
+        let run = try exec(["--env", "A=b c", "--", "/bin/sh", "-c", script, "name", "one two", "", "--x"])
+        run.assertStatus(7)
+        let directory = FileManager.default.currentDirectoryPath
+        XCTAssertEqual(run.outputText, "one two||--x|b c|\(SearchPath.standard.text)|\(directory)|")
+        XCTAssertEqual(run.errors, "err\n\0")
+    }
+
+    func testEveryByteOfInputAndOutput() throws {
+        let folder = try makeFolder()
+        let bytes = SampleBzImage.pattern(count: 300_000)
+        let file = try folder.file("input", bytes)
+        let run = try exec(["--", "/bin/cat"], input: file)
+        run.assertStatus(0)
+        XCTAssertTrue(run.output == bytes, "\(run.output.count) bytes")
+        XCTAssertEqual(run.errors, "")
+    }
+
+    func testProgramsReadLiveCounters() throws {
+        let folder = try makeFolder()
+        for (name, bytes) in [("wide", CounterProgram.wide), ("narrow", CounterProgram.narrow)] {
+            let path = try program(name, bytes, in: folder)
+            try exec(["--", path]).assertStatus(1, name)
+        }
+        try exec(["--cpuid-trap", "none", "--", folder.path("wide")]).assertStatus(0)
+    }
+
+    func testADynamicProgram() throws {
+        let run = try exec(["--", MiniVMMExecutable.path(), "--version"])
+        run.assertStatus(0)
+        XCTAssertEqual(run.outputText, try CommandLineRun(["--version"]).outputText)
+    }
+
+    func testAProgramThatIsKilled() throws {
+        let run = try exec(["--", "/bin/sh", "-c", "kill -SEGV $$"])
+        run.assertStatus(139)
+        XCTAssertEqual(run.errors, "minivmm: signal 11 killed the program in the guest.\n")
+    }
+
+    func testAReaderThatGoes() throws {
+        let run = try exec(["--", "/bin/sh", "-c", "while echo y; do :; done"], output: .closedAfter(10))
+        // The shell's own, when it ignores SIGPIPE, or it dies of that.
+        guard case .exited(let status) = run.end else { return XCTFail("\(run.end)") }
+        XCTAssertTrue([0, 1, 2, 141].contains(status), "\(status) \(run.errors)")
+    }
+
+    func testWhatAProgramLeavesRunningEndsWithIt() throws {
+        let run = try exec(["--", "/bin/sh", "-c", "(while :; do echo y; done) & exit 3"])
+        run.assertStatus(3)
+    }
+
+    func testAGuestThatEndsWithoutAWord() throws {
+        let run = try exec(["--append", "rdinit=/none root=/none", "--", "/bin/sh"])
+        run.assertStatus(1)
+        XCTAssertTrue(run.errors.contains("the guest's kernel panicked"), run.errors)
+        XCTAssertTrue(run.errors.contains("did not say what became of the program"), run.errors)
+        let limited = try exec(["--timeout", "0.5", "--kernel-log", "--", "/bin/sh"])
+        limited.assertStatus(124)
+        XCTAssertTrue(limited.errors.contains("Linux version"), limited.errors)
+    }
+}

@@ -1,0 +1,34 @@
+import XCTest
+
+@testable import MiniVMM
+
+/// What came of a Linux guest that a test booted.
+struct LinuxRun {
+    let outcome: RunOutcome
+    let console: String
+
+    /// How the run ended, by its name in the JSON format.
+    var ending: String { outcome.ending.name }
+
+    /// What the script printed as `name=value`.
+    subscript(name: String) -> String? {
+        lines.first { $0.hasPrefix(name + "=") }.map { String($0.dropFirst(name.count + 1)) }
+    }
+
+    /// What the script printed as `name=value`, a number.
+    func number(_ name: String) throws -> Int {
+        try XCTUnwrap(self[name].flatMap { Int($0) }, console)
+    }
+
+    /// What the script printed as `name=value kB`.
+    func kibibytes(_ name: String) throws -> Int {
+        let words = try XCTUnwrap(self[name], console).split(separator: " ")
+        XCTAssertEqual(words.last, "kB")
+        return try XCTUnwrap(words.first.flatMap { Int($0) }, console)
+    }
+
+    /// The lines of the console, without their ends.
+    var lines: [String] {
+        console.split(whereSeparator: \.isNewline).map(String.init)
+    }
+}
