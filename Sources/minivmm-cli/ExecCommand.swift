@@ -44,7 +44,6 @@ struct ExecCommand: ParsableCommand {
             reports.apply(to: &options)
             options.logger = host.makeLogger()
             processors.apply(to: &options)
-            reports.apply(to: &options)
             let log = try guest.openKernelLog()
             options.consoleDescriptor = log.descriptor
             let machine = try Machine(kvm: KVM(path: host.kvmDevice), guest: guest.makeGuest(), options: options)

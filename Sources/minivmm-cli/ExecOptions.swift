@@ -40,9 +40,6 @@ struct ExecOptions: ParsableArguments {
             "The program, a path or a name to look for in PATH, and its arguments.", valueName: "program"))
     var command: [String]
 
-    /// The guest, as a report names it.
-    var displayName: String { command.first { $0 != "--" } ?? "" }
-
     func validate() throws {
         if let word = command.first, word.hasPrefix("-"), word != "--" {
             throw ValidationError("Unknown option '\(word)'")
@@ -50,10 +47,10 @@ struct ExecOptions: ParsableArguments {
         if words.isEmpty { throw ValidationError("Give a program to run: minivmm exec -- PROGRAM ARGUMENT…") }
     }
 
-    /// The program and its arguments, without what divides them from the options.
     /// What reports call the guest: the program's command line.
     var displayName: String { words.joined(separator: " ") }
 
+    /// The program and its arguments, without what divides them from the options.
     private var words: [String] { command.first == "--" ? Array(command.dropFirst()) : command }
 
     /// Makes the guest that the options ask for.

@@ -108,7 +108,8 @@ final class RunSchemaTests: XCTestCase {
         for guest in ["mmio", "fault", "string-io"] {
             let cases = JSONDamage.all(of: try RecordedRun(["--guest", guest]).record)
             XCTAssertGreaterThan(cases.count, 100)
-            for damage in cases {
+            // Which statistics a kernel has is not the schema's to say.
+            for damage in cases where !(damage.what.contains(".counts.") && damage.what.hasSuffix(" removed")) {
                 XCTAssertNotEqual(schema.problems(of: damage.value), [], damage.what)
             }
         }
