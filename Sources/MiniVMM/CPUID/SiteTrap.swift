@@ -34,15 +34,22 @@ struct SiteTrap: Sendable {
         }
     }
 
-    /// Writes the patch over every site.
+    /// Checks that a CPUID stands at every site.
     ///
-    /// - Throws: ``SiteTrapError/notCPUID(address:)`` for a site where no CPUID stands; then nothing was written.
-    func patch(_ memory: GuestMemory) throws(SiteTrapError) {
+    /// - Throws: ``SiteTrapError/notCPUID(address:)`` for the first site where none does.
+    func check(_ memory: GuestMemory) throws(SiteTrapError) {
         for site in sites.addresses {
             guard let bytes = try? memory.bytes(at: GuestPhysicalAddress(site), count: CPUIDSites.opcode.count),
                 bytes == CPUIDSites.opcode
             else { throw .notCPUID(address: site) }
         }
+    }
+
+    /// Writes the patch over every site.
+    ///
+    /// - Throws: ``SiteTrapError/notCPUID(address:)`` for a site where no CPUID stands; then nothing was written.
+    func patch(_ memory: GuestMemory) throws(SiteTrapError) {
+        try check(memory)
         for site in sites.addresses {
             // Checked just now: the bytes are there.
             try? memory.write(patchBytes, at: GuestPhysicalAddress(site))

@@ -34,7 +34,7 @@ extension SiteTrapError: DiagnosticError {
 
     public var remedy: String {
         switch self {
-        case .notCPUID: "Give --cpuid-site the address of the instruction's byte 0F, or use --cpuid-trap debug or step."
+        case .notCPUID: "Give --cpuid-site the address of the instruction's byte 0F, or use --cpuid-trap step."
         case .tooManySites: "Use --cpuid-trap patch or step, or name up to four addresses with --cpuid-site."
         case .noFreePort: "Use --cpuid-trap debug or step."
         case .notForFlatGuests: "Use --cpuid-trap auto, debug, patch, step or none."

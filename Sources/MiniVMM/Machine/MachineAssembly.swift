@@ -24,6 +24,8 @@ struct MachineAssembly {
         let memory = try guest.makeMemory()
         let trap = try SiteTrap.choose(for: guest, options: options, kvm: kvm)
         if trap.mechanism == .patch { try trap.patch(memory) }
+        // A breakpoint is taken for a CPUID. What a person names must be one; what a scan finds is.
+        if trap.mechanism == .debug { try trap.check(memory) }
         options.logger.info(
             "CPUID trap",
             metadata: [
