@@ -92,7 +92,8 @@ final class ExecCommandTests: XCTestCase {
         run.assertStatus(1)
         XCTAssertTrue(run.errors.contains("the guest's kernel panicked"), run.errors)
         XCTAssertTrue(run.errors.contains("did not say what became of the program"), run.errors)
-        let limited = try exec(["--timeout", "0.5", "--kernel-log", "--", "/bin/sh"])
+        // Long enough for the kernel's first words where everything is emulated; the program has no end.
+        let limited = try exec(["--timeout", "10", "--kernel-log", "--", "/bin/sh", "-c", "while :; do :; done"])
         limited.assertStatus(124)
         XCTAssertTrue(limited.errors.contains("Linux version"), limited.errors)
     }
