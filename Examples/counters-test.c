@@ -73,8 +73,9 @@ static const char *name(uint32_t type) {
 }
 
 static void print_registers(const char *question, uint32_t leaf, struct registers registers) {
-    printf("CPUID(0x%08" PRIX32 ") %-22s eax=%08" PRIX32 " ebx=%08" PRIX32 " ecx=%08" PRIX32 " edx=%08" PRIX32 "\n", leaf,
-           question, registers.eax, registers.ebx, registers.ecx, registers.edx);
+    printf("CPUID(0x%08" PRIX32 ") %-18s", leaf, question);
+    printf(" eax=%08" PRIX32 " ebx=%08" PRIX32, registers.eax, registers.ebx);
+    printf(" ecx=%08" PRIX32 " edx=%08" PRIX32 "\n", registers.ecx, registers.edx);
 }
 
 static void print_leaves(const struct layout *layout) {

@@ -46,7 +46,10 @@ struct ExecCommand: ParsableCommand {
             processors.apply(to: &options)
             let log = try guest.openKernelLog()
             options.consoleDescriptor = log.descriptor
-            let machine = try Machine(kvm: KVM(path: host.kvmDevice), guest: guest.makeGuest(), options: options)
+            let image = try guest.makeGuest()
+            let kvm = try KVM(path: host.kvmDevice)
+            Diagnostics.warnUnlessLinuxBoots(kvm)
+            let machine = try Machine(kvm: kvm, guest: image, options: options)
             signals.watch { machine.control.stop(.signal($0)) }
             let outcome = try machine.run(timeout: limits.duration, input: .stream(STDIN_FILENO))
             RunAnnouncement.announce(outcome)

@@ -4,9 +4,9 @@
 // The channel is like a card with shared memory: a few registers, and a window of memory in the address range that a PC
 // leaves to such cards. Init puts up to EXEC_OUTPUT_SIZE bytes into the window, and one write to a register hands them
 // all over; one read from a register fills the window with input. A byte of a serial port costs an exit or more, and
-// even REP OUTS costs one an item, for KVM's emulator hands them out singly; here an exit carries as much as the program
-// has written at once. What is moved is the program's bytes and nothing else: no line discipline and no driver lies
-// between.
+// even REP OUTS costs one an item, for KVM's emulator (em_out) hands them out singly; here an exit carries as much as
+// the program has written at once. What is moved is the program's bytes and nothing else: no line discipline and no
+// driver lies between.
 //
 // Init, which runs at privilege level 3, maps both through /dev/mem. A kernel with CONFIG_STRICT_DEVMEM allows that:
 // neither is in the memory map, so they are nobody's memory. (I/O ports, to which ioperm(2) gives access, would do as
@@ -28,7 +28,8 @@
 // Read: MiniVMM puts standard input into the window's input area. The value is the number of bytes; or 0, if there are
 // none yet: then a byte arrives at the first serial port once there are, or the end; or EXEC_INPUT_END.
 #define EXEC_REGISTER_STDIN     8
-// Written: the run is over. The value is what wait4(2) says of the program; or EXEC_FAILURE, a step and an error number.
+// Written: the run is over. The value is what wait4(2) says of the program; or EXEC_FAILURE, a step and an error
+// number.
 #define EXEC_REGISTER_STATUS    12
 
 #define EXEC_INPUT_END          0xFFFFFFFF

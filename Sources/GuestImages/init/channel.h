@@ -84,6 +84,6 @@ no_registers:
         text    path_memory, "/dev/mem"
         text    path_serial, "/dev/ttyS0"
         text    path_order, "/.minivmm/order"
-        text    message_no_registers, "minivmm: /dev/mem cannot be mapped: the kernel needs CONFIG_DEVMEM, and no lockdown.\n"
+        text    message_no_registers, "minivmm: /dev/mem cannot be mapped: this needs CONFIG_DEVMEM and no lockdown.\n"
         place   message_no_registers_end
         .set    message_no_registers_size, message_no_registers_end - message_no_registers - 1

@@ -94,9 +94,9 @@ guest_init_end:
         .set    \name, . - init_start + IMAGE
 .endm
 
-// system_call SYS_NAME, ARGUMENT, ...: calls the kernel. Changes RAX, RCX, R11, and the registers of the arguments: RDI,
-// RSI, RDX, R10, R8, R9. They are loaded in this order; an argument can be any register that was not loaded before it.
-// An argument of two words, such as `offset NAME`, stands in quotation marks.
+// system_call NUMBER, ARGUMENT, ...: calls the kernel. Changes RAX, RCX, R11, and the registers of the arguments:
+// RDI, RSI, RDX, R10, R8, R9. They are loaded in this order; an argument can be any register that was not loaded
+// before it. An argument of two words, such as `offset NAME`, stands in quotation marks.
 .macro system_call number, first, second, third, fourth, fifth, sixth
         .ifnb   \first
         mov     rdi, \first

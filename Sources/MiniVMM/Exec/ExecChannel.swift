@@ -27,7 +27,7 @@ final class ExecChannel: MMIODevice {
     ///   - output: Where standard output goes.
     ///   - error: Where standard error goes.
     ///   - input: Where standard input comes from.
-    ///   - finish: Ends the run; called for each report of the program's end.
+    ///   - finish: Ends the run; called for each report of the program's end, and when output cannot be written.
     /// - Throws: ``ExecError/noWindow(_:)`` when the guest's memory ends before the window does.
     init(
         memory: GuestMemory,
@@ -78,6 +78,9 @@ final class ExecChannel: MMIODevice {
             let result = UInt32(truncatingIfNeeded: failure?.rawValue ?? 0)
             memory.storeBytes(of: result.littleEndian, as: UInt32.self)
         }
+        // That a reader has gone, the program hears by SIGPIPE, as it would here. There is no way to tell it of a full
+        // disk, and its output must not get lost in silence.
+        if let failure, failure != .brokenPipe { finish(.failed(ExecError.outputNotWritable(failure))) }
     }
 
     private enum Register {

@@ -32,6 +32,8 @@ public enum ExecError: Error, Hashable, Sendable {
     case unreadableKernel(path: String, ErrorNumber)
     /// The guest has no memory where the channel to the program has its window.
     case noWindow(GuestMemoryError)
+    /// The program's output cannot be written: the disk is full.
+    case outputNotWritable(ErrorNumber)
     /// The guest's init gave up while it did something.
     case initFailed(ExecStep, ErrorNumber)
     /// The guest's init wrote something that it does not write.
@@ -64,6 +66,8 @@ extension ExecError: DiagnosticError {
         case .unreadableKernel(let path, let error):
             return "The kernel \(path) cannot be read (\(error.name): \(error.description))."
         case .noWindow(let error): return error.explanation
+        case .outputNotWritable(let error):
+            return "The program's output cannot be written (\(error.name): \(error.description))."
         case .initFailed(let step, let error):
             return "In the guest, \(step.description) failed (\(error.name): \(error.description))."
         case .unknownStatus(let status): return "The guest's init reported \(Hex.number(status)), which has no meaning."
@@ -92,6 +96,7 @@ extension ExecError: DiagnosticError {
             and on Ubuntu linux-image-virtual.
             """
         case .noWindow: "Give the guest more memory with --memory."
+        case .outputNotWritable: "Check where the output goes, and what space is left there."
         case .initFailed(let step, _): step.remedy
         case .unknownStatus: "Look at the kernel's log with --kernel-log."
         case .noStatus: "Look at the kernel's log with --kernel-log."
@@ -107,6 +112,7 @@ extension ExecError: DiagnosticError {
         case .memoryTooSmall, .noWindow: .imageNotAcceptable
         case .file(let error): error.exitStatus
         case .archive(let error): error.exitStatus
+        case .outputNotWritable: .outputNotWritable
         case .initFailed(let step, _): step.exitStatus
         case .unknownStatus, .noStatus: .guestDied
         }

@@ -130,5 +130,6 @@ extension ErrorNumber: Error {}
 
 extension ErrorNumber {
     static let tooManyLinks = ErrorNumber(rawValue: ELOOP)
+    static let brokenPipe = ErrorNumber(rawValue: EPIPE)
     static let illegalBytes = ErrorNumber(rawValue: EILSEQ)
 }

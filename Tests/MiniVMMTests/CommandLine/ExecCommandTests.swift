@@ -5,27 +5,17 @@ import XCTest
 
 /// `minivmm exec`: programs in guests of their own. Each run boots a kernel, so a test does as much as fits into one.
 final class ExecCommandTests: XCTestCase {
-    /// Why there are no guests with Linux on this bed; nil where there are.
-    private static let obstacle = Result { () throws -> String? in
-        _ = try TestKVM.shared()
-        do throws(ExecError) {
-            _ = try InstalledKernels.newest()
-        } catch {
-            return "no kernel for a guest: \(error.explanation)"
-        }
-        let run = try CommandLineRun(["exec", "--stats", "none", "--", "/bin/sh", "-c", "exit 0"])
-        guard run.end == .exited(1), run.errors.contains("KVM cannot emulate an instruction") else { return nil }
-        return "this bed's KVM emulates ring 0, and does not know all instructions of Linux"
-    }
+    private var kernel = ""
 
     override func setUpWithError() throws {
-        if let obstacle = try Self.obstacle.get() { throw XCTSkip(obstacle) }
+        _ = try LinuxBed.kvm()
+        kernel = try LinuxBed.kernel().path
     }
 
     private func exec(
         _ arguments: [String], output: OutputSink = .captured, input: String = "/dev/null"
     ) throws -> CommandLineRun {
-        try CommandLineRun(["exec", "--stats", "none"] + arguments, output: output, input: input)
+        try CommandLineRun(["exec", "--kernel", kernel, "--stats", "none"] + arguments, output: output, input: input)
     }
 
     /// A program in a folder of the test.

@@ -79,6 +79,25 @@ final class ExecChannelTests: XCTestCase {
         }
         channel.writeMMIO(Register.error, width: .long, value: 1)
         XCTAssertEqual(try harness.memory.load(UInt32.self, at: Self.result), 0)
+        // The program dies of it, or does not: the run goes on.
+        XCTAssertEqual(harness.endings.count.load(ordering: .relaxed), 0)
+    }
+
+    func testAFullDiskEndsTheRun() throws {
+        let harness = try Harness()
+        let full = open("/dev/full", O_WRONLY)
+        defer { close(full) }
+        let endings = harness.endings
+        let output = ExecOutput(descriptor: full) { false }
+        let channel = try ExecChannel(
+            memory: harness.memory, output: output, error: output, input: harness.input,
+            finish: { ending in
+                XCTAssertEqual(ending.exitStatus, .outputNotWritable)
+                endings.count.add(1, ordering: .relaxed)
+            })
+        channel.writeMMIO(Register.output, width: .long, value: 1)
+        XCTAssertEqual(endings.count.load(ordering: .relaxed), 1)
+        XCTAssertEqual(try harness.memory.load(UInt32.self, at: Self.result), UInt32(ENOSPC))
     }
 
     func testInput() throws {
