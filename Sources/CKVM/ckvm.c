@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
+#include <sys/timerfd.h>
 #include <sys/syscall.h>
 #include <time.h>
 
@@ -47,15 +48,18 @@ int ckvm_eventfd(void) {
     return fd < 0 ? -errno : fd;
 }
 
-int ckvm_wait_readable(int fd, int64_t seconds, int64_t nanoseconds) {
-    struct pollfd wanted = {.fd = fd, .events = POLLIN};
-    return ckvm_poll(&wanted, 1, seconds, nanoseconds);
-}
-
 int ckvm_poll(struct pollfd *descriptors, nfds_t count, int64_t seconds, int64_t nanoseconds) {
     struct timespec timeout = {.tv_sec = seconds, .tv_nsec = nanoseconds};
     int result = ppoll(descriptors, count, seconds < 0 ? NULL : &timeout, NULL);
     return result < 0 ? -errno : result;
+int ckvm_timerfd(void) {
+    int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+}
+
+int ckvm_start_timer(int fd, int64_t nanoseconds) {
+    struct itimerspec time = {.it_value = {.tv_nsec = nanoseconds}};
+    return timerfd_settime(fd, 0, &time, NULL) < 0 ? -errno : 0;
 }
 
 void ckvm_set_thread_name(const char *name) {

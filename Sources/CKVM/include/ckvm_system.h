@@ -81,9 +81,12 @@ static inline ssize_t ckvm_pread(int fd, void *bytes, size_t count, int64_t offs
 // A new eventfd(2) at zero, close-on-exec. Returns the descriptor, or -errno.
 int ckvm_eventfd(void);
 
-// Waits until a descriptor can be read from, for at most the given time; for as long as it takes if `seconds` is
-// negative. Returns 1 when it can, 0 when the time is up, or -errno.
-int ckvm_wait_readable(int fd, int64_t seconds, int64_t nanoseconds);
+// A new timerfd(2) of the monotonic clock that does not run, close-on-exec. Returns the descriptor, or -errno.
+int ckvm_timerfd(void);
+
+// Lets a timerfd expire once, so many nanoseconds from now: more than none, and less than a second. Returns 0, or
+// -errno.
+int ckvm_start_timer(int fd, int64_t nanoseconds);
 
 // ppoll(2), for at most the given time; for as long as it takes if `seconds` is negative. Returns the number of
 // descriptors that something is to be said of, or -errno.

@@ -50,7 +50,9 @@ public final class StatusLine: Sendable {
         state.isShown = false
     }
 
-    /// Makes way for a byte of the guest's, which is about to be written to the same terminal.
+    /// Makes way for what is about to be written to the same terminal.
+    ///
+    /// - Parameter byte: The last byte of it.
     func makeWay(for byte: UInt8) {
         state.withLock { state in
             wipe(&state)

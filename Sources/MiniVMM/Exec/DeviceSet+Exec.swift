@@ -17,7 +17,7 @@ extension DeviceSet {
     func channel(
         _ streams: ExecStreams, memory: GuestMemory, doorbell: Serial16550
     ) throws(ExecError) -> ProgramChannel {
-        let (control, bell) = (control, inputBell)
+        let (control, console, bell) = (control, console, inputBell)
         let input = ExecInput(
             // A byte that the port does not take is one more than it holds: then it rings already.
             ringGuest: { _ = doorbell.receive(CollectionOfOne(0)) },
@@ -28,7 +28,7 @@ extension DeviceSet {
             output: ExecOutput(descriptor: streams.output) { control.isStopping },
             error: ExecOutput(descriptor: streams.error) { control.isStopping },
             input: input,
-            finish: { control.stop($0) }
+            finish: { control.end($0, flushing: console) }
         )
         let attachment = MMIOAttachment(
             channel, named: "program", at: ExecChannel.address, size: ExecChannel.size)

@@ -13,11 +13,11 @@ struct DeviceSet {
 
     /// Devices on a console.
     ///
-    /// - Throws: ``KVMError/outOfResources(name:_:)`` when the system refuses a descriptor for the bell.
+    /// - Throws: ``KVMError/outOfResources(name:_:)`` when the system refuses a descriptor.
     init(consoleDescriptor: Int32, statusLine: StatusLine? = nil) throws(KVMError) {
         let control = control
         inputBell = try Doorbell()
-        console = ConsoleOutput(
+        console = try ConsoleOutput(
             descriptor: consoleDescriptor,
             shouldGiveUp: { control.isStopping },
             statusLine: statusLine,
@@ -28,7 +28,7 @@ struct DeviceSet {
     /// The devices that every guest has.
     var common: [PortAttachment] {
         let (console, control) = (console, control)
-        let exit = ExitPort { control.stop(.exitPort($0)) }
+        let exit = ExitPort { control.end(.exitPort($0), flushing: console) }
         return [
             PortAttachment(DebugConsole { console.write($0) }, named: "debug console", at: PortMap.debugConsole),
             PortAttachment(exit, named: "exit port", at: PortMap.exit),
@@ -54,13 +54,16 @@ struct DeviceSet {
 
     /// Clock, keyboard controller, and what switches the machine off or resets it.
     func power(memory: GuestMemory, interrupt: @escaping @Sendable (Bool) -> Void) -> [PortAttachment] {
-        let (control, panicWatch) = (control, panicWatch)
-        let reset: @Sendable () -> Void = { control.stop(panicWatch.hasPanicked ? .panicked : .reset) }
+        let (console, control, panicWatch) = (console, control, panicWatch)
+        let reset: @Sendable () -> Void = {
+            control.end(panicWatch.hasPanicked ? .panicked : .reset, flushing: console)
+        }
         let clock = CMOSClock(
             memoryBelow4GiB: memory.regions.first?.size ?? 0,
             memoryAbove4GiB: memory.regions.dropFirst().reduce(0) { $0 + $1.size })
         let keyboard = KeyboardController(reset: reset)
-        let management = ACPIPowerManagement(interrupt: interrupt, powerOff: { control.stop(.poweredOff) })
+        let powerOff: @Sendable () -> Void = { control.end(.poweredOff, flushing: console) }
+        let management = ACPIPowerManagement(interrupt: interrupt, powerOff: powerOff)
         return [
             PortAttachment(clock, named: "CMOS clock", at: PortMap.cmos),
             PortAttachment(keyboard.data, named: "keyboard data", at: PortMap.keyboardData),

@@ -37,16 +37,35 @@ final class Doorbell: Sendable {
     /// - Parameter timeout: How long at most; nil for as long as it takes.
     /// - Returns: Whether it rings.
     func wait(timeout: Duration?) -> Bool {
-        let deadline = timeout.map { ContinuousClock.now + max($0, .zero) }
+        wait(until: timeout.map { .now + max($0, .zero) }) == .ringing
+    }
+
+    /// What ended a wait.
+    enum News {
+        /// The bell rings.
+        case ringing
+        /// The bell does not ring, but the other descriptor can be read from.
+        case otherReadable
+        /// Neither is so, and the time is up.
+        case timeIsUp
+    }
+
+    /// Waits until it rings, and leaves it ringing; or until something else happens.
+    ///
+    /// - Parameters:
+    ///   - deadline: Until when at most; nil for as long as it takes.
+    ///   - other: Another descriptor to wait for; -1 for none.
+    func wait(until deadline: ContinuousClock.Instant?, or other: Int32 = -1) -> News {
+        var wanted = [descriptor, other].map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
         while true {
             let left = deadline.map { max(ContinuousClock.now.duration(to: $0), .zero) }
             let (seconds, attoseconds) = left?.components ?? (-1, 0)
             // A Duration's part below a second is less than 10^18 attoseconds.
-            let result = ckvm_wait_readable(descriptor, seconds, attoseconds / 1_000_000_000)
-            if result > 0 { return true }
-            if result == 0 { return false }
+            let result = ckvm_poll(&wanted, nfds_t(wanted.count), seconds, attoseconds / 1_000_000_000)
+            if result > 0 { return wanted[0].revents != 0 ? .ringing : .otherReadable }
+            if result == 0 { return .timeIsUp }
             // EINTR: a signal for another purpose. Anything else would come again at once, so it ends the wait.
-            if result != -EINTR { return false }
+            if result != -EINTR { return .timeIsUp }
         }
     }
 }

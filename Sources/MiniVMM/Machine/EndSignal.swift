@@ -3,7 +3,8 @@ import Synchronization
 /// A signal that several threads give together, the last one's being the signal, and that one thread waits for, with
 /// or without a deadline.
 final class EndSignal: Sendable {
-    private let bell: Doorbell
+    /// Rung when the signal is given. It may be rung for other reasons too, to wake the thread that waits.
+    let bell: Doorbell
     private let missing: Atomic<Int>
 
     /// A signal that `count` threads give.
@@ -20,7 +21,10 @@ final class EndSignal: Sendable {
         bell.ring()
     }
 
-    /// Waits for the signal.
+    /// Whether the signal was given.
+    var isGiven: Bool { missing.load(ordering: .acquiring) == 0 }
+
+    /// Waits for the signal, where nobody rings the bell for other reasons.
     ///
     /// - Parameter timeout: How long at most; nil for as long as it takes.
     /// - Returns: Whether the signal was given.

@@ -72,18 +72,12 @@ public final class Machine: Sendable {
         for runner in runners { runner.recorder?.start(at: origin) }
         let start = ContinuousClock.now
         let threads = try startThreads(allEnded)
-        if !allEnded.wait(timeout: timeout) {
-            control.stop(.timeout)
-            // A kick that comes just before a thread waits for a console's reader does not end that wait.
-            while !allEnded.wait(timeout: Self.timeBetweenKicks) { control.kick() }
-        }
+        RunSupervisor(control: control, console: parts.console, allEnded: allEnded).wait(timeout: timeout)
         for thread in threads { thread.join() }
         var outcome = outcome(after: start.duration(to: .now))
         if parts.recording != RecordingOptions() { addRecords(to: &outcome, origin: origin) }
         return outcome
     }
-
-    private static let timeBetweenKicks = Duration.milliseconds(10)
 
     /// Starts the vCPUs' threads: all, or none that still runs.
     private func startThreads(_ allEnded: EndSignal) throws(KVMError) -> [PosixThread] {

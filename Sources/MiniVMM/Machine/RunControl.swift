@@ -10,6 +10,8 @@ public final class RunControl: Sendable {
     private struct State {
         var ending: RunEnding?
         var threads: [Running] = []
+        /// What wakes the thread that waits for the end.
+        var bell: Doorbell?
     }
 
     /// A vCPU whose thread runs.
@@ -37,6 +39,22 @@ public final class RunControl: Sendable {
             state.ending = ending
             stopping.store(true, ordering: .sequentiallyConsistent)
             for running in state.threads { Self.kick(running) }
+            // A vCPU that ends a run alone is on its way to say so.
+            if state.threads.contains(where: { pthread_equal($0.thread, pthread_self()) == 0 }) { state.bell?.ring() }
+        }
+    }
+
+    /// Ends the run on behalf of the guest, on its vCPU's thread: what it has written comes out first.
+    func end(_ ending: RunEnding, flushing console: ConsoleOutput) {
+        console.flush()
+        stop(ending)
+    }
+
+    /// Rings a bell when the run is ended, now if it has been.
+    func ring(_ bell: Doorbell) {
+        state.withLock { state in
+            state.bell = bell
+            if state.ending != nil { bell.ring() }
         }
     }
 
@@ -44,6 +62,13 @@ public final class RunControl: Sendable {
     func kick() {
         state.withLock { state in
             for running in state.threads { Self.kick(running) }
+        }
+    }
+
+    /// Kicks one vCPU, so that its thread looks around.
+    func kickOne() {
+        state.withLock { state in
+            if let running = state.threads.first { Self.kick(running) }
         }
     }
 

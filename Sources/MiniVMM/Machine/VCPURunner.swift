@@ -82,8 +82,10 @@ final class VCPURunner: @unchecked Sendable {
             try startTrap()
             try loop()
         } catch {
-            machine.control.stop(.failed(error))
+            machine.control.end(.failed(error), flushing: machine.console)
         }
+        // Where the run was ended from outside. Before this thread can be kicked no more: the reader may not read.
+        machine.console.flush()
         machine.control.leave(vcpu)
     }
 
@@ -136,7 +138,7 @@ final class VCPURunner: @unchecked Sendable {
             let cycles = end &- serviceStart &+ unbookedCycles
             _ = counters.finish(kind, serviceCycles: cycles)
             if isRecording { _ = record(kind, end: end, cycles: cycles) }
-            if let ending { machine.control.stop(ending) }
+            if let ending { machine.control.end(ending, flushing: machine.console) }
             return false
         }
     }
@@ -149,6 +151,7 @@ final class VCPURunner: @unchecked Sendable {
         guard result == -EINTR || result == -EAGAIN else { throw .failed("KVM_RUN", result) }
         // In this order: a kick between the two sets immediate_exit again, and the next KVM_RUN returns at once.
         vcpu.clearImmediateExit()
+        machine.console.flushIfOverdue()
         return !machine.control.isStopping
     }
 

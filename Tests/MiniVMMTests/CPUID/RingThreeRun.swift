@@ -45,7 +45,7 @@ struct RingThreeRun {
             leaves: .f22,
             kernelExits: nil,
             control: control,
-            console: ConsoleOutput(descriptor: -1, shouldGiveUp: { true }, onFailure: { _ in }),
+            console: try ConsoleOutput(descriptor: -1, shouldGiveUp: { true }, onFailure: { _ in }),
             syncRegisters: UInt64(kvm.value(of: .syncRegisters)),
             firmwarePort: nil
         )
