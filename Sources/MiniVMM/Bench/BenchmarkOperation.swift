@@ -31,7 +31,7 @@ extension BenchmarkOperation {
     /// An MSR that KVM itself answers for every guest: IA32_BIOS_SIGN_ID, which guests may read, and write 0 to.
     /// Source: Intel SDM, volume 4.
     private static let msr: UInt8 = 0x8b
-    private static let itemCount = 256
+    private static let itemCount = 32
 
     /// MOV DX, port; MOV CX, itemCount; REP, and a string instruction.
     private static func string(_ opcode: UInt8) -> [UInt8] {

@@ -42,14 +42,23 @@ struct ByteText {
         append("\":")
     }
 
+    /// Appends a number's digits: at least so many, in base 10 or 16.
+    ///
+    /// Inlined, so that the base is a constant and no digit takes a division.
+    @inline(__always)
     private mutating func append(_ number: UInt64, radix: UInt64, atLeast digits: Int) {
-        let start = bytes.count
-        var rest = number
-        repeat {
-            let digit = UInt8(truncatingIfNeeded: rest % radix)
-            bytes.append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") - 10 + digit)
-            rest /= radix
-        } while rest > 0 || bytes.count - start < digits
-        bytes[start...].reverse()
+        let greatestCount = 20
+        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: greatestCount) { buffer in
+            var index = greatestCount
+            var rest = number
+            repeat {
+                let digit = UInt8(truncatingIfNeeded: rest % radix)
+                index -= 1
+                // Sound: 64 bits have no more digits than there is room for, and every one that is read was written.
+                buffer[index] = digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") - 10 + digit
+                rest /= radix
+            } while rest > 0 || greatestCount - index < digits
+            bytes.append(contentsOf: UnsafeBufferPointer(rebasing: buffer[index...]))
+        }
     }
 }

@@ -90,6 +90,8 @@ public struct TraceReport: Sendable {
     /// Cycles in nanoseconds, rounded down.
     private func nanoseconds(_ cycles: UInt64) -> UInt64 {
         guard let tscKHz, tscKHz > 0 else { return cycles }
+        // As long as the product has no more than 64 bits: for hours.
+        if cycles < 1 << 44 { return cycles &* 1_000_000 / UInt64(tscKHz) }
         let product = cycles.multipliedFullWidth(by: 1_000_000)
         // Too long for 64 bits of nanoseconds: centuries.
         guard product.high < UInt64(tscKHz) else { return .max }
