@@ -46,7 +46,7 @@ struct ConsoleFeeder {
         guard !waiting.isEmpty else { return }
         let taken = receiver.receive(waiting)
         waiting = waiting.dropFirst(taken)
-        if taken > 0, !waiting.isEmpty { pace.serve(at: .now) }
+        if taken > 0, !waiting.isEmpty, receiver.needsPauses { pace.serve(at: .now) }
     }
 
     /// Sleeps until the bell rings or there is input.

@@ -8,9 +8,20 @@ protocol ConsoleReceiver: Sendable {
 
     /// Notes that there will be no more.
     func end()
+
+    /// Whether the guest takes bytes when they come, and not when it wants some: then it needs pauses to handle them.
+    var needsPauses: Bool { get }
+}
+
+extension ConsoleReceiver {
+    /// Most devices hold bytes until the guest asks.
+    var needsPauses: Bool { false }
 }
 
 extension Serial16550: ConsoleReceiver {
     /// A serial line has no end.
     func end() {}
+
+    /// Linux takes bytes in its interrupt handler.
+    var needsPauses: Bool { true }
 }
