@@ -70,6 +70,7 @@ static void open_kvm(struct machine *machine) {
     CHECKED(machine->kvm, KVM_CHECK_EXTENSION, KVM_CAP_USER_MEMORY);
     CHECKED(machine->kvm, KVM_CHECK_EXTENSION, KVM_CAP_EXT_CPUID);
     CHECKED(machine->kvm, KVM_CHECK_EXTENSION, KVM_CAP_IMMEDIATE_EXIT);
+    CHECKED(machine->kvm, KVM_CHECK_EXTENSION, KVM_CAP_MAX_VCPUS);
 }
 
 // All regions of the guest's memory are cut out of one mapping, one behind the other.
@@ -115,7 +116,7 @@ static void create_vm(struct machine *machine) {
 }
 
 // The table that KVM supports, with the hypervisor's bit and the counters' leaves, as MiniVMM gives it to its guests.
-static void set_cpuid(struct machine *machine) {
+static struct kvm_cpuid2 *make_cpuid(const struct machine *machine) {
     size_t size = sizeof(struct kvm_cpuid2) + CPUID_ENTRIES * sizeof(struct kvm_cpuid_entry2);
     struct kvm_cpuid2 *table = calloc(1, size);
     if (table == NULL) fail("CPUID table");
@@ -127,8 +128,7 @@ static void set_cpuid(struct machine *machine) {
     for (uint32_t leaf = 0; leaf < COUNTER_LEAF_COUNT; leaf++) {
         table->entries[table->nent++] = (struct kvm_cpuid_entry2){.function = COUNTER_LEAVES + leaf};
     }
-    CHECKED(machine->vcpu, KVM_SET_CPUID2, table);
-    free(table);
+    return table;
 }
 
 // Real mode at 0000:7C00, data segments and interrupts as a PC's boot sector finds them, the argument in ECX.
@@ -153,11 +153,14 @@ static void set_registers(struct machine *machine, uint32_t argument) {
 }
 
 static void create_vcpu(struct machine *machine, uint32_t argument) {
+    struct kvm_cpuid2 *cpuid = make_cpuid(machine);
     machine->vcpu = CHECKED(machine->vm, KVM_CREATE_VCPU, 0);
     machine->run = mmap(NULL, machine->run_size, PROT_READ | PROT_WRITE, MAP_SHARED, machine->vcpu, 0);
     if (machine->run == MAP_FAILED) fail("run page");
-    set_cpuid(machine);
+    CHECKED(machine->vcpu, KVM_SET_CPUID2, cpuid);
+    free(cpuid);
     set_registers(machine, argument);
+    CHECKED(machine->kvm, KVM_CHECK_EXTENSION, KVM_CAP_SYNC_REGS);
     CHECKED(machine->vcpu, KVM_GET_TSC_KHZ, 0);
 }
 

@@ -45,6 +45,7 @@ struct ExitCounters {
     /// - Returns: The cycles that it took to make the kind's histogram, at the kind's first exit; else 0. They are
     ///   booked as MiniVMM's own, so that the first exits are not the slowest.
     @inline(__always)
+    @discardableResult
     func finish(_ kind: ExitKind, serviceCycles: UInt64) -> UInt64 {
         add(serviceCycles, to: Self.word(kind, 1))
         let greatest = Self.word(kind, 2)
@@ -79,11 +80,10 @@ struct ExitCounters {
     @inline(never)
     private func makeHistogram(_ kind: ExitKind, recording serviceCycles: UInt64) -> UInt64 {
         let start = ckvm_rdtsc()
-        // Two significant digits, up to 2^42 cycles: about half an hour.
-        var first = Histogram<UInt64>(highestTrackableValue: 1 << 42, numberOfSignificantValueDigits: .two)
-        first.record(serviceCycles)
         let histogram = HistogramPointer.allocate(capacity: 1)
-        histogram.initialize(to: first)
+        // Two significant digits, up to 2^42 cycles: about half an hour.
+        histogram.initialize(to: Histogram(highestTrackableValue: 1 << 42, numberOfSignificantValueDigits: .two))
+        histogram.pointee.record(serviceCycles)
         // Sound: as for finish. The table releases it.
         histograms[kind.rawValue] = histogram
         let cycles = ckvm_rdtsc() &- start

@@ -136,7 +136,7 @@ final class VCPURunner: @unchecked Sendable {
             return true
         case .over(let kind):
             let cycles = end &- serviceStart &+ unbookedCycles
-            _ = counters.finish(kind, serviceCycles: cycles)
+            counters.finish(kind, serviceCycles: cycles)
             if isRecording { _ = record(kind, end: end, cycles: cycles) }
             if let ending { machine.control.end(ending, flushing: machine.console) }
             return false
