@@ -52,6 +52,8 @@ int ckvm_poll(struct pollfd *descriptors, nfds_t count, int64_t seconds, int64_t
     struct timespec timeout = {.tv_sec = seconds, .tv_nsec = nanoseconds};
     int result = ppoll(descriptors, count, seconds < 0 ? NULL : &timeout, NULL);
     return result < 0 ? -errno : result;
+}
+
 int ckvm_timerfd(void) {
     int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
     return fd < 0 ? -errno : fd;

@@ -1,4 +1,3 @@
-import Glibc
 import Foundation
 import XCTest
 
@@ -6,8 +5,10 @@ import XCTest
 
 /// A person at a terminal, with a shell in a Linux guest.
 final class LinuxTerminalTests: KVMTestCase {
-    /// What is pasted: 64 KiB of lines.
-    private static let text = (0..<1024).flatMap { line in
+    /// What is pasted: lines of 64 bytes. All of 64 KiB take minutes where every exit is emulated: only with
+    /// MINIVMM_EXHAUSTIVE_TESTS=1, else a sixteenth of it.
+    private static let isExhaustive = ProcessInfo.processInfo.environment["MINIVMM_EXHAUSTIVE_TESTS"] == "1"
+    private static let text = (0..<(isExhaustive ? 1024 : 64)).flatMap { line in
         Array((String(line) + String(repeating: ".", count: 63)).utf8.prefix(63)) + [UInt8(ascii: "\n")]
     }
 
@@ -41,10 +42,6 @@ final class LinuxTerminalTests: KVMTestCase {
     }
 
     func testShell() throws {
-        // The paste of 64 KiB has frozen the emulated processor that this runs on in the box.
-        guard ProcessInfo.processInfo.environment["MINIVMM_EXHAUSTIVE_TESTS"] == "1" else {
-            throw XCTSkip("takes minutes where everything is emulated: only with MINIVMM_EXHAUSTIVE_TESTS=1")
-        }
         _ = try LinuxBed.kvm()
         let terminal = try PseudoTerminal()
         let modes = terminal.modes
