@@ -91,9 +91,11 @@ final class ConsoleOutputTests: XCTestCase {
     func testFailureIsToldOnce() throws {
         let pipe = try PipeEnds()
         let failures = Locked<[ConsoleError]>([])
-        let console = try ConsoleOutput(descriptor: pipe.reader, onFailure: { failure in
-            failures.withLock { $0.append(failure) }
-        })
+        let console = try ConsoleOutput(
+            descriptor: pipe.reader,
+            onFailure: { failure in
+                failures.withLock { $0.append(failure) }
+            })
         write("one\ntwo\n", to: console)
         console.flush()
         guard case .notWritable(let error)? = failures.withLock({ $0.first }) else { return XCTFail("no failure") }
