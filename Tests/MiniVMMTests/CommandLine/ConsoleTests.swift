@@ -2,7 +2,7 @@ import XCTest
 
 /// Standard output holds the guest's console and nothing else, whoever reads it, or does not.
 final class ConsoleTests: KVMTestCase {
-    /// The bytes of the line that `hello` prints: it is written when it is complete.
+    /// The bytes of the line that `hello` prints. It is written when it is complete; on a slow KVM, part of it earlier.
     private static let helloLength: Int64 = 22
 
     func testStandardOutputIsTheGuestsAlone() throws {
@@ -36,7 +36,13 @@ final class ConsoleTests: KVMTestCase {
     func testFullDiskEndsTheRun() throws {
         let recorded = try RecordedRun(["--guest", "hello"], output: .file("/dev/full"))
         try checkLostConsole(recorded, because: "ENOSPC: No space left on device")
-        XCTAssertEqual(recorded.exits, ["io_out": Self.helloLength])
+        try checkOneLineAtMost(recorded)
+    }
+
+    /// The guest got no further than its line's end, where it would have halted.
+    private func checkOneLineAtMost(_ recorded: RecordedRun) throws {
+        XCTAssertEqual(recorded.exits.keys.sorted(), ["io_out"])
+        XCTAssertLessThanOrEqual(try XCTUnwrap(recorded.exits["io_out"]), Self.helloLength)
     }
 
     private func checkLostConsole(_ recorded: RecordedRun, because reason: String) throws {
@@ -59,6 +65,6 @@ final class ConsoleTests: KVMTestCase {
         let recorded = try RecordedRun(["--guest", "hello", "--timeout", "0.2"], output: .unread)
         recorded.run.assertStatus(124)
         XCTAssertEqual(recorded.ending, "timeout")
-        XCTAssertEqual(recorded.exits, ["io_out": Self.helloLength])
+        try checkOneLineAtMost(recorded)
     }
 }
