@@ -29,7 +29,7 @@ final class ACPITablesTests: XCTestCase {
     }
 
     func testHeadersAndChecksums() throws {
-        for vcpuCount in [1, 2, 3, 254] {
+        for vcpuCount in [1, 2, 3, 255] {
             let tables = try build(vcpuCount: vcpuCount)
             for name in ["DSDT", "FACP", "APIC", "XSDT"] {
                 let table = try bytes(name, in: tables)
@@ -123,7 +123,7 @@ final class ACPITablesTests: XCTestCase {
     }
 
     func testImpossibleMachines() {
-        for count in [0, -1, 255, Int.max, Int.min] {
+        for count in [0, -1, 256, Int.max, Int.min] {
             XCTAssertThrowsError(try build(vcpuCount: count)) { error in
                 XCTAssertEqual(error as? ACPIError, .vcpuCount(count))
             }

@@ -4,8 +4,8 @@
 /// for the place where they will stand. Guests find the RSDP by the address that a boot protocol hands them, or by
 /// searching from 0xE0000 to 0xFFFFF.
 public struct ACPITables: Sendable {
-    /// The most vCPUs: a local APIC's identity has 8 bits, and 255 is every vCPU's.
-    public static let greatestVCPUCount = 254
+    /// The most vCPUs: a local APIC's identity has 8 bits, and the last, 255, is every vCPU's.
+    public static let greatestVCPUCount = 255
 
     /// A table and where it stands.
     public struct Table: Hashable, Sendable {

@@ -37,7 +37,7 @@ enum MADT {
     /// The table. A vCPU's APIC identity is its number, as KVM has it.
     ///
     /// - Parameters:
-    ///   - vcpuCount: 1 to 254; identity 255 is every vCPU's.
+    ///   - vcpuCount: 1 to 255; identities begin at 0, and 255 is every vCPU's.
     ///   - timerInput: The I/O APIC's input that the timer's interrupt 0 arrives at.
     static func bytes(vcpuCount: UInt8, timerInput: UInt32) -> [UInt8] {
         var body = ByteBuilder()
