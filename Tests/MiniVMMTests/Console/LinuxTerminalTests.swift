@@ -5,10 +5,8 @@ import XCTest
 
 /// A person at a terminal, with a shell in a Linux guest.
 final class LinuxTerminalTests: KVMTestCase {
-    /// What is pasted: lines of 64 bytes. All of 64 KiB take minutes where every exit is emulated: only with
-    /// MINIVMM_EXHAUSTIVE_TESTS=1, else a sixteenth of it.
-    private static let isExhaustive = ProcessInfo.processInfo.environment["MINIVMM_EXHAUSTIVE_TESTS"] == "1"
-    private static let text = (0..<(isExhaustive ? 1024 : 64)).flatMap { line in
+    /// What is pasted: lines of 64 bytes, 64 KiB of them or a sixteenth of it.
+    private static let text = (0..<TestExtent.of(64, exhaustive: 1024)).flatMap { line in
         Array((String(line) + String(repeating: ".", count: 63)).utf8.prefix(63)) + [UInt8(ascii: "\n")]
     }
 

@@ -5,7 +5,7 @@ import XCTest
 /// Guests of random bytes: whatever they do, every run ends with an outcome and leaves nothing behind.
 final class RandomGuestTests: XCTestCase {
     /// How many guests, and how long each may run.
-    private static let count: UInt64 = 2000
+    private static let count: UInt64 = TestExtent.of(250, exhaustive: 2000)
     private static let limit = Duration.milliseconds(50)
     /// What the process may have grown by in the end, in KiB: far less than the guests' memory together.
     private static let greatestGrowth = 64 * 1024

@@ -6,8 +6,8 @@ import XCTest
 /// The guest `smp`: every vCPU makes a known number of exits at the same time as the others, and the counters are right
 /// to the last one.
 final class SMPCounterTests: KVMTestCase {
-    /// How many runs of each kind: 20, or as the environment says.
-    private static let runs = ProcessInfo.processInfo.environment["MINIVMM_SMP_RUNS"].flatMap { Int($0) } ?? 20
+    /// How many runs of each kind.
+    private static let runs = TestExtent.of(20, exhaustive: 100)
 
     /// What the guest makes each CPU do.
     private static let work: [ExitKind: UInt64] = [

@@ -6,8 +6,8 @@ import XCTest
 /// Machines of several vCPUs end whole: from whichever vCPU, from outside, at whatever moment.
 final class SMPEndingTests: KVMTestCase {
     private static let cpus: UInt8 = 4
-    /// How many machines: 100, or as the environment says.
-    private static let machines = ProcessInfo.processInfo.environment["MINIVMM_SMP_MACHINES"].flatMap { Int($0) } ?? 100
+    /// How many machines.
+    private static let machines = TestExtent.of(100, exhaustive: 1000)
     /// Machines that run before what the process holds is looked at: until then it sets things up that stay.
     private static let warmUp = 20
     /// The most exits before a machine is ended.
