@@ -45,8 +45,10 @@ let package = Package(
             name: "MiniVMMTests",
             dependencies: [
                 "MiniVMM",
+                "minivmm-cli",
                 "CKVM",
                 "GuestImages",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
             ],
             swiftSettings: swiftSettings

@@ -17,6 +17,13 @@ struct CPUIDOptions: ParsableArguments {
         help: ArgumentHelp("The address of a CPUID instruction, in place of a scan; repeatable.", valueName: "address"))
     var sites: [AddressArgument] = []
 
+    /// Nothing given.
+    static var defaults: CPUIDOptions {
+        var options = CPUIDOptions()
+        (options.leaves, options.kernelExits, options.cpuidTrap, options.sites) = (.f22, false, .auto, [])
+        return options
+    }
+
     func apply(to options: inout MachineOptions) {
         options.leaves = leaves
         options.reportsKernelExits = kernelExits

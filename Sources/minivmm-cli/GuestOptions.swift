@@ -31,6 +31,14 @@ struct GuestOptions: ParsableArguments {
     @Option(help: ArgumentHelp("A number that the guest finds in ECX.", valueName: "number"))
     var argument: UInt32 = 0
 
+    /// Nothing given.
+    static var defaults: GuestOptions {
+        var options = GuestOptions()
+        (options.file, options.name, options.memory, options.initrd) = (nil, nil, nil, nil)
+        (options.append, options.loadAddress, options.entry, options.argument) = (nil, nil, nil, 0)
+        return options
+    }
+
     /// The guest, as a report names it.
     var displayName: String { name ?? file ?? "" }
 

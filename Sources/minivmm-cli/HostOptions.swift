@@ -10,6 +10,13 @@ struct HostOptions: ParsableArguments {
     @Option(help: "How much MiniVMM says of its own doings.")
     var logLevel = Logger.Level.warning
 
+    /// Nothing given.
+    static var defaults: HostOptions {
+        var options = HostOptions()
+        (options.kvmDevice, options.logLevel) = (KVM.defaultDevicePath, .warning)
+        return options
+    }
+
     /// The logger of this process, which writes to standard error.
     func makeLogger() -> Logger {
         var logger = Logger(label: "minivmm") { StreamLogHandler.standardError(label: $0) }

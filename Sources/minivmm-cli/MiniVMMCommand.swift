@@ -2,7 +2,6 @@ import ArgumentParser
 import MiniVMM
 
 /// The command `minivmm`.
-@main
 struct MiniVMMCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "minivmm",

@@ -12,6 +12,13 @@ struct ProcessorOptions: ParsableArguments {
             valueName: "cpulist"))
     var pin: CPUList?
 
+    /// Nothing given.
+    static var defaults: ProcessorOptions {
+        var options = ProcessorOptions()
+        (options.cpus, options.pin) = (1, nil)
+        return options
+    }
+
     func apply(to options: inout MachineOptions) {
         options.cpuCount = cpus
         options.pinnedCPUs = pin

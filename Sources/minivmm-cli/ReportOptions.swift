@@ -19,6 +19,14 @@ struct ReportOptions: ParsableArguments {
         help: ArgumentHelp("How many exits of each vCPU the trace keeps, the last ones.", valueName: "number"))
     var traceEvents = RecordingOptions.defaultTraceCapacity
 
+    /// Nothing given.
+    static var defaults: ReportOptions {
+        var options = ReportOptions()
+        (options.report, options.trace) = ([], nil)
+        options.traceEvents = RecordingOptions.defaultTraceCapacity
+        return options
+    }
+
     func validate() throws {
         for path in report where ReportForm(path: path) == nil {
             throw ValidationError("--report takes a file whose name ends in .html, .json or .csv, and not `\(path)`.")

@@ -30,6 +30,15 @@ struct RunCommand: ParsableCommand {
 
     @OptionGroup(title: "Machine") var limits: RunLimits
 
+    /// Nothing given.
+    static var defaults: RunCommand {
+        var command = RunCommand()
+        (command.guest, command.processors, command.cpuid) = (.defaults, .defaults, .defaults)
+        (command.statistics, command.reports) = (.defaults, .defaults)
+        (command.host, command.limits) = (.defaults, .defaults)
+        return command
+    }
+
     func validate() throws {
         try guest.validate()
         try limits.validate()

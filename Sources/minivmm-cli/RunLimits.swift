@@ -6,6 +6,13 @@ struct RunLimits: ParsableArguments {
         help: ArgumentHelp("End the run after this many seconds; fractions are allowed.", valueName: "seconds"))
     var timeout: Double?
 
+    /// Nothing given.
+    static var defaults: RunLimits {
+        var options = RunLimits()
+        options.timeout = nil
+        return options
+    }
+
     /// The timeout as a time.
     var duration: Duration? { timeout.map { .seconds($0) } }
 

@@ -19,6 +19,13 @@ struct StatisticsOptions: ParsableArguments {
     @Flag(name: .customLong("per-vcpu"), help: "Show each vCPU besides the totals.")
     var perVCPU = false
 
+    /// Nothing given.
+    static var defaults: StatisticsOptions {
+        var options = StatisticsOptions()
+        (options.stats, options.statsFile, options.perVCPU) = (.table, nil, false)
+        return options
+    }
+
     /// Lets the machine keep what the statistics show.
     func apply(to options: inout MachineOptions) {
         if stats != .none { options.recording.readsKernelStatistics = true }

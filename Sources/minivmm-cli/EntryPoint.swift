@@ -1,0 +1,16 @@
+import ArgumentParser
+
+/// Where the program starts: plain command lines take the short way, all others that of ArgumentParser.
+@main
+enum EntryPoint {
+    static func main() {
+        guard let command = PlainArguments.parse(Array(CommandLine.arguments.dropFirst())) else {
+            return MiniVMMCommand.main()
+        }
+        do {
+            try command.run()
+        } catch {
+            MiniVMMCommand.exit(withError: error)
+        }
+    }
+}
