@@ -47,6 +47,7 @@ let package = Package(
                 "MiniVMM",
                 "CKVM",
                 "GuestImages",
+                .product(name: "Logging", package: "swift-log"),
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
             ],
             swiftSettings: swiftSettings
