@@ -43,6 +43,15 @@ struct ckvm_cpuid_result ckvm_host_cpuid(uint32_t leaf, uint32_t subleaf) {
     return result;
 }
 
+void ckvm_populate(void *address, size_t size) {
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    // Whole pages: nothing in them changes.
+    uintptr_t start = (uintptr_t)address & -page;
+    uintptr_t end = ((uintptr_t)address + size + page - 1) & -page;
+    madvise((void *)start, end - start, MADV_HUGEPAGE);
+    madvise((void *)start, end - start, MADV_POPULATE_WRITE);
+}
+
 int ckvm_eventfd(void) {
     int fd = eventfd(0, EFD_CLOEXEC);
     return fd < 0 ? -errno : fd;

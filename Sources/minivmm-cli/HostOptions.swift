@@ -19,7 +19,7 @@ struct HostOptions: ParsableArguments {
 
     /// The logger of this process, which writes to standard error.
     func makeLogger() -> Logger {
-        var logger = Logger(label: "minivmm") { StreamLogHandler.standardError(label: $0) }
+        var logger = Logger(label: "minivmm") { StreamLogHandler(label: $0, stream: StandardError.Stream()) }
         logger.logLevel = logLevel
         return logger
     }

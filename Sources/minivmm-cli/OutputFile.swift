@@ -48,6 +48,13 @@ final class OutputFile: Sendable {
     ///
     /// - Throws: ``OutputError`` when the file does not take them.
     func write(_ bytes: [UInt8]) throws(OutputError) {
+        try write(bytes[...])
+    }
+
+    /// Writes all of the bytes.
+    ///
+    /// - Throws: ``OutputError`` when the file does not take them.
+    func write(_ bytes: ArraySlice<UInt8>) throws(OutputError) {
         var written = 0
         while written < bytes.count {
             let result = bytes.withUnsafeBytes { buffer in

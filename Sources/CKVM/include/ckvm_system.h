@@ -54,6 +54,10 @@ static inline int ckvm_map_anonymous(size_t size, void **address) {
     return 0;
 }
 
+// Has the system hand out the pages of some memory now, and large ones where it can, and not as they are touched. Where
+// it cannot, as before Linux 5.14, they come as they are touched.
+void ckvm_populate(void *address, size_t size);
+
 // The name of an error number, such as "ENOENT", or NULL for a number that has none.
 const char *ckvm_errno_name(int number);
 

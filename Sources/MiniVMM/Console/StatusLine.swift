@@ -31,11 +31,6 @@ public final class StatusLine: Sendable {
         }
     }
 
-    /// Wipes the line. Something else may be written then.
-    public func wipe() {
-        state.withLock { wipe(&$0) }
-    }
-
     /// Wipes the line for good.
     public func end() {
         state.withLock { state in
@@ -50,13 +45,17 @@ public final class StatusLine: Sendable {
         state.isShown = false
     }
 
-    /// Makes way for what is about to be written to the same terminal.
+    /// Wipes the line and calls something that writes to the same terminal. The line is not shown again before it has
+    /// returned, and only if it stands at the start of a line then.
     ///
-    /// - Parameter byte: The last byte of it.
-    func makeWay(for byte: UInt8) {
+    /// - Parameters:
+    ///   - last: The last byte of what is written, if it is anything.
+    ///   - body: Writes it.
+    public func makeWay(forTextEndingIn last: UInt8?, _ body: () -> Void) {
         state.withLock { state in
             wipe(&state)
-            state.isAtLineStart = byte == UInt8(ascii: "\n")
+            if let last { state.isAtLineStart = last == UInt8(ascii: "\n") }
+            body()
         }
     }
 }

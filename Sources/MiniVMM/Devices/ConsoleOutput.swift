@@ -113,12 +113,19 @@ extension ConsoleOutput {
         // First of all, so that nobody is kicked because of bytes that are being written.
         isPending.store(false, ordering: .sequentiallyConsistent)
         isOverdue.store(false, ordering: .relaxed)
-        if let last = state.buffer.last { statusLine?.makeWay(for: last) }
         var failure: ErrorNumber?
-        state.buffer.withUnsafeBytes { bytes in failure = writeAll(bytes) }
+        if let statusLine {
+            statusLine.makeWay(forTextEndingIn: state.buffer.last) { failure = writeAll(state.buffer) }
+        } else {
+            failure = writeAll(state.buffer)
+        }
         state.buffer.removeAll(keepingCapacity: true)
         state.hasFailed = failure != nil
         return failure
+    }
+
+    private func writeAll(_ buffer: [UInt8]) -> ErrorNumber? {
+        buffer.withUnsafeBytes { writeAll($0) }
     }
 
     private func writeAll(_ bytes: UnsafeRawBufferPointer) -> ErrorNumber? {

@@ -11,23 +11,31 @@ extension VCPURunner {
     /// - Returns: Cycles that are no exit's, and are booked as MiniVMM's own; nearly always 0.
     @inline(never)
     func record(_ kind: ExitKind, end: UInt64, cycles: UInt64) -> UInt64 {
-        guard let recorder else { return 0 }
-        if let trace = recorder.trace {
-            var event = TraceEvent(start: end &- cycles, cycles: cycles)
-            event.kindNumber = UInt8(truncatingIfNeeded: kind.rawValue)
-            if kind == .cpuid {
-                // Its carrier, an OUT or a breakpoint, says nothing of it.
-                event.subject = UInt64(responder.lastLeaf)
-                event.extra = responder.lastSubleaf
-            } else {
-                let exit = Exit(of: vcpu)
-                // In single-step mode a HLT has no exit of its own.
-                if exit.kind == kind { event.describe(exit) }
-            }
-            trace.record(event)
+        // Sound: the runner holds on to its recorder, and so to both parts.
+        if let trace {
+            let event = event(kind, start: end &- cycles, cycles: cycles)
+            trace._withUnsafeGuaranteedRef { $0.record(event) }
         }
-        let ownCycles = recorder.timeline?.record(kind, at: end) ?? 0
+        guard let timeline else { return 0 }
+        let ownCycles = timeline._withUnsafeGuaranteedRef { $0.record(kind, at: end) }
         if ownCycles > 0 { counters.bookOwn(cycles: ownCycles) }
         return ownCycles
+    }
+
+    /// The exit in the run page as an event.
+    @inline(__always)
+    private func event(_ kind: ExitKind, start: UInt64, cycles: UInt64) -> TraceEvent {
+        var event = TraceEvent(start: start, cycles: cycles)
+        event.kindNumber = UInt8(truncatingIfNeeded: kind.rawValue)
+        if kind == .cpuid {
+            // Its carrier, an OUT or a breakpoint, says nothing of it.
+            event.subject = UInt64(responder.lastLeaf)
+            event.extra = responder.lastSubleaf
+        } else {
+            let exit = Exit(of: vcpu)
+            // In single-step mode a HLT has no exit of its own.
+            if exit.kind == kind { event.describe(exit) }
+        }
+        return event
     }
 }

@@ -19,7 +19,10 @@ final class VCPURunner: @unchecked Sendable {
     let unclaimed = UnclaimedAccesses()
     /// What is kept of the exits besides the counters, if anything.
     let recorder: ExitRecorder?
-    /// Whether there is a recorder: cheaper to ask than the recorder itself.
+    /// The recorder's parts again, by their addresses: to ask for these, and to use them, counts no reference.
+    let timeline: Unmanaged<TimelineRecorder>?
+    let trace: Unmanaged<TraceRecorder>?
+    /// Whether there is a recorder.
     private let isRecording: Bool
 
     /// The ports whose OUTs need a closer look, or -1: compared with every port, so no table is asked twice.
@@ -47,6 +50,8 @@ final class VCPURunner: @unchecked Sendable {
         self.faultTrap = faultTrap
         counters = machine.counters.counters(of: index)
         recorder = ExitRecorder(machine.recording)
+        timeline = recorder?.timeline.map(Unmanaged.passUnretained)
+        trace = recorder?.trace.map(Unmanaged.passUnretained)
         isRecording = recorder != nil
         responder = CPUIDResponder(
             vcpu: vcpu, leaves: machine.leaves, counters: machine.counters, kernelExits: machine.kernelExits)

@@ -16,8 +16,8 @@ final class TraceRecorder {
         let room = wanted.nextPowerOfTwo
         mask = UInt64(room - 1)
         events = zeroedMemory(of: TraceEvent.self, count: room)
-        // Written to once, so that the system hands the pages out now and not between two exits. Sound: there is room.
-        events.update(repeating: TraceEvent(), count: room)
+        // So that the system hands the pages out now and not between two exits.
+        ckvm_populate(events, room * MemoryLayout<TraceEvent>.stride)
     }
 
     deinit {
@@ -34,9 +34,14 @@ final class TraceRecorder {
 
     /// The exits that are in the ring, the oldest first. Only when the vCPU's thread has ended.
     var kept: [TraceEvent] {
-        let first = recordedCount > mask ? recordedCount &- mask &- 1 : 0
         // Sound: as for recording.
-        return (first..<recordedCount).map { events[Int(truncatingIfNeeded: $0 & mask)] }
+        let ring = UnsafeBufferPointer(start: events, count: Int(mask) + 1)
+        let end = Int(truncatingIfNeeded: recordedCount & mask)
+        var kept: [TraceEvent] = []
+        kept.reserveCapacity(recordedCount > mask ? ring.count : end)
+        if recordedCount > mask { kept += ring[end...] }
+        kept += ring[..<end]
+        return kept
     }
 }
 

@@ -1,64 +1,99 @@
-/// Text that is put together byte by byte: for files with a line for each of a million exits.
+/// Text that is put together byte by byte, in memory that was made before: for files with a line for each of a million
+/// exits.
+///
+/// Whoever appends answers for the room. All of it is inlined, so that the lengths of literals are constants.
 struct ByteText {
-    private(set) var bytes: [UInt8] = []
+    private let start: UnsafeMutablePointer<UInt8>
+    /// The number of bytes so far.
+    private(set) var count = 0
 
-    mutating func removeAll() {
-        bytes.removeAll(keepingCapacity: true)
+    /// An empty text, whose bytes go to the given place.
+    init(at start: UnsafeMutablePointer<UInt8>) {
+        self.start = start
     }
 
-    mutating func append(_ text: String) {
-        bytes.append(contentsOf: text.utf8)
+    private var end: UnsafeMutablePointer<UInt8> { start + count }
+
+    @inline(__always)
+    mutating func append(_ text: StaticString) {
+        end.update(from: text.utf8Start, count: text.utf8CodeUnitCount)
+        count &+= text.utf8CodeUnitCount
     }
 
-    /// Appends a number in decimal.
+    @inline(__always)
+    mutating func append(_ text: Slice<UnsafeBufferPointer<UInt8>>) {
+        let bytes = UnsafeBufferPointer(rebasing: text)
+        if let first = bytes.baseAddress { end.update(from: first, count: bytes.count) }
+        count &+= bytes.count
+    }
+
+    /// Appends a number in decimal: at most 20 bytes.
+    @inline(__always)
     mutating func append(_ number: UInt64) {
-        append(number, radix: 10, atLeast: 1)
+        append(number, digits: Self.digitCount(of: number))
     }
 
-    /// Appends a number of thousandths: `1234` as `1.234`.
+    /// Appends a number of thousandths: `1234` as `1.234`. At most 21 bytes.
+    @inline(__always)
     mutating func append(thousandths number: UInt64) {
         append(number / 1000)
-        bytes.append(UInt8(ascii: "."))
-        append(number % 1000, radix: 10, atLeast: 3)
+        append(".")
+        append(number % 1000, digits: 3)
     }
 
-    /// Appends a further member of a JSON object, a number.
-    mutating func append(number: UInt64, key: String) {
-        append(key: key)
-        append(number)
-    }
-
-    /// Appends a further member of a JSON object, a string with the number in hexadecimal.
-    mutating func append(hex number: UInt64, key: String) {
-        append(key: key)
-        append("\"0x")
-        append(number, radix: 16, atLeast: 1)
-        bytes.append(UInt8(ascii: "\""))
-    }
-
-    private mutating func append(key: String) {
-        append(",\"")
-        append(key)
-        append("\":")
-    }
-
-    /// Appends a number's digits: at least so many, in base 10 or 16.
-    ///
-    /// Inlined, so that the base is a constant and no digit takes a division.
+    /// Appends a number in hexadecimal, with `0x` before it: at most 18 bytes.
     @inline(__always)
-    private mutating func append(_ number: UInt64, radix: UInt64, atLeast digits: Int) {
-        let greatestCount = 20
-        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: greatestCount) { buffer in
-            var index = greatestCount
-            var rest = number
-            repeat {
-                let digit = UInt8(truncatingIfNeeded: rest % radix)
-                index -= 1
-                // Sound: 64 bits have no more digits than there is room for, and every one that is read was written.
-                buffer[index] = digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") - 10 + digit
-                rest /= radix
-            } while rest > 0 || greatestCount - index < digits
-            bytes.append(contentsOf: UnsafeBufferPointer(rebasing: buffer[index...]))
+    mutating func append(hex number: UInt64) {
+        append("0x")
+        let digits = max(1, (UInt64.bitWidth - number.leadingZeroBitCount + 3) / 4)
+        var rest = number
+        var index = digits
+        while index > 0 {
+            index &-= 1
+            let digit = UInt8(truncatingIfNeeded: rest & 0xf)
+            end[index] = digit &+ (digit < 10 ? UInt8(ascii: "0") : UInt8(ascii: "a") &- 10)
+            rest >>= 4
         }
+        count &+= digits
+    }
+
+    /// 00, 01, 02 and so on up to 99.
+    private static let pairs: StaticString = """
+        0001020304050607080910111213141516171819\
+        2021222324252627282930313233343536373839\
+        4041424344454647484950515253545556575859\
+        6061626364656667686970717273747576777879\
+        8081828384858687888990919293949596979899
+        """
+
+    /// Appends the last digits of a number, two at a time.
+    @inline(__always)
+    private mutating func append(_ number: UInt64, digits: Int) {
+        let pairs = Self.pairs.utf8Start
+        var rest = number
+        var index = digits
+        while index >= 2 {
+            // Sound: a pair's number is less than 100, and the table has 200 bytes.
+            let pair = pairs + Int(truncatingIfNeeded: rest % 100) &* 2
+            index &-= 2
+            end[index] = pair[0]
+            end[index &+ 1] = pair[1]
+            rest /= 100
+        }
+        if index == 1 { end[0] = UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: rest % 10) }
+        count &+= digits
+    }
+
+    @inline(__always)
+    private static func digitCount(of number: UInt64) -> Int {
+        var count = 1
+        var power: UInt64 = 10
+        while number >= power {
+            count &+= 1
+            let next = power.multipliedReportingOverflow(by: 10)
+            if next.overflow { break }
+            power = next.partialValue
+        }
+        return count
     }
 }

@@ -16,85 +16,29 @@ public struct TraceReport: Sendable {
         self.tscKHz = tscKHz
     }
 
-    /// About how many bytes are handed over at a time.
-    private static let chunkSize = 1 << 16
-
-    /// Hands the file over, piece by piece.
-    public func write<Failure>(to sink: ([UInt8]) throws(Failure) -> Void) throws(Failure) {
-        var text = ByteText()
-        text.append(#"{"displayTimeUnit":"ns","otherData":{"program":"MiniVMM","tsc_khz":"#)
-        text.append(tscKHz.map { String($0) } ?? "null")
-        text.append(#","lost_exits":"#)
-        text.append(trace.lostCount)
-        text.append("},\"traceEvents\":[\n")
-        text.append(#"{"name":"process_name","ph":"M","pid":1,"tid":0,"args":{"name":"guest"}}"#)
+    /// Hands the file over, piece by piece. A piece is the sink's only as long as the call takes.
+    public func write<Failure>(to sink: (ArraySlice<UInt8>) throws(Failure) -> Void) throws(Failure) {
+        try sink(Self.bytes(opening))
         for track in trace.tracks {
-            text.append(",\n")
-            text.append(#"{"name":"thread_name","ph":"M","pid":1,"tid":"#)
-            text.append(UInt64(track.vcpu))
-            text.append(#","args":{"name":"vCPU "#)
-            text.append(UInt64(track.vcpu))
-            text.append("\"}}")
-            for event in track.events {
-                append(event, track.vcpu, to: &text)
-                if text.bytes.count >= Self.chunkSize {
-                    try sink(text.bytes)
-                    text.removeAll()
-                }
-            }
+            try sink(Self.bytes(opening(of: track)))
+            var lines = TraceLines(track, origin: trace.origin, tscKHz: tscKHz)
+            while lines.makePiece() { try sink(lines.piece) }
         }
-        text.append("\n]}\n")
-        try sink(text.bytes)
+        try sink(Self.bytes("\n]}\n"))
     }
 
-    private func append(_ event: TraceEvent, _ vcpu: Int, to text: inout ByteText) {
-        // An exit before the start is not possible but on a processor whose counter lags behind.
-        let start = event.start > trace.origin ? event.start &- trace.origin : 0
-        let from = nanoseconds(start)
-        // Both ends are rounded the same way, so that exits do not overlap and their lengths add up.
-        let length = nanoseconds(start &+ event.cycles) &- from
-        text.append(",\n{\"name\":\"")
-        text.append(event.kind.name)
-        text.append(#"","cat":"exit","ph":"X","pid":1,"tid":"#)
-        text.append(UInt64(vcpu))
-        text.append(#","ts":"#)
-        text.append(thousandths: from)
-        text.append(#","dur":"#)
-        text.append(thousandths: length)
-        text.append(#","args":{"cycles":"#)
-        text.append(event.cycles)
-        appendDetails(event, to: &text)
-        text.append("}}")
+    private static func bytes(_ text: String) -> ArraySlice<UInt8> {
+        Array(text.utf8)[...]
     }
 
-    private func appendDetails(_ event: TraceEvent, to text: inout ByteText) {
-        switch event.kind {
-        case .portIn, .portOut:
-            text.append(hex: event.subject, key: "port")
-            text.append(number: UInt64(event.width), key: "size")
-            text.append(number: UInt64(event.extra), key: "count")
-        case .mmioRead, .mmioWrite:
-            text.append(hex: event.subject, key: "address")
-            text.append(number: UInt64(event.width), key: "size")
-        case .cpuid:
-            text.append(hex: event.subject, key: "leaf")
-            text.append(hex: UInt64(event.extra), key: "subleaf")
-        case .rdmsr, .wrmsr: text.append(hex: event.subject, key: "msr")
-        case .debug: text.append(hex: event.subject, key: "address")
-        case .hypercall, .exception, .failEntry, .internalError, .systemEvent, .unknown:
-            text.append(number: event.subject, key: "number")
-        default: break
-        }
+    private var opening: String {
+        let frequency = tscKHz.map { String($0) } ?? "null"
+        return #"{"displayTimeUnit":"ns","otherData":{"program":"MiniVMM","tsc_khz":\#(frequency),"#
+            + "\"lost_exits\":\(trace.lostCount)},\"traceEvents\":[\n"
+            + #"{"name":"process_name","ph":"M","pid":1,"tid":0,"args":{"name":"guest"}}"#
     }
 
-    /// Cycles in nanoseconds, rounded down.
-    private func nanoseconds(_ cycles: UInt64) -> UInt64 {
-        guard let tscKHz, tscKHz > 0 else { return cycles }
-        // As long as the product has no more than 64 bits: for hours.
-        if cycles < 1 << 44 { return cycles &* 1_000_000 / UInt64(tscKHz) }
-        let product = cycles.multipliedFullWidth(by: 1_000_000)
-        // Too long for 64 bits of nanoseconds: centuries.
-        guard product.high < UInt64(tscKHz) else { return .max }
-        return UInt64(tscKHz).dividingFullWidth(product).quotient
+    private func opening(of track: ExitTrace.Track) -> String {
+        ",\n" + #"{"name":"thread_name","ph":"M","pid":1,"tid":\#(track.vcpu),"args":{"name":"vCPU \#(track.vcpu)"}}"#
     }
 }

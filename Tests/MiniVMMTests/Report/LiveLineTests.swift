@@ -1,3 +1,5 @@
+import Foundation
+import Logging
 import Synchronization
 import XCTest
 
@@ -39,21 +41,77 @@ final class LiveLineTests: XCTestCase {
     func testLineMakesWay() {
         let screen = Screen()
         let line = StatusLine { screen.write($0) }
-        line.wipe()
+        line.makeWay(forTextEndingIn: nil) {}
         XCTAssertEqual(screen.take(), "", "nothing to wipe")
         line.show("one")
         line.show("two")
         XCTAssertEqual(screen.take(), "\r\u{1b}[Kone\r\u{1b}[Ktwo")
-        line.makeWay(for: UInt8(ascii: "x"))
-        line.makeWay(for: UInt8(ascii: "y"))
-        XCTAssertEqual(screen.take(), "\r\u{1b}[K", "wiped once")
+        line.makeWay(forTextEndingIn: UInt8(ascii: "x")) { screen.write("x") }
+        line.makeWay(forTextEndingIn: UInt8(ascii: "y")) { screen.write("y") }
+        XCTAssertEqual(screen.take(), "\r\u{1b}[Kxy", "wiped once")
         line.show("not in the middle of a line")
         XCTAssertEqual(screen.take(), "")
-        line.makeWay(for: UInt8(ascii: "\n"))
+        line.makeWay(forTextEndingIn: UInt8(ascii: "\n")) {}
         line.show("three")
         line.end()
         line.show("not after the end")
         XCTAssertEqual(screen.take(), "\r\u{1b}[Kthree\r\u{1b}[K")
+    }
+
+    /// Two threads that write to one terminal, and a third that shows the line: no message shares a line with it.
+    func testLogMessagesHaveLinesOfTheirOwn() throws {
+        let terminal = try PseudoTerminal()
+        let line = StatusLine { writeAll(Array($0.utf8), to: terminal.slave) }
+        let logger = Logger(label: "test") { StreamLogHandler(label: $0, stream: MessageStream(line, terminal.slave)) }
+        let isOver = Atomic(false)
+        let rounds = 300
+        let ended = DispatchGroup()
+        for name in ["first", "second"] {
+            ended.enter()
+            Thread.detachNewThread {
+                for round in 1...rounds { logger.warning("\(name) \(round) end") }
+                ended.leave()
+            }
+        }
+        let person = TerminalDialog(terminal)
+        Thread.detachNewThread {
+            while !isOver.load(ordering: .relaxed) { line.show("12.3 s  100 exits") }
+            line.end()
+            writeAll(Array("over\n".utf8), to: terminal.slave)
+        }
+        Thread.detachNewThread {
+            ended.wait()
+            isOver.store(true, ordering: .relaxed)
+        }
+        try person.expect("over\r\n")
+        let lines = String(decoding: person.shown, as: UTF8.self).components(separatedBy: "\r\n")
+        let messages = lines.filter { $0.contains(" end") }
+        XCTAssertEqual(messages.count, 2 * rounds)
+        for message in messages {
+            // What a terminal shows of a line: what came after it was erased last.
+            let shown = try XCTUnwrap(message.components(separatedBy: "\r\u{1b}[K").last)
+            XCTAssertFalse(shown.contains("exits"), message)
+            XCTAssertTrue(shown.contains(" warning test: ") && shown.hasSuffix(" end"), message)
+        }
+    }
+
+    /// The command's line on a terminal: it is there while the guest runs, and gone before the last words.
+    func testLineOfARun() throws {
+        _ = try TestKVM.shared()
+        let terminal = try PseudoTerminal()
+        let command = [try MiniVMMExecutable.path(), "run", "--guest", "spin", "--log-level", "info"]
+        var spawn = try SpawnRequest(command, environment: ["TERM": "xterm", "NO_COLOR": "1"])
+        for target in 0..<3 as Range<Int32> { try spawn.duplicate(terminal.slave, as: target) }
+        let child = try ChildProcess(&spawn)
+        terminal.leave()
+        let person = TerminalDialog(terminal)
+        try person.expect(" info minivmm: ")
+        try person.expect("\r\u{1b}[K")
+        try person.expect(" exits")
+        try child.send(SIGTERM)
+        try person.expect("\r\u{1b}[Kminivmm: ")
+        try person.expect("exit ")
+        XCTAssertEqual(try child.waitForEnd(), .exited(143))
     }
 
     func testWatchLooksUntilItIsEnded() throws {

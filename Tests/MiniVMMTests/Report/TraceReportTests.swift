@@ -44,6 +44,19 @@ final class TraceReportTests: XCTestCase {
         XCTAssertLessThan(pieces.max() ?? 0, 70_000)
     }
 
+    /// The longest line that numbers can make has room wherever it comes in a piece.
+    func testLongestLines() throws {
+        for kind in ExitKind.allCases {
+            var event = TraceEvent(start: .max, cycles: .max, subject: .max, extra: .max, width: .max)
+            event.kindNumber = UInt8(kind.rawValue)
+            let track = ExitTrace.Track(vcpu: .max, events: [TraceEvent](repeating: event, count: 1000), lostCount: 0)
+            let trace = try JSONValue(text(ExitTrace(tracks: [track], origin: 0), tscKHz: 1))
+            let events = trace["traceEvents"]?.elements.filter { $0["name"]?.string == kind.name } ?? []
+            XCTAssertEqual(events.count, 1000, kind.name)
+            XCTAssertTrue(events.allSatisfy { $0 == events.first })
+        }
+    }
+
     /// Parsed again: the numbers of a run's file are the run's.
     func testFileOfARunAgreesWithItsCounters() throws {
         _ = try TestKVM.shared()
