@@ -8,8 +8,6 @@ enum BenchmarkError: Error, Hashable {
     case unexpected(String)
     /// The guest did not come to its end in time.
     case timeout
-    /// It takes a guest that is not at hand here.
-    case needsOperatingSystem
 
     /// One sentence.
     var explanation: String {
@@ -18,7 +16,6 @@ enum BenchmarkError: Error, Hashable {
         case .missingCapability(let name): "This KVM lacks \(name)."
         case .unexpected(let what): "The guest ended early: \(what)."
         case .timeout: "The guest did not come to its end in time."
-        case .needsOperatingSystem: "It takes programs under an operating system; run one and see its report."
         }
     }
 }

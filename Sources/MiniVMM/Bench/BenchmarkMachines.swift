@@ -25,13 +25,13 @@ struct BenchmarkMachines {
             }
             return try runBare(operation, msr: index)
         case .miniVMM(let trap): return try runMachine(operation, trap: trap)
+        case .ringThree: return try runRingThree(operation)
         }
     }
 
     // MARK: MiniVMM
 
     private func runMachine(_ operation: BenchmarkOperation, trap: CPUIDTrap) throws -> Run {
-        if trap == .fault { throw BenchmarkError.needsOperatingSystem }
         guard try kvm.trapSupport().includes(trap) else { throw BenchmarkError.trapDoesNotWork(trap) }
         let count = trap == .step ? min(repetitions, Self.greatestStepRepetitions) : repetitions
         let program = BenchmarkProgram(operation, repetitions: count)
@@ -41,6 +41,23 @@ struct BenchmarkMachines {
         let outcome = try machine.run(timeout: Self.limit)
         guard case .exitPort = outcome.ending else { throw BenchmarkError.unexpected(outcome.ending.summary) }
         return (try program.samples(in: machine.parts.memory), outcome.tscKHz)
+    }
+
+    private func runRingThree(_ operation: BenchmarkOperation) throws -> Run {
+        guard try kvm.supportsFaultTrap() else { throw BenchmarkError.trapDoesNotWork(.fault) }
+        let program = BenchmarkProgram(inRingThree: operation, repetitions: repetitions)
+        let sandbox = try RingThreeSandbox(
+            program: program.bytes, handler: BenchmarkProgram.ringThreeHandler,
+            size: BenchmarkProgram.ringThreeMemorySize)
+        let mechanism = try MachineAssembly.faultTrapMechanism(kvm: kvm, memory: sandbox.memory)
+        let machine = try RingThreeMachine(kvm: kvm, sandbox: sandbox, mechanism: mechanism)
+        let ending = try machine.run(timeout: Self.limit)
+        guard case .exitPort = ending else { throw BenchmarkError.unexpected(ending.summary) }
+        // A CPUID that nothing brings out would be answered all the same, much faster.
+        guard machine.parts.counters.counters(of: 0).exits(of: .cpuid) == UInt64(program.count) else {
+            throw BenchmarkError.unexpected("its CPUIDs were not trapped")
+        }
+        return (try program.samples(in: sandbox.memory), nil)
     }
 
     // MARK: The bare loop

@@ -8,6 +8,8 @@ struct BenchmarkOperation: Hashable, Sendable {
         case bareLoopWithMSR(UInt32)
         /// MiniVMM, with a CPUID trap.
         case miniVMM(CPUIDTrap)
+        /// A program at privilege level 3, and MiniVMM with the fault trap.
+        case ringThree
     }
 
     /// The name in the JSON format.
@@ -17,7 +19,8 @@ struct BenchmarkOperation: Hashable, Sendable {
     let vehicle: Vehicle
     /// Instructions before the loop, in 16-bit code.
     var setup: [UInt8] = []
-    /// The instructions that are measured. They leave DI and BP as they are, and ESI or EBX, whichever `clock` is.
+    /// The instructions that are measured, in 16-bit code, or for level 3 in 64-bit code. They leave DI and BP as they
+    /// are, and ESI or EBX, whichever `clock` is.
     let code: [UInt8]
     /// How many items the instructions move.
     var items = 1
@@ -44,8 +47,11 @@ extension BenchmarkOperation {
     }
 
     /// MOV EAX, leaf; CPUID.
-    private static func cpuid(_ leaf: UInt32) -> [UInt8] {
-        [0x66, 0xb8] + (0..<4).map { UInt8(truncatingIfNeeded: leaf >> (8 * $0)) } + CPUIDSites.opcode
+    private static func cpuid(_ leaf: UInt32) -> [UInt8] { [0x66] + wideCPUID(leaf) }
+
+    /// The same in 64-bit code.
+    private static func wideCPUID(_ leaf: UInt32) -> [UInt8] {
+        [0xb8] + (0..<4).map { UInt8(truncatingIfNeeded: leaf >> (8 * $0)) } + CPUIDSites.opcode
     }
 
     /// All operations, in the order in which they are shown.
@@ -86,7 +92,8 @@ extension BenchmarkOperation {
         .init(name: "cpuid_debug", title: "CPUID, trap debug", vehicle: .miniVMM(.debug), code: cpuid(0x4fff_fffc)),
         .init(name: "cpuid_patch", title: "CPUID, trap patch", vehicle: .miniVMM(.patch), code: cpuid(0x4fff_fffc)),
         .init(name: "cpuid_step", title: "CPUID, trap step", vehicle: .miniVMM(.step), code: cpuid(0x4fff_fffc)),
-        .init(name: "cpuid_fault", title: "CPUID, trap fault", vehicle: .miniVMM(.fault), code: cpuid(0x4fff_fffc)),
+        .init(name: "cpuid_fault", title: "CPUID, trap fault", vehicle: .ringThree, code: wideCPUID(0x4fff_fffc)),
+        .init(name: "cpuid_fault_0", title: "CPUID leaf 0, trap fault", vehicle: .ringThree, code: wideCPUID(0)),
         // RDMSR
         .init(
             name: "rdmsr_kvm", title: "RDMSR, settled by KVM", vehicle: .bareLoop, code: msrAccess([0x0f, 0x32])),

@@ -13,7 +13,7 @@ struct BenchmarkProgram {
         var subtract: [UInt8] { [0x66, 0x29, self == .esi ? 0xf0 : 0xd8] }
     }
 
-    /// Where the times stand: segment 0x1000.
+    /// Where the times stand: in real mode, segment 0x1000.
     static let samplesAddress: UInt64 = 0x10000
     /// Repetitions before the first that counts, for the caches.
     static let warmUp = 64

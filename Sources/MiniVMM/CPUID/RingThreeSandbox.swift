@@ -4,7 +4,8 @@ import CKVM
 /// exception: page tables, a descriptor table, a task with a stack, and one interrupt gate. Linear addresses are
 /// physical ones.
 ///
-/// It stands for a program under an operating system, in places where there is no operating system: in self-tests.
+/// It stands for a program under an operating system, in places where there is no operating system: in self-tests and
+/// benchmarks.
 struct RingThreeSandbox {
     /// The memory, which holds everything.
     let memory: GuestMemory
@@ -22,7 +23,8 @@ struct RingThreeSandbox {
     static let handler: UInt64 = 0x8000
     /// The program.
     static let program: UInt64 = 0x9000
-    private static let size: UInt64 = 0x10000
+    /// What these take, and some more.
+    static let size: UInt64 = 0x10000
 
     private static let kernelCode: UInt16 = 0x08
     static let userCode: UInt16 = 0x13
@@ -41,9 +43,12 @@ struct RingThreeSandbox {
 
     /// Builds the sandbox around a program and a handler.
     ///
+    /// - Parameter size: The memory, of which the program has what is behind 64 KiB.
     /// - Throws: ``GuestMemoryError``.
-    init(program: [UInt8], handler: [UInt8]) throws(GuestMemoryError) {
-        memory = try GuestMemory(layout: [(start: GuestPhysicalAddress(0), size: Self.size)])
+    init(
+        program: [UInt8], handler: [UInt8], size: UInt64 = RingThreeSandbox.size
+    ) throws(GuestMemoryError) {
+        memory = try GuestMemory(layout: [(start: GuestPhysicalAddress(0), size: size)])
         func store(_ value: UInt64, _ address: UInt64) throws(GuestMemoryError) {
             try memory.store(value, at: GuestPhysicalAddress(address))
         }

@@ -18,9 +18,15 @@ extension MachineAssembly {
                 ModelSpecificRegister.miscFeaturesEnables, ModelSpecificRegister.cpuidFaulting)
             guard isOn else { throw SiteTrapError.notSupported(.fault) }
         }
-        let mechanism: FaultTrap.Mechanism =
-            try kvm.trapSupport().debug
-            ? .debugRegister : .patch(HandlerPatches(memory: machine.memory, port: SiteTrap.candidatePorts[0]))
+        let mechanism = try faultTrapMechanism(kvm: kvm, memory: machine.memory)
         return vcpus.map { _ in FaultTrap(memory: machine.memory, mechanism: mechanism) }
+    }
+
+    /// What makes a handler exit: a debug register where they work, else an OUT.
+    ///
+    /// - Throws: ``KVMError`` or ``GuestMemoryError`` when not even a throw-away machine can be made.
+    static func faultTrapMechanism(kvm: KVM, memory: GuestMemory) throws -> FaultTrap.Mechanism {
+        try kvm.trapSupport().debug
+            ? .debugRegister : .patch(HandlerPatches(memory: memory, port: SiteTrap.candidatePorts[0]))
     }
 }

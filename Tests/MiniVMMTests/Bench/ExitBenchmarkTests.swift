@@ -27,6 +27,9 @@ final class ExitBenchmarkTests: XCTestCase {
         for trap in [CPUIDTrap.debug, .patch, .step] {
             XCTAssertEqual(measured.contains("cpuid_\(trap.rawValue)"), try TestKVM.workingTraps().contains(trap))
         }
+        for name in ["cpuid_fault", "cpuid_fault_0"] {
+            XCTAssertEqual(measured.contains(name), try kvm.supportsFaultTrap(), "\(name): \(outcome.skipped)")
+        }
     }
 
     func testPercentiles() {
@@ -41,6 +44,12 @@ final class ExitBenchmarkTests: XCTestCase {
     }
 
     func testProgramsFitAndDiffer() {
+        for operation in BenchmarkOperation.all where operation.vehicle == .ringThree {
+            let program = BenchmarkProgram(inRingThree: operation, repetitions: ExitBenchmark.greatestRepetitions)
+            XCTAssertLessThan(program.bytes.count, 128)
+            XCTAssertLessThanOrEqual(
+                BenchmarkProgram.samplesAddress + UInt64(program.count) * 4, BenchmarkProgram.ringThreeMemorySize)
+        }
         for operation in BenchmarkOperation.all {
             let program = BenchmarkProgram(operation, repetitions: ExitBenchmark.greatestRepetitions)
             XCTAssertLessThan(program.bytes.count, 128)

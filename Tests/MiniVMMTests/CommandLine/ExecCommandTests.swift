@@ -3,28 +3,8 @@ import XCTest
 
 @testable import MiniVMM
 
-/// `minivmm exec`: programs in guests of their own. Each run boots a kernel, so a test does as much as fits into one.
-final class ExecCommandTests: XCTestCase {
-    private var kernel = ""
-
-    override func setUpWithError() throws {
-        _ = try LinuxBed.kvm()
-        kernel = try LinuxBed.kernel().path
-    }
-
-    private func exec(
-        _ arguments: [String], output: OutputSink = .captured, input: String = "/dev/null"
-    ) throws -> CommandLineRun {
-        try CommandLineRun(["exec", "--kernel", kernel, "--stats", "none"] + arguments, output: output, input: input)
-    }
-
-    /// A program in a folder of the test.
-    private func program(_ name: String, _ bytes: [UInt8], in folder: TemporaryFolder) throws -> String {
-        let path = try folder.file(name, bytes)
-        chmod(path, 0o755)
-        return path
-    }
-
+/// `minivmm exec`: what a program sees of it.
+final class ExecCommandTests: ExecTestCase {
     func testStreamsArgumentsEnvironmentAndStatus() throws {
         let script = "printf '%s|' \"$@\" \"$A\" \"$PATH\" \"$(pwd)\"; printf 'err\\n\\0' >&2; exit 7"
         let run = try exec(["--env", "A=b c", "--", "/bin/sh", "-c", script, "name", "one two", "", "--x"])
@@ -42,15 +22,6 @@ final class ExecCommandTests: XCTestCase {
         run.assertStatus(0)
         XCTAssertTrue(run.output == bytes, "\(run.output.count) bytes")
         XCTAssertEqual(run.errors, "")
-    }
-
-    func testProgramsReadLiveCounters() throws {
-        let folder = try makeFolder()
-        for (name, bytes) in [("wide", CounterProgram.wide), ("narrow", CounterProgram.narrow)] {
-            let path = try program(name, bytes, in: folder)
-            try exec(["--", path]).assertStatus(1, name)
-        }
-        try exec(["--cpuid-trap", "none", "--", folder.path("wide")]).assertStatus(0)
     }
 
     func testADynamicProgram() throws {
