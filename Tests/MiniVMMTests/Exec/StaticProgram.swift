@@ -5,13 +5,20 @@ enum StaticProgram {
     /// Where the file is loaded.
     private static let base: UInt32 = 0x40_0000
 
+    /// Where the code starts.
+    static func codeAddress(_ format: ELFClass) -> UInt32 {
+        base + UInt32(headerSize(format)) + UInt32(format.entrySize)
+    }
+
+    private static func headerSize(_ format: ELFClass) -> Int { format == .wide ? 64 : 52 }
+
     /// The file.
     ///
     /// - Parameters:
     ///   - code: The code, for data that starts at the given address. Its length does not depend on that.
     static func file(_ format: ELFClass, code: (UInt32) -> [UInt8], data: [UInt8]) -> [UInt8] {
         let isWide = format == .wide
-        let headerSize = isWide ? 64 : 52
+        let headerSize = headerSize(format)
         let start = headerSize + Int(format.entrySize)
         let size = UInt32(start + code(0).count + data.count)
         var bytes = [UInt8](repeating: 0, count: start)
@@ -19,7 +26,7 @@ enum StaticProgram {
         bytes.set(UInt16(2), at: 16)
         bytes.set(UInt16(isWide ? 62 : 3), at: 18)
         bytes.set(UInt32(1), at: 20)
-        bytes.set(base + UInt32(start), at: 24)
+        bytes.set(codeAddress(format), at: 24)
         bytes.set(UInt32(headerSize), at: Int(format.tableOffset))
         bytes.set(UInt16(format.entrySize), at: Int(format.entrySizeOffset))
         bytes.set(UInt16(1), at: Int(format.entryCountOffset))
