@@ -77,7 +77,9 @@ final class ExecTraceTests: ExecTestCase {
             events[index].question.map { CounterLeaves.range.contains($0.leaf) } ?? false
         }
         XCTAssertEqual(asked.map { events[$0].question }, program.questions)
-        XCTAssertEqual(asked.map { expected($0, events, leaves) }, answers)
+        let expected = asked.compactMap { self.expected($0, events, leaves) }
+        XCTAssertEqual(expected.count, answers.count)
+        XCTAssertEqual(program.differences(answers, from: expected).prefix(20), [])
         // Now and then the guest's kernel interrupts the program, and the trace shows what it did then.
         let rises = zip(asked, asked.dropFirst()).map { $1 - $0 }
         XCTAssertEqual(rises.min(), 1)

@@ -52,6 +52,13 @@ struct LeafProgram {
         }
     }
 
+    /// The answers that are not as they should be, each with its question.
+    func differences(_ answers: [CPUIDResult], from expected: [CPUIDResult]) -> [String] {
+        zip(questions, zip(answers, expected)).filter { $1.0 != $1.1 }.map { question, answers in
+            "leaf \(Hex.number(question.leaf)), \(question.subleaf): \(answers.0) is not \(answers.1)"
+        }
+    }
+
     /// Goes to a processor, or ends the program where there is none like that.
     private static func choose(_ format: ELFClass, mask: UInt32) -> [UInt8] {
         let call: [UInt8] =
