@@ -1,11 +1,10 @@
 import Dispatch
-import Synchronization
 
 @testable import MiniVMM
 
 /// What the escape keys asked for.
 final class ActionLog: Sendable {
-    private let actions = Mutex<[EscapeKeys.Action]>([])
+    private let actions = Locked<[EscapeKeys.Action]>([])
     /// Signaled at every action.
     let noted = DispatchSemaphore(value: 0)
 

@@ -1,5 +1,4 @@
 import Dispatch
-import Synchronization
 
 @testable import MiniVMM
 
@@ -12,7 +11,7 @@ final class ReceiverStub: ConsoleReceiver {
         var hasEnded = false
     }
 
-    private let state: Mutex<State>
+    private let state: Locked<State>
     /// Signaled at every question whether it is ready.
     let asked = DispatchSemaphore(value: 0)
     /// Signaled at every offer of bytes.
@@ -22,7 +21,7 @@ final class ReceiverStub: ConsoleReceiver {
 
     /// A device with room for this many bytes.
     init(room: Int = .max) {
-        state = Mutex(State(room: room))
+        state = Locked(State(room: room))
     }
 
     var received: [UInt8] { state.withLock { $0.received } }

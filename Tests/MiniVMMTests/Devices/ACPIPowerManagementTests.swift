@@ -1,4 +1,3 @@
-import Synchronization
 import XCTest
 
 @testable import MiniVMM
@@ -11,7 +10,7 @@ final class ACPIPowerManagementTests: XCTestCase {
             var levels: [Bool] = []
             var powerOffs = 0
         }
-        let record = Mutex(Record())
+        let record = Locked(Record())
         var levels: [Bool] { record.withLock { $0.levels } }
         var powerOffs: Int { record.withLock { $0.powerOffs } }
 

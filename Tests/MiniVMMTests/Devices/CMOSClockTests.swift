@@ -1,4 +1,3 @@
-import Synchronization
 import XCTest
 
 @testable import MiniVMM
@@ -6,10 +5,10 @@ import XCTest
 final class CMOSClockTests: XCTestCase {
     /// A time of day that tests move.
     private final class TestClock: Sendable {
-        let nanoseconds: Mutex<Int64>
+        let nanoseconds: Locked<Int64>
 
         init(second: Int64) {
-            nanoseconds = Mutex(second * 1_000_000_000)
+            nanoseconds = Locked(second * 1_000_000_000)
         }
 
         var now: Int64 { nanoseconds.withLock { $0 } }

@@ -5,19 +5,6 @@ import XCTest
 
 /// A guest that does anything at all: nothing may trap, and nothing may grow.
 final class DeviceFuzzTests: XCTestCase {
-    /// SplitMix64 (Steele, Lea and Flood, "Fast Splittable Pseudorandom Number Generators", 2014).
-    private struct Generator: RandomNumberGenerator {
-        var state: UInt64
-
-        mutating func next() -> UInt64 {
-            state &+= 0x9E37_79B9_7F4A_7C15
-            var mixed = state
-            mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-            mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-            return mixed ^ (mixed >> 31)
-        }
-    }
-
     /// What the devices report, in numbers.
     private final class Tally: Sendable {
         let level = Atomic<Bool>(false)
@@ -36,8 +23,8 @@ final class DeviceFuzzTests: XCTestCase {
     private static let accesses = 200_000
 
     /// All devices, at made-up ports that lie close together, with a clock that jumps.
-    private func makeBus(serial: Serial16550, tally: Tally, generator: Generator) throws -> PortBus {
-        let random = Mutex(generator)
+    private func makeBus(serial: Serial16550, tally: Tally, generator: SeededGenerator) throws -> PortBus {
+        let random = Locked(generator)
         let keyboard = KeyboardController(reset: tally.call)
         let clock = CMOSClock(
             memoryBelow4GiB: 1 << 30,
@@ -64,8 +51,8 @@ final class DeviceFuzzTests: XCTestCase {
     private func run(seed: UInt64) throws {
         let tally = Tally()
         let serial = Serial16550(interrupt: tally.set, transmit: { _ in tally.call() }, roomToReceive: tally.call)
-        var generator = Generator(state: seed)
-        let bus = try makeBus(serial: serial, tally: tally, generator: Generator(state: ~seed))
+        var generator = SeededGenerator(seed: seed)
+        let bus = try makeBus(serial: serial, tally: tally, generator: SeededGenerator(seed: ~seed))
         let widths: [AccessWidth] = [.byte, .word, .long]
         for _ in 0..<Self.accesses {
             let word = generator.next()
@@ -91,9 +78,9 @@ final class DeviceFuzzTests: XCTestCase {
     func testSeveralThreadsAtOnce() throws {
         let tally = Tally()
         let serial = Serial16550(interrupt: tally.set, transmit: { _ in tally.call() })
-        let bus = try makeBus(serial: serial, tally: tally, generator: Generator(state: 9))
+        let bus = try makeBus(serial: serial, tally: tally, generator: SeededGenerator(seed: 9))
         DispatchQueue.concurrentPerform(iterations: 4) { thread in
-            var generator = Generator(state: UInt64(thread))
+            var generator = SeededGenerator(seed: UInt64(thread))
             for _ in 0..<(Self.accesses / 10) {
                 let word = generator.next()
                 let port = UInt16(word & 31)

@@ -1,5 +1,3 @@
-import Synchronization
-
 @testable import MiniVMM
 
 /// A serial port with everything around it written down.
@@ -15,7 +13,7 @@ final class SerialHarness: Sendable {
     private let log: LogBox
 
     private final class LogBox: Sendable {
-        let record = Mutex(Record())
+        let record = Locked(Record())
     }
 
     init() {

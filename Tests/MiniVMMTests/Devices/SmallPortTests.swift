@@ -1,4 +1,3 @@
-import Synchronization
 import XCTest
 
 @testable import MiniVMM
@@ -6,7 +5,7 @@ import XCTest
 /// The devices of one port each, on a bus as a machine has them.
 final class SmallPortTests: XCTestCase {
     private final class Log: Sendable {
-        private let bytes = Mutex<[UInt8]>([])
+        private let bytes = Locked<[UInt8]>([])
         var all: [UInt8] { bytes.withLock { $0 } }
         func add(_ byte: UInt8) { bytes.withLock { $0.append(byte) } }
     }

@@ -1,6 +1,5 @@
 import CKVM
 import Foundation
-import Synchronization
 import XCTest
 
 @testable import MiniVMM
@@ -68,7 +67,7 @@ final class ResourceErrorTests: KVMTestCase {
     }
 
     func testSignalDuringCreationIsNoFailure() throws {
-        let tries = Mutex(0)
+        let tries = Locked(0)
         XCTAssertNil(
             try failure {
                 $0.createVM = { kvm in

@@ -1,5 +1,6 @@
 import Glibc
-import Synchronization
+
+@testable import MiniVMM
 
 /// The other end of a guest's console: keeps what the guest writes, and types once when the guest has written a text.
 final class ConsolePeer: Sendable {
@@ -7,7 +8,7 @@ final class ConsolePeer: Sendable {
     private let typed: [UInt8]
     private let prompt: [UInt8]
     private let writer: Int32
-    private let received = Mutex<[UInt8]>([])
+    private let received = Locked<[UInt8]>([])
 
     /// The other end of two pipes, which stay open.
     init(reading reader: Int32, typing typed: [UInt8], after prompt: String, into writer: Int32) {

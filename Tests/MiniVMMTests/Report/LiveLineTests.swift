@@ -28,7 +28,7 @@ final class LiveLineTests: XCTestCase {
 
     /// What a line writes.
     private final class Screen: Sendable {
-        private let written = Mutex("")
+        private let written = Locked("")
         func write(_ text: String) { written.withLock { $0 += text } }
         func take() -> String {
             written.withLock { text in
@@ -117,7 +117,7 @@ final class LiveLineTests: XCTestCase {
     func testWatchLooksUntilItIsEnded() throws {
         let machine = try Machine(kvm: TestKVM.shared(), guest: FlatGuest(image: [0xf4]))
         let looked = try EndSignal(count: 1)
-        let count = Mutex(0)
+        let count = Locked(0)
         let watch = try LiveWatch(machine, every: .milliseconds(1)) { line in
             XCTAssertTrue(line.text.contains(" s  0 exits"))
             let isFirst = count.withLock { count in

@@ -1,6 +1,7 @@
 import Dispatch
 import Glibc
-import Synchronization
+
+@testable import MiniVMM
 
 /// Kills a process that takes too long.
 ///
@@ -12,7 +13,7 @@ final class ProcessWatchdog: Sendable {
         case stopped
     }
 
-    private let state = Mutex(State.watching)
+    private let state = Locked(State.watching)
 
     init(process: pid_t, limit: Int) {
         DispatchQueue.global().asyncAfter(deadline: .now() + .seconds(limit)) { [self] in
