@@ -25,9 +25,9 @@ public struct RunContext: Hashable, Sendable {
         self.host = host
     }
 
-    /// The command as one could type it into a shell.
-    var commandLine: String {
-        command.map(Self.quoted).joined(separator: " ")
+    /// The words of the command as one could type them into a shell.
+    var commandWords: [String] {
+        command.map(Self.quoted)
     }
 
     /// A word as a shell takes it: in single quotes, if it has characters that mean something to shells.

@@ -61,7 +61,8 @@ final class ReportFormTests: XCTestCase {
         for part in ["http", "<script", "@import", "url(", "<it's>"] { XCTAssertFalse(html.contains(part), part) }
         for part in [
             "<h1>&lt;it&#39;s&gt;.bin</h1>", "Example &amp; Sons CPU", "2 vCPUs, 16 MiB of memory",
-            "minivmm run &#39;it&#39;\\&#39;&#39;s.bin&#39; --report a.html", "from 0: io_out 2", "<h3>vCPU 1</h3>",
+            "<span>minivmm</span> <span>run</span> <span>&#39;it&#39;\\&#39;&#39;s.bin&#39;</span> <span>--report</span> ",
+            "from 0: io_out 2", "<h3>vCPU 1</h3>",
             "prefers-color-scheme: dark", "@media print",
         ] {
             XCTAssertTrue(html.contains(part), part)

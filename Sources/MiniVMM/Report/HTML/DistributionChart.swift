@@ -37,11 +37,14 @@ struct DistributionChart {
             the 99th percentile (dashed).</p>
             <div class="strips">
             \(rows.joined(separator: "\n"))
-            <div></div><div class="decades">\(axis)</div>
+            <div></div><div class="decades\(isDense ? " dense" : "")">\(axis)</div>
             </div>
 
             """
     }
+
+    /// Whether a narrow screen has no room for a label at every power of ten.
+    private var isDense: Bool { decades.count > 7 }
 
     private var axis: String {
         decades.map { decade in

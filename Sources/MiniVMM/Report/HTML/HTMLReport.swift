@@ -81,8 +81,8 @@ public struct HTMLReport: Sendable {
         let all = own &+ total.runCycles
         let tiles = [
             ("exits", HumanNumber.count(total.exits)),
-            ("run time", HumanNumber.spaced(seconds: seconds)),
             ("exits per second", seconds > 0 ? HumanNumber.count(Double(total.exits) / seconds) : "-"),
+            ("run time", HumanNumber.spaced(seconds: seconds)),
             ("in MiniVMM", HumanNumber.share(own, of: all)),
             ("in KVM_RUN", HumanNumber.share(total.runCycles, of: all)),
         ]
@@ -105,8 +105,10 @@ public struct HTMLReport: Sendable {
         let machine = context.machine
         let frequency = outcome.tscKHz.map { HumanNumber.fixed(Double($0) / 1000, digits: 3) + " MHz" } ?? "unknown"
         let invariant = context.host.hasInvariantTSC ? "invariant" : "not invariant"
+        // A line may end between words only, and not within an option.
+        let words = context.commandWords.map { "<span>\(HTML.escaped($0))</span>" }
         var facts = [
-            ("Command", "<code>\(HTML.escaped(context.commandLine))</code>"),
+            ("Command", "<code>\(words.joined(separator: " "))</code>"),
             ("Started", HTML.escaped(context.startedAt)),
             ("Ended", HTML.escaped(outcome.ending.summary)),
             ("Guest", HTML.escaped(context.guest)),
