@@ -37,7 +37,8 @@ final class ExecSMPTests: ExecTestCase {
         let run = try exec(
             [
                 // The log, so that a failure has its reason with it.
-                "--kernel-log", "--cpus", "\(cpus)", "--add", wide, "--add", narrow, "--add", fork, "--", "/bin/sh", "-c",
+                "--kernel-log", "--cpus", "\(cpus)", "--add", wide, "--add", narrow, "--add", fork, "--", "/bin/sh",
+                "-c",
                 """
                 read_counters() { i=0; while [ $i -lt \(Self.forks) ]; do \(wide) || return; i=$((i + 1)); done; }
                 n=0
