@@ -4,11 +4,11 @@ import ArgumentParser
 @main
 enum EntryPoint {
     static func main() {
-        guard let command = PlainArguments.parse(Array(CommandLine.arguments.dropFirst())) else {
+        guard let request = PlainArguments.parse(Array(CommandLine.arguments.dropFirst())) else {
             return MiniVMMCommand.main()
         }
         do {
-            try command.run()
+            try request.run()
         } catch {
             MiniVMMCommand.exit(withError: error)
         }

@@ -1,6 +1,4 @@
 import ArgumentParser
-import Glibc
-import Logging
 import MiniVMM
 
 /// `minivmm run`: boots a guest, and says afterwards what its exits cost.
@@ -30,48 +28,14 @@ struct RunCommand: ParsableCommand {
 
     @OptionGroup(title: "Machine") var limits: RunLimits
 
-    /// Nothing given.
-    static var defaults: RunCommand {
-        var command = RunCommand()
-        (command.guest, command.processors, command.cpuid) = (.defaults, .defaults, .defaults)
-        (command.statistics, command.reports) = (.defaults, .defaults)
-        (command.host, command.limits) = (.defaults, .defaults)
-        return command
-    }
-
-    func validate() throws {
-        try guest.validate()
-        try limits.validate()
+    /// The options without ArgumentParser's groups.
+    var request: RunRequest {
+        RunRequest(
+            guest: guest, processors: processors, cpuid: cpuid, statistics: statistics, reports: reports, host: host,
+            limits: limits)
     }
 
     func run() throws {
-        // A reader of standard output that has gone ends the run with its statistics, not the process without them.
-        signal(SIGPIPE, SIG_IGN)
-        try Diagnostics.report {
-            let signals = try SignalWatcher()
-            let logger = host.makeLogger()
-            let sink = try statistics.openSink()
-            let files = try reports.openFiles()
-            var options = MachineOptions()
-            cpuid.apply(to: &options)
-            statistics.apply(to: &options)
-            reports.apply(to: &options)
-            options.logger = logger
-            processors.apply(to: &options)
-            let isWatched = LiveStatus.isWanted(by: statistics)
-            if isWatched { LiveStatus.apply(to: &options) }
-            let machine = try guest.makeMachine(kvmDevice: host.kvmDevice, options: options)
-            signals.watch { machine.control.stop(.signal($0)) }
-            let live = isWatched ? try LiveStatus(machine) : nil
-            let outcome: RunOutcome
-            do {
-                defer { live?.end() }
-                outcome = try machine.run(timeout: limits.duration, input: StandardInput.source(for: machine))
-            }
-            RunAnnouncement.announce(outcome)
-            try sink.write(statistics.text(outcome, leaves: options.leaves, style: sink.textStyle))
-            try files.write(outcome, leaves: options.leaves, machine: machine, guest: guest.displayName)
-            return outcome.ending.exitStatus
-        }
+        try request.run()
     }
 }
