@@ -44,16 +44,21 @@ final class TraceReportTests: XCTestCase {
         XCTAssertLessThan(pieces.max() ?? 0, 70_000)
     }
 
-    /// The longest line that numbers can make has room wherever it comes in a piece.
+    /// The longest line that numbers can make has room, also at the end of a piece.
     func testLongestLines() throws {
-        for kind in ExitKind.allCases {
+        // One of each form.
+        for kind in [ExitKind.portOut, .mmioRead, .cpuid, .wrmsr, .debug, .hlt, .unknown] {
             var event = TraceEvent(start: .max, cycles: .max, subject: .max, extra: .max, width: .max)
             event.kindNumber = UInt8(kind.rawValue)
-            let track = ExitTrace.Track(vcpu: .max, events: [TraceEvent](repeating: event, count: 1000), lostCount: 0)
-            let trace = try JSONValue(text(ExitTrace(tracks: [track], origin: 0), tscKHz: 1))
-            let events = trace["traceEvents"]?.elements.filter { $0["name"]?.string == kind.name } ?? []
-            XCTAssertEqual(events.count, 1000, kind.name)
-            XCTAssertTrue(events.allSatisfy { $0 == events.first })
+            let track = ExitTrace.Track(vcpu: .max, events: [TraceEvent](repeating: event, count: 600), lostCount: 0)
+            var pieces: [[UInt8]] = []
+            TraceReport(ExitTrace(tracks: [track], origin: 0), tscKHz: 1).write { pieces.append(Array($0)) }
+            XCTAssertGreaterThan(pieces.count, 4, "more than one of them with exits")
+            let lines = Array(pieces.joined()).split(separator: UInt8(ascii: "\n")).dropFirst(3).dropLast()
+            XCTAssertEqual(lines.count, 600, kind.name)
+            let line = try XCTUnwrap(lines.last)
+            XCTAssertEqual(try JSONValue(Array(line))["name"]?.string, kind.name)
+            XCTAssertTrue(lines.dropLast().allSatisfy { $0.dropLast() == line })
         }
     }
 
