@@ -9,11 +9,18 @@ public struct PortAttachment: Sendable {
     let widestAccess: AccessWidth
 
     /// Puts a device at a range of ports.
-    public init<Device: PortIODevice>(_ device: Device, named name: String, at ports: ClosedRange<UInt16>) {
+    public init(_ device: any PortIODevice, named name: String, at ports: ClosedRange<UInt16>) {
         self.name = name
         self.ports = ports
-        handler = DevicePortHandler(device)
-        widestAccess = Device.widestPortAccess
+        (handler, widestAccess) = Self.open(device)
+    }
+
+    /// Never specialized: where the device's type is known, the handler's would be looked for by name at run time, among
+    /// all conformances of the program; here the existential has brought with it what it takes.
+    @_semantics("optimize.sil.specialize.generic.never")
+    @inline(never)
+    private static func open<Device: PortIODevice>(_ device: Device) -> (PortHandler, AccessWidth) {
+        (DevicePortHandler(device), Device.widestPortAccess)
     }
 }
 
