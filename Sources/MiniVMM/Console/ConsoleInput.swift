@@ -57,10 +57,15 @@ final class ConsoleInput: Sendable {
         self.hasTerminal = hasTerminal
     }
 
-    /// Ends the feeding, waits until the thread is gone, and gives the terminal back. Once, when the vCPUs have stopped.
-    func end() {
+    /// Asks the thread to end, and does not wait for it.
+    func requestEnd() {
         ending.isRequested.store(true, ordering: .releasing)
         bell.ring()
+    }
+
+    /// Ends the feeding, waits until the thread is gone, and gives the terminal back. Once, when the vCPUs have stopped.
+    func end() {
+        requestEnd()
         // Somebody else may have read what poll(2) announced, and the thread be stuck in read(2). A kick that comes just
         // before read(2) has no effect, so there may have to be more than one.
         while !hasEnded.wait(timeout: Self.patience) { thread.kick() }

@@ -7,10 +7,13 @@ public final class PortBus: Sendable {
     /// The devices, as they were attached.
     public let attachments: [PortAttachment]
 
-    /// One entry per port: the number of the device in `slots` plus 1, or 0 where there is none.
+    /// One entry per port up to the last that a device has: the number of the device in `slots` plus 1, or 0 where there
+    /// is none.
     ///
     /// Sound to share between threads: written while the bus is made, only read from then on.
     private nonisolated(unsafe) let table: UnsafeMutablePointer<UInt8>
+    /// The number of entries.
+    private let tableSize: Int
     /// The devices again, flat in memory, so that a look-up counts no references.
     ///
     /// Sound to share between threads: as `table`. The handlers are kept alive by `attachments`.
@@ -23,7 +26,6 @@ public final class PortBus: Sendable {
         let handler: Unmanaged<PortHandler>
     }
 
-    private static let portCount = 0x1_0000
     private static let greatestDeviceCount = Int(UInt8.max)
 
     /// Makes the bus.
@@ -37,7 +39,8 @@ public final class PortBus: Sendable {
             }
         }
         self.attachments = attachments
-        table = zeroedMemory(of: UInt8.self, count: Self.portCount)
+        tableSize = attachments.reduce(1) { max($0, Int($1.ports.upperBound) + 1) }
+        table = zeroedMemory(of: UInt8.self, count: tableSize)
         slots = .allocate(capacity: max(1, attachments.count))
         for (index, attachment) in attachments.enumerated() {
             let slot = Slot(
@@ -58,7 +61,8 @@ public final class PortBus: Sendable {
     /// The device at a port, if there is one.
     @inline(__always)
     private func slot(_ port: UInt16) -> UnsafeMutablePointer<Slot>? {
-        // Sound: every UInt16 is an index of the table, and every entry but 0 is the number of a slot plus 1.
+        guard Int(port) < tableSize else { return nil }
+        // Sound: every entry but 0 is the number of a slot plus 1.
         let number = table[Int(port)]
         return number == 0 ? nil : slots + Int(number &- 1)
     }

@@ -73,6 +73,8 @@ public final class Machine: Sendable {
         let start = ContinuousClock.now
         let threads = try startThreads(allEnded)
         RunSupervisor(control: control, console: parts.console, allEnded: allEnded).wait(timeout: timeout)
+        // It ends while the numbers are put together.
+        feeding?.requestEnd()
         for thread in threads { thread.join() }
         var outcome = outcome(after: start.duration(to: .now))
         if parts.recording != RecordingOptions() { addRecords(to: &outcome, origin: origin) }
