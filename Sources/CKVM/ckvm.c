@@ -43,6 +43,23 @@ struct ckvm_cpuid_result ckvm_host_cpuid(uint32_t leaf, uint32_t subleaf) {
     return result;
 }
 
+int ckvm_map_anonymous(size_t size, void **address) {
+    size_t extra = size >= CKVM_LARGE_MEMORY && size <= SIZE_MAX - CKVM_LARGE_PAGE ? CKVM_LARGE_PAGE : 0;
+    char *start = mmap(
+        NULL, size + extra, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (start == MAP_FAILED) return -errno;
+    if (extra > 0) {
+        // What is too much before and after goes back, in whole pages, so that `size` bytes are what there is to unmap.
+        size_t before = -(uintptr_t)start % CKVM_LARGE_PAGE;
+        if (before > 0) munmap(start, before);
+        start += before;
+        if (before < extra) munmap(start + size, extra - before);
+        madvise(start, size, MADV_HUGEPAGE);
+    }
+    *address = start;
+    return 0;
+}
+
 void ckvm_populate(void *address, size_t size) {
     uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
     // Whole pages: nothing in them changes.

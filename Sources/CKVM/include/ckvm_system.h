@@ -47,12 +47,14 @@ static inline int ckvm_map_shared(int fd, size_t size, void **address) {
 }
 
 // Maps `size` bytes of fresh zero pages without reserving swap for them. Stores the address; returns 0, or -errno.
-static inline int ckvm_map_anonymous(size_t size, void **address) {
-    void *result = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (result == MAP_FAILED) return -errno;
-    *address = result;
-    return 0;
-}
+//
+// From CKVM_LARGE_MEMORY on, it starts at a multiple of a large page's size, and the system is asked for large pages: KVM
+// maps them as such only where guest-physical and host addresses agree below that size, and else a guest pays an exit
+// for every 4 KiB that it touches. A small guest touches few pages; clearing large ones would take longer than its run.
+int ckvm_map_anonymous(size_t size, void **address);
+
+#define CKVM_LARGE_PAGE ((size_t)2 << 20)
+#define CKVM_LARGE_MEMORY ((size_t)64 << 20)
 
 // Has the system hand out the pages of some memory now, and large ones where it can, and not as they are touched. Where
 // it cannot, as before Linux 5.14, they come as they are touched.
