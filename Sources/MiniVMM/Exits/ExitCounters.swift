@@ -133,9 +133,8 @@ struct ExitCounters {
         return sum
     }
 
-    /// The histogram of a kind's service times, or nil when there was no such exit. Only when the vCPU is stopped, and
-    /// as long as the table is there.
-    func histogram(of kind: ExitKind) -> HistogramPointer? {
-        histograms[kind.rawValue]
+    /// The histogram of a kind's service times, or nil when there was no such exit. Only when the vCPU is stopped.
+    func histogram(of kind: ExitKind) -> Histogram<UInt64>? {
+        histograms[kind.rawValue]?.pointee
     }
 }

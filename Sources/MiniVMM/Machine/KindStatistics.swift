@@ -29,20 +29,13 @@ extension KindStatistics {
         self.kind = kind
         serviceCycles = counters.reduce(0) { $0 &+ $1.serviceCycles(of: kind) }
         max = counters.reduce(0) { Swift.max($0, $1.greatestServiceCycles(of: kind)) }
-        if counters.count == 1 {
-            // Looked at where it is: a copy would cost a short run more than all else here.
-            let histogram = counters[0].histogram(of: kind)
-            p50 = histogram?.pointee.value(atPercentile: 50) ?? 0
-            p99 = histogram?.pointee.value(atPercentile: 99) ?? 0
-        } else {
-            let sum = Self.sum(counters.compactMap { $0.histogram(of: kind)?.pointee })
-            p50 = sum?.value(atPercentile: 50) ?? 0
-            p99 = sum?.value(atPercentile: 99) ?? 0
-        }
+        let merged = Self.merged(counters.compactMap { $0.histogram(of: kind) })
+        p50 = merged?.value(atPercentile: 50) ?? 0
+        p99 = merged?.value(atPercentile: 99) ?? 0
     }
 
-    @inline(never)
-    private static func sum(_ histograms: [Histogram<UInt64>]) -> Histogram<UInt64>? {
+    /// The sum of histograms. That of one is itself, without a copy.
+    private static func merged(_ histograms: [Histogram<UInt64>]) -> Histogram<UInt64>? {
         guard var sum = histograms.first else { return nil }
         for histogram in histograms.dropFirst() { sum.add(histogram) }
         return sum

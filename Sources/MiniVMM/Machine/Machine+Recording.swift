@@ -23,7 +23,7 @@ extension Machine {
 
     private func distributions(of kinds: [ExitKind]) -> [ServiceTimeDistribution] {
         kinds.map { kind in
-            ServiceTimeDistribution(kind, of: runners.compactMap { $0.counters.histogram(of: kind)?.pointee })
+            ServiceTimeDistribution(kind, of: runners.compactMap { $0.counters.histogram(of: kind) })
         }
     }
 }
