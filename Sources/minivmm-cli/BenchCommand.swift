@@ -30,11 +30,11 @@ struct BenchCommand: ParsableCommand {
     func run() throws {
         try Diagnostics.report {
             let file = try json.map { try OutputFile(creating: $0) }
-            let progress = ProgressLine()
+            let isWatched = OutputFile.standardError.isTerminal
             let outcome = ExitBenchmark(kvm: try KVM(path: kvmDevice), repetitions: repetitions).run {
-                progress.show("\($1)/\($2) \($0)")
+                if isWatched { LiveStatus.line.show("\($1)/\($2) \($0)") }
             }
-            progress.wipe()
+            LiveStatus.line.end()
             let report = BenchmarkReport(outcome, style: OutputFile.standardOutput.textStyle)
             try OutputFile.standardOutput.write(Array(report.text.utf8))
             try file?.write(BenchmarkRecord(outcome).json())

@@ -26,11 +26,6 @@ struct ExecCommand: ParsableCommand {
     @OptionGroup(title: "Machine") var host: HostOptions
     @OptionGroup(title: "Machine") var limits: RunLimits
 
-    func validate() throws {
-        try limits.validate()
-        try reports.validate()
-    }
-
     func run() throws {
         // A reader of standard output that has gone is for the program to notice, as it would without a guest.
         signal(SIGPIPE, SIG_IGN)
@@ -38,12 +33,8 @@ struct ExecCommand: ParsableCommand {
             let signals = try SignalWatcher()
             let sink = try statistics.openSink()
             let files = try reports.openFiles()
-            var options = MachineOptions()
-            cpuid.apply(to: &options)
-            statistics.apply(to: &options)
-            reports.apply(to: &options)
-            options.logger = host.makeLogger()
-            processors.apply(to: &options)
+            var options = MachineOptions(
+                processors: processors, cpuid: cpuid, statistics: statistics, reports: reports, host: host)
             let log = try guest.openKernelLog()
             options.consoleDescriptor = log.descriptor
             let image = try guest.makeGuest()

@@ -1,6 +1,5 @@
 import ArgumentParser
 import Glibc
-import Logging
 import MiniVMM
 
 /// What `minivmm run` is asked for, and the doing of it.
@@ -13,9 +12,14 @@ struct RunRequest {
     var host = HostOptions.defaults
     var limits = RunLimits.defaults
 
-    func validate() throws {
+    /// What ArgumentParser does for the groups of a command.
+    mutating func validate() throws {
         try guest.validate()
+        try processors.validate()
+        try cpuid.validate()
+        try statistics.validate()
         try reports.validate()
+        try host.validate()
         try limits.validate()
     }
 
@@ -24,15 +28,10 @@ struct RunRequest {
         signal(SIGPIPE, SIG_IGN)
         try Diagnostics.report {
             let signals = try SignalWatcher()
-            let logger = host.makeLogger()
             let sink = try statistics.openSink()
             let files = try reports.openFiles()
-            var options = MachineOptions()
-            cpuid.apply(to: &options)
-            statistics.apply(to: &options)
-            reports.apply(to: &options)
-            options.logger = logger
-            processors.apply(to: &options)
+            var options = MachineOptions(
+                processors: processors, cpuid: cpuid, statistics: statistics, reports: reports, host: host)
             let isWatched = LiveStatus.isWanted(by: statistics)
             if isWatched { LiveStatus.apply(to: &options) }
             let machine = try guest.makeMachine(kvmDevice: host.kvmDevice, options: options)
