@@ -1,4 +1,4 @@
-// swift-tools-version: 6.1
+// swift-tools-version: 6.2
 
 import PackageDescription
 
@@ -8,10 +8,20 @@ let swiftSettings: [SwiftSetting] = [
     .enableUpcomingFeature("MemberImportVisibility"),
 ]
 
+/// A layer of the library: a target that may use the layers named, and no others.
+func layer(_ name: String, on layers: Target.Dependency...) -> Target {
+    .target(name: name, dependencies: layers, swiftSettings: swiftSettings)
+}
+
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let histogram: Target.Dependency = .product(name: "Histogram", package: "hdrhistogram-swift")
+let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+
 let package = Package(
     name: "MiniVMM",
     products: [
         .library(name: "MiniVMM", targets: ["MiniVMM"]),
+        .library(name: "KVM", targets: ["KVM"]),
         .executable(name: "minivmm", targets: ["minivmm-cli"]),
     ],
     dependencies: [
@@ -22,35 +32,31 @@ let package = Package(
     targets: [
         .target(name: "CKVM"),
         .target(name: "GuestImages"),
-        .target(
-            name: "MiniVMM",
-            dependencies: [
-                "CKVM",
-                "GuestImages",
-                .product(name: "Logging", package: "swift-log"),
-                .product(name: "Histogram", package: "hdrhistogram-swift"),
-            ],
-            swiftSettings: swiftSettings
-        ),
+        layer("Host", on: "CKVM"),
+        layer("Memory", on: "CKVM", "Host"),
+        layer("KVM", on: "CKVM", "Host", "Memory"),
+        layer("Counters", on: "CKVM", "Host", "Memory", "KVM", histogram),
+        layer("Devices", on: "CKVM", "Host", "Memory"),
+        layer("Boot", on: "CKVM", "GuestImages", "Host", "Memory", "Devices"),
+        layer(
+            "MiniVMM", on: "CKVM", "GuestImages", "Host", "Memory", "KVM", "Counters", "Devices", "Boot", logging),
+        layer("Report", on: "Host", "Memory", "KVM", "Counters"),
+        layer("Exec", on: "CKVM", "GuestImages", "Host", "Memory", "Devices", "Counters", "Boot", "MiniVMM"),
+        layer("Bench", on: "CKVM", "Host", "Memory", "KVM", "Counters", "Devices", "Boot", "MiniVMM", "Report"),
+        layer("Doctor", on: "Host", "Memory", "KVM", "Counters", "MiniVMM", "Report"),
         .executableTarget(
             name: "minivmm-cli",
             dependencies: [
-                "MiniVMM",
-                .product(name: "ArgumentParser", package: "swift-argument-parser"),
-                .product(name: "Logging", package: "swift-log"),
+                "CKVM", "Host", "Memory", "KVM", "Counters", "Devices", "Boot", "MiniVMM", "Report", "Exec", "Bench",
+                "Doctor", argumentParser, logging,
             ],
             swiftSettings: swiftSettings
         ),
         .testTarget(
             name: "MiniVMMTests",
             dependencies: [
-                "MiniVMM",
-                "minivmm-cli",
-                "CKVM",
-                "GuestImages",
-                .product(name: "ArgumentParser", package: "swift-argument-parser"),
-                .product(name: "Logging", package: "swift-log"),
-                .product(name: "Histogram", package: "hdrhistogram-swift"),
+                "CKVM", "GuestImages", "Host", "Memory", "KVM", "Counters", "Devices", "Boot", "MiniVMM", "Report",
+                "Exec", "Bench", "Doctor", "minivmm-cli", argumentParser, logging, histogram,
             ],
             swiftSettings: swiftSettings
         ),

@@ -3,6 +3,8 @@
 #include "ckvm.h"
 
 #include <cpuid.h>
+#include <limits.h>
+#include <linux/futex.h>
 #include <sched.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
@@ -88,6 +90,15 @@ int ckvm_timerfd(void) {
 int ckvm_start_timer(int fd, int64_t nanoseconds) {
     struct itimerspec time = {.it_value = {.tv_nsec = nanoseconds}};
     return timerfd_settime(fd, 0, &time, NULL) < 0 ? -errno : 0;
+}
+
+void ckvm_futex_wait(const uint32_t *word, uint32_t value, int64_t seconds, int64_t nanoseconds) {
+    struct timespec timeout = {.tv_sec = seconds, .tv_nsec = nanoseconds};
+    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, seconds < 0 ? NULL : &timeout, NULL, 0);
+}
+
+void ckvm_futex_wake_all(const uint32_t *word) {
+    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
 }
 
 void ckvm_set_thread_name(const char *name) {

@@ -98,6 +98,13 @@ int ckvm_start_timer(int fd, int64_t nanoseconds);
 // descriptors that something is to be said of, or -errno.
 int ckvm_poll(struct pollfd *descriptors, nfds_t count, int64_t seconds, int64_t nanoseconds);
 
+// Sleeps while the word at the address has the given value, for at most the given time; for as long as it takes if
+// `seconds` is negative. It may return early.
+void ckvm_futex_wait(const uint32_t *word, uint32_t value, int64_t seconds, int64_t nanoseconds);
+
+// Wakes all that sleep on the word at the address.
+void ckvm_futex_wake_all(const uint32_t *word);
+
 // Names the calling thread, as far as 15 bytes go.
 void ckvm_set_thread_name(const char *name);
 

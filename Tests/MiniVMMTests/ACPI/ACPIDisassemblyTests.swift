@@ -1,7 +1,8 @@
+@testable import Boot
+@testable import Devices
 import Foundation
+@testable import Memory
 import XCTest
-
-@testable import MiniVMM
 
 /// The tables through Intel's own disassembler and compiler.
 final class ACPIDisassemblyTests: XCTestCase {
@@ -58,7 +59,8 @@ final class ACPIDisassemblyTests: XCTestCase {
             let tables = try ACPITables.build(
                 at: GuestPhysicalAddress(0xE0000),
                 vcpuCount: vcpuCount,
-                timerInput: UInt32(timerInput)
+                timerInput: UInt32(timerInput),
+                describing: .standard()
             )
             // The RSDP is no table, and iasl refuses it as one; see the test for it below.
             for name in try write(tables) where name != "RSDP" {
@@ -73,7 +75,7 @@ final class ACPIDisassemblyTests: XCTestCase {
 
     /// The test above would be worth nothing if iasl never complained.
     func testDamageIsNoticed() throws {
-        let tables = try ACPITables.build(at: GuestPhysicalAddress(0xE0000), vcpuCount: 2)
+        let tables = try ACPITables.build(at: GuestPhysicalAddress(0xE0000), vcpuCount: 2, describing: .standard())
         for name in try write(tables) where name != "RSDP" && name != "FACS" {
             let file = folder.appendingPathComponent("\(name).dat")
             var bytes = try Data(contentsOf: file)
@@ -85,7 +87,7 @@ final class ACPIDisassemblyTests: XCTestCase {
     }
 
     func testDisassembledDSDTCompilesToTheSameBytes() throws {
-        _ = try write(ACPITables.build(at: GuestPhysicalAddress(0xE0000), vcpuCount: 1))
+        _ = try write(ACPITables.build(at: GuestPhysicalAddress(0xE0000), vcpuCount: 1, describing: .standard()))
         _ = try iasl(["-d", "DSDT.dat"])
         let source = try read("DSDT.dsl")
         for part in ["Device (COM1)", "(\"PNP0501\")", "IRQNoFlags ()", "{4}", "(\"PNP0B00\")", "Name (_S5"] {
@@ -103,7 +105,7 @@ final class ACPIDisassemblyTests: XCTestCase {
 
     /// iasl compiles an RSDP, checksums included, but disassembles none (github.com/open-acpica/acpica/issues/380).
     func testRSDPIsWhatTheCompilerMakes() throws {
-        let tables = try ACPITables.build(at: GuestPhysicalAddress(0xE0000), vcpuCount: 1)
+        let tables = try ACPITables.build(at: GuestPhysicalAddress(0xE0000), vcpuCount: 1, describing: .standard())
         _ = try write(tables)
         let xsdt = try XCTUnwrap(tables.tables.first { $0.name == "XSDT" }).address.rawValue
         let source = """

@@ -1,6 +1,6 @@
+@testable import Devices
+@testable import Memory
 import XCTest
-
-@testable import MiniVMM
 
 final class ACPITablesTests: XCTestCase {
     private static let start = GuestPhysicalAddress(0xE0000)
@@ -10,7 +10,7 @@ final class ACPITablesTests: XCTestCase {
         vcpuCount: Int = 2,
         timerInput: UInt32 = 0
     ) throws -> ACPITables {
-        try ACPITables.build(at: start, vcpuCount: vcpuCount, timerInput: timerInput)
+        try ACPITables.build(at: start, vcpuCount: vcpuCount, timerInput: timerInput, describing: .standard())
     }
 
     /// The bytes of a table.

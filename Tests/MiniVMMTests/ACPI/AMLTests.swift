@@ -1,6 +1,5 @@
+@testable import Devices
 import XCTest
-
-@testable import MiniVMM
 
 /// The encoder against the grammar of ACPI 6.4, section 20.2.
 final class AMLTests: XCTestCase {

@@ -1,6 +1,8 @@
-import XCTest
-
+@testable import Bench
+@testable import Counters
+@testable import Host
 @testable import MiniVMM
+import XCTest
 
 /// What `minivmm bench` measures. Not how long anything takes: that is the host's business.
 final class ExitBenchmarkTests: XCTestCase {

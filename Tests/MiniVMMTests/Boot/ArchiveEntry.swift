@@ -1,6 +1,5 @@
+@testable import Boot
 import XCTest
-
-@testable import MiniVMM
 
 /// An entry of a cpio archive as a reader of the format sees it.
 struct ArchiveEntry: Equatable {

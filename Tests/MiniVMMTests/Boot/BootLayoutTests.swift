@@ -1,6 +1,7 @@
+@testable import Boot
+@testable import Host
+@testable import Memory
 import XCTest
-
-@testable import MiniVMM
 
 final class BootLayoutTests: XCTestCase {
     private static let mebibyte: UInt64 = 1 << 20

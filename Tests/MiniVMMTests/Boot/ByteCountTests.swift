@@ -1,6 +1,5 @@
+@testable import Host
 import XCTest
-
-@testable import MiniVMM
 
 final class ByteCountTests: XCTestCase {
     func testUnits() {

@@ -1,6 +1,7 @@
+@testable import Boot
+@testable import Counters
+@testable import Memory
 import XCTest
-
-@testable import MiniVMM
 
 final class ELFKernelTests: XCTestCase {
     private static let memorySize: UInt64 = 128 << 20
@@ -31,7 +32,7 @@ final class ELFKernelTests: XCTestCase {
             XCTAssertEqual(try memory.bytes(at: address, count: segment.bytes.count), segment.bytes)
         }
         XCTAssertEqual(try memory.load(UInt64.self, at: GuestPhysicalAddress(0x20_0300)), 0)
-        XCTAssertEqual(loaded.kernel, GuestPhysicalAddress(0x10_0000)..<GuestPhysicalAddress(0x20_4000))
+        XCTAssertEqual(loaded.image, GuestPhysicalAddress(0x10_0000)..<GuestPhysicalAddress(0x20_4000))
         XCTAssertEqual(loaded.entry.mode, .protected)
         XCTAssertEqual(loaded.entry.rip, 0x10_0040)
         XCTAssertEqual(loaded.entry.rbx, 0x6000)
@@ -123,7 +124,8 @@ final class ELFKernelTests: XCTestCase {
     func testAFileThatIsCutOffIsDamagedNotUnsupported() throws {
         let bytes = SampleELF().bytes
         for count in [40, 60, 100, bytes.count - 1] {
-            XCTAssertThrowsError(try BootImage(ImageFile(path: "cut", bytes: Array(bytes[..<count])))) { error in
+            XCTAssertThrowsError(try GuestLoaders.guest(ImageFile(path: "cut", bytes: Array(bytes[..<count])))) {
+                error in
                 guard case .damaged? = error as? ImageError else { return XCTFail("\(count): \(error)") }
             }
         }

@@ -1,21 +1,19 @@
+@testable import Boot
 import CKVM
+@testable import KVM
+@testable import Memory
+@testable import MiniVMM
 import XCTest
 
-@testable import MiniVMM
-
 final class EntryStateTests: XCTestCase {
-    private func loaded(_ image: BootImage, _ memory: GuestMemory) throws -> EntryState {
-        switch image {
-        case .linux(let kernel): try kernel.load(into: memory, arguments: BootArguments()).entry
-        case .elfKernel(let kernel): try kernel.load(into: memory, arguments: BootArguments()).entry
-        case .flat: throw XCTSkip("not a kernel")
-        }
+    private func loaded(_ file: ImageFile, _ memory: GuestMemory) throws -> EntryState {
+        try GuestLoaders.guest(file).load(into: memory, on: GuestPlatform()).entry
     }
 
     func testLongModeEntry() throws {
         let memory = try GuestMemory(layout: BootLayout.regions(memorySize: 64 << 20))
-        let state = try loaded(BootImage(SampleBzImage().file), memory)
-        var registers = kvm_sregs()
+        let state = try loaded(SampleBzImage().file, memory)
+        var registers = SpecialRegisters()
         // As KVM has it after reset: ET, and the caches off.
         registers.cr0 = 0x6000_0010
         registers.cr4 = 0x200
@@ -39,7 +37,7 @@ final class EntryStateTests: XCTestCase {
 
     func testPageTablesMap4GiBToThemselves() throws {
         let memory = try GuestMemory(layout: BootLayout.regions(memorySize: 64 << 20))
-        let state = try loaded(BootImage(SampleBzImage().file), memory)
+        let state = try loaded(SampleBzImage().file, memory)
         let walk = PageWalk(mode: .fourLevel, cr3: state.cr3)
         for address: UInt64 in [0, 0x7123, 0x1f_ffff, 0x20_0000, 0x1234_5678, 0xc000_0000, 0xffff_ffff] {
             XCTAssertEqual(walk.translate(address, in: memory), GuestPhysicalAddress(address))
@@ -49,8 +47,8 @@ final class EntryStateTests: XCTestCase {
 
     func testPVHEntry() throws {
         let memory = try GuestMemory(layout: BootLayout.regions(memorySize: 64 << 20))
-        let state = try loaded(BootImage(SampleELF().file), memory)
-        var registers = kvm_sregs()
+        let state = try loaded(SampleELF().file, memory)
+        var registers = SpecialRegisters()
         registers.cr0 = 0x6000_0010
         registers.cr4 = 0x200
         state.apply(to: &registers)

@@ -1,8 +1,8 @@
+@testable import Boot
 import CKVM
 import Foundation
+@testable import Host
 import XCTest
-
-@testable import MiniVMM
 
 final class ImageFileTests: XCTestCase {
     private var directory = ""

@@ -1,6 +1,6 @@
+@testable import Boot
+@testable import Host
 import XCTest
-
-@testable import MiniVMM
 
 final class ImageFormatTests: XCTestCase {
     private func description(_ bytes: [UInt8]) -> String {
@@ -59,10 +59,6 @@ final class ImageFormatTests: XCTestCase {
         XCTAssertEqual(description(SampleELF(fileClass: 1).bytes), "a 32-bit ELF program for x86-64")
         XCTAssertEqual(
             description(SampleELF(encoding: 2, type: 4, machine: 22).bytes), "an ELF core dump for big-endian S/390")
-    }
-
-    func testAnELFHeaderThatIsCutOffIsFlat() {
-        XCTAssertEqual(ImageFormat(detecting: [0x7f, 0x45, 0x4c, 0x46]), .flat)
     }
 
     func testCompressedFiles() {
@@ -129,21 +125,39 @@ final class ImageFormatTests: XCTestCase {
 
     func testWhatIsNotBootedIsNamedInTheError() throws {
         let file = ImageFile(path: "vmlinuz.gz", bytes: sample([0x1f, 0x8b, 0x08]))
-        XCTAssertThrowsError(try BootImage(file)) { error in
+        XCTAssertThrowsError(try GuestLoaders.guest(file)) { error in
             XCTAssertEqual(
                 "\(error)",
                 "vmlinuz.gz is a gzip-compressed file, which MiniVMM does not boot. Decompress it first; MiniVMM boots "
                     + "a bzImage kernel, an ELF kernel for x86-64 with a PVH note, or a flat 16-bit image.")
             XCTAssertEqual((error as? ImageError)?.exitStatus, .imageNotAcceptable)
         }
-        XCTAssertThrowsError(try BootImage(SampleELF(noteType: 1).file)) { error in
+        XCTAssertThrowsError(try GuestLoaders.guest(SampleELF(noteType: 1).file)) { error in
             XCTAssertTrue("\(error)".contains("minivmm exec"), "\(error)")
         }
     }
 
     func testEachKindOfImageFindsItsLoader() throws {
-        guard case .linux = try BootImage(SampleBzImage().file) else { return XCTFail("no bzImage") }
-        guard case .elfKernel = try BootImage(SampleELF().file) else { return XCTFail("no ELF kernel") }
-        guard case .flat = try BootImage(ImageFile(path: "flat", bytes: [0xf4])) else { return XCTFail("not flat") }
+        func kernel(_ file: ImageFile) throws -> (any LinuxKernel)? {
+            (try GuestLoaders.guest(file) as? LinuxGuest)?.kernel
+        }
+        XCTAssertTrue(try kernel(SampleBzImage().file) is LinuxImage)
+        XCTAssertTrue(try kernel(SampleELF().file) is ELFKernel)
+        XCTAssertTrue(try GuestLoaders.guest(ImageFile(path: "flat", bytes: [0xf4])) is FlatGuest)
+    }
+
+    func testAFileThatBeginsWithAKnownMagicIsNeverFlat() throws {
+        let whole = SampleELF().bytes
+        for count in 4..<whole.count {
+            let cut = Array(whole[..<count])
+            XCTAssertNotEqual(ImageFormat(detecting: cut), .flat, "\(count) bytes")
+            XCTAssertThrowsError(try GuestLoaders.guest(ImageFile(path: "cut", bytes: cut)), "\(count) bytes")
+        }
+        let file = ImageFile(path: "cut", bytes: [0x7f, 0x45, 0x4c, 0x46, 2, 1, 1])
+        XCTAssertThrowsError(try GuestLoaders.guest(file)) { error in
+            XCTAssertEqual(
+                (error as? ImageError)?.explanation,
+                "cut is an ELF file that ends within its header, which MiniVMM does not boot.")
+        }
     }
 }

@@ -1,6 +1,5 @@
+@testable import Exec
 import XCTest
-
-@testable import MiniVMM
 
 final class InitramfsTests: XCTestCase {
     func testAnArchiveOfNothing() throws {

@@ -1,6 +1,6 @@
+@testable import Boot
+@testable import Memory
 import XCTest
-
-@testable import MiniVMM
 
 final class InitrdPlacementTests: XCTestCase {
     private static let gibibyte: UInt64 = 1 << 30

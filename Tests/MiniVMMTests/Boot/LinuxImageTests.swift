@@ -1,6 +1,7 @@
+@testable import Boot
+@testable import Host
+@testable import Memory
 import XCTest
-
-@testable import MiniVMM
 
 final class LinuxImageTests: XCTestCase {
     private static let memorySize: UInt64 = 128 << 20
@@ -39,7 +40,7 @@ final class LinuxImageTests: XCTestCase {
         let memory = try memory()
         let sample = SampleBzImage()
         let loaded = try LinuxImage(sample.file).load(into: memory, arguments: BootArguments())
-        XCTAssertEqual(loaded.kernel, GuestPhysicalAddress(0x100_0000)..<GuestPhysicalAddress(0x120_0000))
+        XCTAssertEqual(loaded.image, GuestPhysicalAddress(0x100_0000)..<GuestPhysicalAddress(0x120_0000))
         XCTAssertEqual(try memory.bytes(at: GuestPhysicalAddress(0x100_0000), count: 0x1000), sample.payload)
         XCTAssertEqual(loaded.entry.rip, 0x100_0200)
         XCTAssertEqual(loaded.entry.rsi, 0x7000)
@@ -50,19 +51,19 @@ final class LinuxImageTests: XCTestCase {
     func testTheAlignmentRoundsUp() throws {
         let sample = SampleBzImage(alignment: 0x40_0000, preferredAddress: 0x100_1000)
         let loaded = try LinuxImage(sample.file).load(into: memory(), arguments: BootArguments())
-        XCTAssertEqual(loaded.kernel, GuestPhysicalAddress(0x140_0000)..<GuestPhysicalAddress(0x160_0000))
+        XCTAssertEqual(loaded.image, GuestPhysicalAddress(0x140_0000)..<GuestPhysicalAddress(0x160_0000))
     }
 
     func testAKernelWithoutAWishGoesTo1MiB() throws {
         let sample = SampleBzImage(alignment: 0x1000, preferredAddress: 0)
         let loaded = try LinuxImage(sample.file).load(into: memory(), arguments: BootArguments())
-        XCTAssertEqual(loaded.kernel, GuestPhysicalAddress(0x10_0000)..<GuestPhysicalAddress(0x30_0000))
+        XCTAssertEqual(loaded.image, GuestPhysicalAddress(0x10_0000)..<GuestPhysicalAddress(0x30_0000))
     }
 
     func testAFixedKernelIsPutAt1MiBAndKeepsRoomWhereItRuns() throws {
         let sample = SampleBzImage(isRelocatable: 0, alignment: 3, preferredAddress: 0x200_0000)
         let loaded = try LinuxImage(sample.file).load(into: memory(), arguments: BootArguments())
-        XCTAssertEqual(loaded.kernel, GuestPhysicalAddress(0x10_0000)..<GuestPhysicalAddress(0x220_0000))
+        XCTAssertEqual(loaded.image, GuestPhysicalAddress(0x10_0000)..<GuestPhysicalAddress(0x220_0000))
         XCTAssertEqual(loaded.entry.rip, 0x10_0200)
     }
 

@@ -1,6 +1,7 @@
+@testable import Boot
+@testable import Host
+@testable import Memory
 import XCTest
-
-@testable import MiniVMM
 
 /// Damaged headers end in an error or in a load that lies in guest memory: nothing traps, and nothing is written
 /// elsewhere.
@@ -18,8 +19,8 @@ final class MutatedImageTests: XCTestCase {
         ])
     }
 
-    private func check(_ loaded: LoadedKernel, file: ImageFile, _ memory: GuestMemory, seed: Int) {
-        let kernel = loaded.kernel
+    private func check(_ loaded: LoadedGuest, file: ImageFile, _ memory: GuestMemory, seed: Int) {
+        let kernel = loaded.image
         XCTAssertLessThan(kernel.lowerBound.rawValue, kernel.upperBound.rawValue, "seed \(seed)")
         XCTAssertGreaterThanOrEqual(kernel.lowerBound.rawValue, 0x10_0000, "seed \(seed)")
         XCTAssertLessThanOrEqual(kernel.upperBound.rawValue, Self.lowSize, "seed \(seed)")
@@ -39,12 +40,8 @@ final class MutatedImageTests: XCTestCase {
             let bytes = Mutation.mutate(original, at: offsets, using: &generator)
             let file = ImageFile(path: "mutated", bytes: bytes)
             do {
-                let loaded: LoadedKernel
-                switch try BootImage(file) {
-                case .linux(let kernel): loaded = try kernel.load(into: memory, arguments: arguments)
-                case .elfKernel(let kernel): loaded = try kernel.load(into: memory, arguments: arguments)
-                case .flat: continue
-                }
+                guard let guest = try GuestLoaders.guest(file) as? LinuxGuest else { continue }
+                let loaded = try guest.kernel.load(into: memory, arguments: arguments)
                 loadedCount += 1
                 check(loaded, file: file, memory, seed: seed)
                 try checkGuard(memory, loaded, seed: seed)
@@ -56,7 +53,7 @@ final class MutatedImageTests: XCTestCase {
     }
 
     /// The region above 4 GiB is as it was, but for an initrd that may lie in it.
-    private func checkGuard(_ memory: GuestMemory, _ loaded: LoadedKernel, seed: Int) throws {
+    private func checkGuard(_ memory: GuestMemory, _ loaded: LoadedGuest, seed: Int) throws {
         let bytes = try memory.bytes(at: BootLayout.highMemory, count: Self.guardSize)
         var expected = [UInt8](repeating: 0, count: Self.guardSize)
         if let initrd = loaded.initrd, initrd.lowerBound >= BootLayout.highMemory {
@@ -97,7 +94,7 @@ final class MutatedImageTests: XCTestCase {
             // A header pointer that points into the file, so that what follows it is looked at as well.
             if count > 0x40 { bytes.set(UInt32(seed % 700), at: 0x3c) }
             XCTAssertFalse(ImageFormat(detecting: bytes).description.isEmpty)
-            _ = try? BootImage(ImageFile(path: "random", bytes: bytes))
+            _ = try? GuestLoaders.guest(ImageFile(path: "random", bytes: bytes))
         }
     }
 }

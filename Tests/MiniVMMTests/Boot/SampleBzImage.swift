@@ -1,4 +1,4 @@
-@testable import MiniVMM
+@testable import Boot
 
 /// A small bzImage: a boot sector, setup sectors, and a protected-mode part of recognizable bytes.
 struct SampleBzImage {

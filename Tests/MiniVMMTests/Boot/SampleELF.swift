@@ -1,4 +1,5 @@
-@testable import MiniVMM
+@testable import Boot
+@testable import Counters
 
 /// A small ELF file for x86-64 with two segments and a PVH note.
 struct SampleELF {

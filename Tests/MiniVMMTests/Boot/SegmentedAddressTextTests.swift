@@ -1,6 +1,5 @@
+@testable import Memory
 import XCTest
-
-@testable import MiniVMM
 
 final class SegmentedAddressTextTests: XCTestCase {
     func testAddresses() {

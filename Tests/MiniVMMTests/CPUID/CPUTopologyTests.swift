@@ -1,6 +1,6 @@
-import XCTest
-
+@testable import KVM
 @testable import MiniVMM
+import XCTest
 
 /// What a guest's processors say of how they hang together.
 final class CPUTopologyTests: XCTestCase {

@@ -1,4 +1,7 @@
 import CKVM
+@testable import Counters
+@testable import KVM
+@testable import Memory
 import XCTest
 
 @testable import MiniVMM
@@ -88,7 +91,7 @@ final class FaultTrapTests: XCTestCase {
         let carry: UInt64 = 1 << 0
         let direction: UInt64 = 1 << 10
         XCTAssertEqual(try run.number(0) & (carry | direction), carry | direction)
-        XCTAssertEqual(try run.number(0) & ControlRegister.rflagsResume, 0)
+        XCTAssertEqual(try run.number(0) & RegisterBits.rflagsResume, 0)
     }
 
     func testEveryKnownFirstInstructionIsDone() throws {

@@ -1,3 +1,6 @@
+@testable import Counters
+@testable import KVM
+@testable import Memory
 @testable import MiniVMM
 
 /// A program at privilege level 3, run by the run loop with the fault trap on, and what came of it.

@@ -1,6 +1,7 @@
-import XCTest
-
+@testable import Host
+@testable import KVM
 @testable import MiniVMM
+import XCTest
 
 final class DoctorCommandTests: XCTestCase {
     func testUsableHost() throws {

@@ -1,7 +1,6 @@
+@testable import Exec
 import Foundation
 import XCTest
-
-@testable import MiniVMM
 
 /// `minivmm exec`: what a program sees of it.
 final class ExecCommandTests: ExecTestCase {

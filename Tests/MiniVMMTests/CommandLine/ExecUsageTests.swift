@@ -1,7 +1,5 @@
 import XCTest
 
-@testable import MiniVMM
-
 /// What `minivmm exec` says before there is a guest.
 final class ExecUsageTests: KVMTestCase {
     private func assertRefused(

@@ -1,6 +1,5 @@
+@testable import Boot
 import XCTest
-
-@testable import MiniVMM
 
 final class GuestsCommandTests: XCTestCase {
     func testListNamesEveryGuestWithItsSummary() throws {

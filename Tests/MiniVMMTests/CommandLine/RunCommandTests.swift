@@ -1,7 +1,5 @@
 import XCTest
 
-@testable import MiniVMM
-
 /// The built-in guests, and files, from the command line: what they print, count and end with.
 final class RunCommandTests: KVMTestCase {
     func testHello() throws {

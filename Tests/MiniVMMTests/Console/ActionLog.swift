@@ -1,6 +1,6 @@
+@testable import Devices
 import Dispatch
-
-@testable import MiniVMM
+@testable import Host
 
 /// What the escape keys asked for.
 final class ActionLog: Sendable {

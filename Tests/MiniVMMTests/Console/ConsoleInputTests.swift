@@ -1,7 +1,7 @@
+@testable import Devices
 import Glibc
+@testable import Host
 import XCTest
-
-@testable import MiniVMM
 
 /// What goes from a descriptor to the guest: all of it, in order, and without keeping a run from its end.
 final class ConsoleInputTests: XCTestCase {

@@ -1,6 +1,5 @@
+@testable import Devices
 import XCTest
-
-@testable import MiniVMM
 
 final class EscapeKeysTests: XCTestCase {
     /// What came of some bytes that were read piece by piece.

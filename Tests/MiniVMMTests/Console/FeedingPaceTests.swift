@@ -1,6 +1,5 @@
+@testable import Devices
 import XCTest
-
-@testable import MiniVMM
 
 final class FeedingPaceTests: XCTestCase {
     private let start = ContinuousClock.now

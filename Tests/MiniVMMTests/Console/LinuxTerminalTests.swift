@@ -1,7 +1,7 @@
+@testable import Boot
+@testable import Exec
 import Foundation
 import XCTest
-
-@testable import MiniVMM
 
 /// A person at a terminal, with a shell in a Linux guest.
 final class LinuxTerminalTests: KVMTestCase {

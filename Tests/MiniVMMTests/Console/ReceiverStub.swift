@@ -1,6 +1,6 @@
+@testable import Devices
 import Dispatch
-
-@testable import MiniVMM
+@testable import Host
 
 /// A device that takes as much as the test lets it.
 final class ReceiverStub: ConsoleReceiver {

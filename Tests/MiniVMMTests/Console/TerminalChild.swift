@@ -1,8 +1,10 @@
+@testable import minivmm_cli
+@testable import Devices
 import Glibc
+@testable import Host
 import Synchronization
 import XCTest
-
-@testable import MiniVMM
+import minivmm_cli
 
 /// Not a test, but what a process does that ``TerminalTests`` starts; see ``TerminalRole``.
 final class TerminalChild: XCTestCase {

@@ -1,8 +1,6 @@
 import Glibc
 import XCTest
 
-@testable import MiniVMM
-
 /// A shell with job control and one job: a process in the role `waits`.
 ///
 /// It is the leader of a session, so it cannot be part of the test itself.

@@ -1,7 +1,7 @@
+@testable import Devices
 import Glibc
+@testable import Host
 import XCTest
-
-@testable import MiniVMM
 
 /// Whatever way a run ends, the terminal is as it was before. Each way is gone by a process of its own.
 final class TerminalTests: XCTestCase {

@@ -1,3 +1,6 @@
+@testable import Devices
+@testable import Host
+@testable import Memory
 import XCTest
 
 @testable import MiniVMM

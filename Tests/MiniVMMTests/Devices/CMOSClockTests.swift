@@ -1,6 +1,7 @@
+@testable import Devices
+@testable import Host
+@testable import Memory
 import XCTest
-
-@testable import MiniVMM
 
 final class CMOSClockTests: XCTestCase {
     /// A time of day that tests move.

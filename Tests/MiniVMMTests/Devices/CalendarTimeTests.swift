@@ -1,7 +1,6 @@
 import Foundation
+@testable import Host
 import XCTest
-
-@testable import MiniVMM
 
 final class CalendarTimeTests: XCTestCase {
     func testAgreesWithFoundation() throws {

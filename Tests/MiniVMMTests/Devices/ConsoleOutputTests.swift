@@ -1,7 +1,7 @@
+@testable import Devices
 import Glibc
+@testable import Host
 import XCTest
-
-@testable import MiniVMM
 
 /// The console's buffer: what goes out when, without a guest.
 final class ConsoleOutputTests: XCTestCase {

@@ -1,7 +1,8 @@
+@testable import Devices
+@testable import Host
+@testable import Memory
 import Synchronization
 import XCTest
-
-@testable import MiniVMM
 
 /// A guest that does anything at all: nothing may trap, and nothing may grow.
 final class DeviceFuzzTests: XCTestCase {

@@ -1,7 +1,7 @@
+@testable import Devices
+@testable import Memory
 import Synchronization
 import XCTest
-
-@testable import MiniVMM
 
 final class KeyboardControllerTests: XCTestCase {
     private final class Counter: Sendable {

@@ -1,7 +1,6 @@
+@testable import Devices
 import Synchronization
 import XCTest
-
-@testable import MiniVMM
 
 /// Input from the host: nothing is lost, nothing is doubled, and nobody waits for ever.
 final class Serial16550InputTests: XCTestCase {

@@ -1,6 +1,5 @@
+@testable import Devices
 import XCTest
-
-@testable import MiniVMM
 
 /// Loopback, and the way Linux looks for a port and tests it.
 ///

@@ -1,6 +1,5 @@
+@testable import Devices
 import XCTest
-
-@testable import MiniVMM
 
 /// Registers and interrupts, by the PC16550D data sheet.
 final class Serial16550Tests: XCTestCase {

@@ -1,6 +1,6 @@
+@testable import Devices
 import Dispatch
-
-@testable import MiniVMM
+@testable import Memory
 
 /// A guest's driver of a serial port: it sleeps until there is an interrupt, and reads what there is.
 final class SerialGuest: Sendable {

@@ -1,4 +1,6 @@
-@testable import MiniVMM
+@testable import Devices
+@testable import Host
+@testable import Memory
 
 /// A serial port with everything around it written down.
 final class SerialHarness: Sendable {

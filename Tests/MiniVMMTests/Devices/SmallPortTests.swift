@@ -1,6 +1,8 @@
+@testable import Devices
+@testable import Host
+@testable import KVM
+@testable import Memory
 import XCTest
-
-@testable import MiniVMM
 
 /// The devices of one port each, on a bus as a machine has them.
 final class SmallPortTests: XCTestCase {
@@ -12,7 +14,7 @@ final class SmallPortTests: XCTestCase {
 
     func testPostCodePort() throws {
         let device = PostCodePort()
-        let bus = try PortBus([PortAttachment(device, named: "post", at: PortMap.postCode...PortMap.postCode)])
+        let bus = try PortBus([PortAttachment(device, named: "post", at: DebugPorts.postCode...DebugPorts.postCode)])
         XCTAssertEqual(bus.read(0x80, .byte), 0)
         XCTAssertTrue(bus.write(0x80, .byte, 0x42))
         XCTAssertEqual(bus.read(0x80, .byte), 0x42)
@@ -22,7 +24,7 @@ final class SmallPortTests: XCTestCase {
     func testDebugConsole() throws {
         let log = Log()
         let device = DebugConsole(transmit: log.add)
-        let bus = try PortBus([PortAttachment(device, named: "debug", at: PortMap.debugConsole...PortMap.debugConsole)])
+        let bus = try PortBus([PortAttachment(device, named: "debug", at: DebugPorts.console...DebugPorts.console)])
         XCTAssertEqual(bus.read(0xE9, .byte), 0xE9)
         XCTAssertTrue(bus.write(0xE9, .byte, 0x41))
         XCTAssertTrue(bus.write(0xE9, .word, 0x4342))
@@ -32,7 +34,7 @@ final class SmallPortTests: XCTestCase {
     func testExitPort() throws {
         let log = Log()
         let device = ExitPort(exit: log.add)
-        let bus = try PortBus([PortAttachment(device, named: "exit", at: PortMap.exit...PortMap.exit)])
+        let bus = try PortBus([PortAttachment(device, named: "exit", at: DebugPorts.exit...DebugPorts.exit)])
         XCTAssertEqual(bus.read(0xF4, .byte), 0xFF)
         XCTAssertEqual(bus.read(0xF4, .long), 0xFFFF_FFFF)
         XCTAssertTrue(bus.write(0xF4, .byte, 7))
@@ -43,7 +45,7 @@ final class SmallPortTests: XCTestCase {
     func testResetControlRegister() throws {
         let log = Log()
         let device = ResetControlRegister { log.add(1) }
-        let bus = try PortBus([PortAttachment(device, named: "reset", at: PortMap.resetControl...PortMap.resetControl)])
+        let bus = try PortBus([PortAttachment(device, named: "reset", at: ResetControl.port...ResetControl.port)])
         // As Linux resets by it (BOOT_CF9_FORCE in arch/x86/kernel/reboot.c), and then as it does by ACPI.
         XCTAssertEqual(bus.read(0xCF9, .byte), 0)
         XCTAssertTrue(bus.write(0xCF9, .byte, 0x02))
@@ -60,7 +62,7 @@ final class SmallPortTests: XCTestCase {
 
     func testResetControlRegisterIsAlone() throws {
         let device = ResetControlRegister {}
-        let bus = try PortBus([PortAttachment(device, named: "reset", at: PortMap.resetControl...PortMap.resetControl)])
+        let bus = try PortBus([PortAttachment(device, named: "reset", at: ResetControl.port...ResetControl.port)])
         XCTAssertNil(bus.read(0xCF8, .long), "PCI's configuration address, which covers it, is nobody's")
         XCTAssertFalse(bus.write(0xCF8, .long, 0x8000_0000))
     }
@@ -69,17 +71,17 @@ final class SmallPortTests: XCTestCase {
         let keyboard = KeyboardController {}
         let serial = Serial16550(interrupt: { _ in }, transmit: { _ in })
         let power = ACPIPowerManagement(interrupt: { _ in }, powerOff: {})
-        let (data, command) = (PortMap.keyboardData, PortMap.keyboardCommand)
+        let (data, command) = (Keyboard.dataPort, Keyboard.commandPort)
         let bus = try PortBus([
             PortAttachment(keyboard.data, named: "keyboard", at: data...data),
             PortAttachment(keyboard.command, named: "keyboard", at: command...command),
-            PortAttachment(CMOSClock(memoryBelow4GiB: 1 << 20), named: "clock", at: PortMap.cmos),
-            PortAttachment(PostCodePort(), named: "post", at: PortMap.postCode...PortMap.postCode),
-            PortAttachment(DebugConsole { _ in }, named: "debug", at: PortMap.debugConsole...PortMap.debugConsole),
-            PortAttachment(ExitPort { _ in }, named: "exit", at: PortMap.exit...PortMap.exit),
-            PortAttachment(serial, named: "serial", at: PortMap.serial),
-            PortAttachment(power, named: "power", at: PortMap.powerManagement),
-            PortAttachment(ResetControlRegister {}, named: "reset", at: PortMap.resetControl...PortMap.resetControl),
+            PortAttachment(CMOSClock(memoryBelow4GiB: 1 << 20), named: "clock", at: RealTimeClock.ports),
+            PortAttachment(PostCodePort(), named: "post", at: DebugPorts.postCode...DebugPorts.postCode),
+            PortAttachment(DebugConsole { _ in }, named: "debug", at: DebugPorts.console...DebugPorts.console),
+            PortAttachment(ExitPort { _ in }, named: "exit", at: DebugPorts.exit...DebugPorts.exit),
+            PortAttachment(serial, named: "serial", at: SerialPort.ports),
+            PortAttachment(power, named: "power", at: PowerManagement.ports),
+            PortAttachment(ResetControlRegister {}, named: "reset", at: ResetControl.port...ResetControl.port),
         ])
         XCTAssertEqual(bus.read(0x64, .byte), 0x14)
         XCTAssertNil(bus.read(0x61, .byte), "port 0x61 is KVM's")

@@ -1,3 +1,5 @@
+@testable import Counters
+@testable import KVM
 import XCTest
 
 @testable import MiniVMM

@@ -1,3 +1,6 @@
+@testable import Boot
+@testable import Counters
+@testable import KVM
 import MiniVMM
 
 /// The README's example of the library, so that it compiles and does what it says.

@@ -1,4 +1,9 @@
+@testable import Bench
+@testable import Boot
 import CKVM
+@testable import Doctor
+@testable import Host
+@testable import KVM
 import XCTest
 
 @testable import MiniVMM

@@ -1,3 +1,6 @@
+@testable import Counters
+@testable import Host
+@testable import KVM
 import XCTest
 
 @testable import MiniVMM

@@ -1,3 +1,9 @@
+@testable import Boot
+@testable import Counters
+@testable import Devices
+@testable import Host
+@testable import KVM
+@testable import Memory
 import XCTest
 
 @testable import MiniVMM

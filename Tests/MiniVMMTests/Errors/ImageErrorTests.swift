@@ -1,8 +1,6 @@
 import Foundation
 import XCTest
 
-@testable import MiniVMM
-
 /// Images that `minivmm run` does not take: what it says, and status 65 or 66.
 final class ImageErrorTests: XCTestCase {
     private func check(_ path: String, _ status: Int32, says words: String, remedy: String, line: UInt = #line) throws {

@@ -1,5 +1,9 @@
+@testable import Boot
 import CKVM
 import Foundation
+@testable import Host
+@testable import KVM
+@testable import Memory
 import XCTest
 
 @testable import MiniVMM
@@ -82,7 +86,7 @@ final class ResourceErrorTests: KVMTestCase {
     }
 
     func testNoGuestMemory() throws {
-        var calls = KVMSystemCalls()
+        var calls = MemorySystemCalls()
         calls.mapAnonymous = { _, _ in 0 &- ENOMEM }
         let layout = [(start: GuestPhysicalAddress(0), size: UInt64(3 << 30))]
         XCTAssertThrowsError(try GuestMemory(layout: layout, systemCalls: calls)) { error in

@@ -1,4 +1,7 @@
-@testable import MiniVMM
+@testable import Boot
+@testable import Counters
+@testable import Exec
+@testable import KVM
 
 /// A program that checks what CPUID answers, and that the counter of exits lives: its status is 0, or 1 when an answer
 /// is wrong.

@@ -1,7 +1,6 @@
+@testable import Exec
 import Foundation
 import XCTest
-
-@testable import MiniVMM
 
 final class DependencySearchTests: XCTestCase {
     private static let loader = "/lib64/ld-linux-x86-64.so.2"

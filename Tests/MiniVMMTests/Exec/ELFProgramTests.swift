@@ -1,6 +1,6 @@
+@testable import Boot
+@testable import Exec
 import XCTest
-
-@testable import MiniVMM
 
 final class ELFProgramTests: XCTestCase {
     private let sample = SampleProgram(

@@ -1,7 +1,10 @@
+@testable import Counters
+@testable import Devices
+@testable import Exec
+@testable import Host
+@testable import Memory
 import Synchronization
 import XCTest
-
-@testable import MiniVMM
 
 final class ExecChannelTests: XCTestCase {
     private static let window = GuestPhysicalAddress(0xd_0000)
@@ -92,7 +95,8 @@ final class ExecChannelTests: XCTestCase {
         let channel = try ExecChannel(
             memory: harness.memory, output: output, error: output, input: harness.input,
             finish: { ending in
-                XCTAssertEqual(ending.exitStatus, .outputNotWritable)
+                guard case .failed(let error) = ending else { return XCTFail("\(ending)") }
+                XCTAssertEqual(error.exitStatus, .outputNotWritable)
                 endings.count.add(1, ordering: .relaxed)
             })
         channel.writeMMIO(Register.output, width: .long, value: 1)
@@ -143,22 +147,31 @@ final class ExecChannelTests: XCTestCase {
     }
 
     func testWhatAStatusMeans() {
-        func summary(_ status: UInt32) -> String { RunEnding(execStatus: status).summary }
-        XCTAssertEqual(summary(0), "the program exited with status 0")
-        XCTAssertEqual(summary(0xff00), "the program exited with status 255")
-        XCTAssertEqual(summary(9), "signal 9 killed the program in the guest")
-        XCTAssertEqual(summary(0x8b), "signal 11 killed the program in the guest")
-        XCTAssertEqual(RunEnding(execStatus: 0x8b).exitStatus.rawValue, 139)
-        XCTAssertEqual(RunEnding(execStatus: 0x0700).exitStatus.rawValue, 7)
+        func exited(_ status: UInt32) -> UInt8? {
+            if case .programExited(let value) = ProgramReport.event(status) { value } else { nil }
+        }
+        func killed(_ status: UInt32) -> Int32? {
+            if case .programKilled(let signal) = ProgramReport.event(status) { signal } else { nil }
+        }
+        XCTAssertEqual(exited(0), 0)
+        XCTAssertEqual(exited(0xff00), 255)
+        XCTAssertEqual(exited(0x0700), 7)
+        XCTAssertEqual(killed(9), 9)
+        XCTAssertEqual(killed(0x8b), 11)
+        XCTAssertEqual(RunEnding.programExited(255).summary, "the program exited with status 255")
+        XCTAssertEqual(RunEnding.programKilled(9).summary, "signal 9 killed the program in the guest")
+        XCTAssertEqual(RunEnding.programKilled(11).exitStatus.rawValue, 139)
+        XCTAssertEqual(RunEnding.programExited(7).exitStatus.rawValue, 7)
         for step in ExecStep.allCases {
-            guard case .failed(let error) = RunEnding(execStatus: 0x8000_0002 | step.rawValue << 16) else {
+            guard case .failed(let error) = ProgramReport.event(0x8000_0002 | step.rawValue << 16) else {
                 return XCTFail("no failure")
             }
             XCTAssertEqual(error as? ExecError, .initFailed(step, .noSuchFile))
         }
-        XCTAssertEqual(RunEnding(execStatus: 0x8005_0008).exitStatus, .programNotExecutable)
+        guard case .failed(let refused) = ProgramReport.event(0x8005_0008) else { return XCTFail("no failure") }
+        XCTAssertEqual(refused.exitStatus, .programNotExecutable)
         for status: UInt32 in [0x7f, 0x137f, 0x1_0000, 0x7fff_ffff, 0x8000_0000, 0x8006_0001, .max] {
-            guard case .failed(let error) = RunEnding(execStatus: status) else { return XCTFail("\(status)") }
+            guard case .failed(let error) = ProgramReport.event(status) else { return XCTFail("\(status)") }
             XCTAssertEqual(error as? ExecError, .unknownStatus(status))
         }
     }

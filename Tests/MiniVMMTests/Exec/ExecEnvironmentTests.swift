@@ -1,6 +1,5 @@
+@testable import Exec
 import XCTest
-
-@testable import MiniVMM
 
 final class ExecEnvironmentTests: XCTestCase {
     private func bytes(_ texts: [String]) -> [[UInt8]] { texts.map { Array($0.utf8) } }

@@ -1,6 +1,7 @@
+@testable import Counters
+@testable import Exec
+@testable import KVM
 import XCTest
-
-@testable import MiniVMM
 
 /// General-protection faults that are no CPUID are the program's own, with the fault trap on as with it off.
 final class ExecFaultTests: ExecTestCase {

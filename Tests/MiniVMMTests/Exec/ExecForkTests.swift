@@ -1,6 +1,7 @@
+@testable import Counters
+@testable import Exec
+@testable import KVM
 import XCTest
-
-@testable import MiniVMM
 
 /// Many processes in one guest, of both modes in turn, each of which checks what CPUID answers.
 final class ExecForkTests: ExecTestCase {

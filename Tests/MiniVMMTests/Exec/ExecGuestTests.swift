@@ -1,6 +1,7 @@
+@testable import Boot
+@testable import Exec
+@testable import Host
 import XCTest
-
-@testable import MiniVMM
 
 final class ExecGuestTests: XCTestCase {
     private static let loader = "/lib64/ld-linux-x86-64.so.2"

@@ -1,8 +1,7 @@
 import Dispatch
+@testable import Exec
 import Synchronization
 import XCTest
-
-@testable import MiniVMM
 
 final class ExecInputTests: XCTestCase {
     /// An input, and how often it rang and woke.

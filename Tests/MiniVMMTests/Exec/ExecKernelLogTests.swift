@@ -1,7 +1,5 @@
 import XCTest
 
-@testable import MiniVMM
-
 /// A guest's kernel says the same with the fault trap on as with it off.
 final class ExecKernelLogTests: ExecTestCase {
     /// The kernel's log in the order of the alphabet, without times and with every number as `#`.

@@ -1,6 +1,7 @@
+@testable import Counters
+@testable import Exec
+@testable import KVM
 import XCTest
-
-@testable import MiniVMM
 
 /// Every leaf that a program asks for is answered as KVM answers it where nothing traps it.
 final class ExecLeafTests: ExecTestCase {

@@ -1,6 +1,6 @@
+@testable import Boot
+@testable import Exec
 import XCTest
-
-@testable import MiniVMM
 
 final class ExecOrderTests: XCTestCase {
     private let base: UInt64 = 0x1000_0000

@@ -1,6 +1,7 @@
+@testable import Counters
+@testable import Exec
+@testable import KVM
 import XCTest
-
-@testable import MiniVMM
 
 /// Linux guests with several vCPUs, on each of which programs ask what CPUID answers while others fork.
 final class ExecSMPTests: ExecTestCase {

@@ -1,7 +1,6 @@
+@testable import Boot
 import Foundation
 import XCTest
-
-@testable import MiniVMM
 
 /// Tests of `minivmm exec`. Each run boots a kernel, so a test does as much as fits into one.
 class ExecTestCase: XCTestCase {

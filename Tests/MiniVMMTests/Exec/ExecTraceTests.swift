@@ -1,6 +1,7 @@
+@testable import Counters
+@testable import Exec
+@testable import KVM
 import XCTest
-
-@testable import MiniVMM
 
 /// What a program reads from its counters is what the VMM's own trace of the same run comes to, to the cycle.
 final class ExecTraceTests: ExecTestCase {

@@ -1,4 +1,4 @@
-@testable import MiniVMM
+@testable import Exec
 
 /// A program for the 64-bit mode that forks many times, and waits for each child.
 ///

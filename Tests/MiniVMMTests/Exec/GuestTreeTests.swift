@@ -1,6 +1,6 @@
+@testable import Exec
+@testable import Host
 import XCTest
-
-@testable import MiniVMM
 
 final class GuestTreeTests: XCTestCase {
     private func entries(_ tree: GuestTree) throws -> [String] {

@@ -1,6 +1,5 @@
+@testable import Exec
 import XCTest
-
-@testable import MiniVMM
 
 final class InstalledKernelsTests: XCTestCase {
     func testVersionsInOrder() {

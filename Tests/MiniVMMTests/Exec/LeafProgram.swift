@@ -1,4 +1,8 @@
-@testable import MiniVMM
+@testable import Boot
+@testable import Counters
+@testable import Exec
+@testable import Host
+@testable import KVM
 
 /// A program that executes CPUID for each of a list of questions, with nothing between but a few instructions that do
 /// not exit, and then writes the registers to standard output.

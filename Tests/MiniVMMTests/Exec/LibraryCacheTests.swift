@@ -1,6 +1,7 @@
+@testable import Boot
+@testable import Exec
+@testable import KVM
 import XCTest
-
-@testable import MiniVMM
 
 final class LibraryCacheTests: XCTestCase {
     private struct Entry {

@@ -1,7 +1,6 @@
+@testable import Exec
 import Foundation
 import Glibc
-
-@testable import MiniVMM
 
 /// A tree of files that is taken for a host.
 struct SampleHost {

@@ -1,4 +1,4 @@
-@testable import MiniVMM
+@testable import Exec
 
 /// A small ELF program or library with an interpreter and a dynamic section.
 struct SampleProgram {

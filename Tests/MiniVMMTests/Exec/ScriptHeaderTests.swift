@@ -1,6 +1,5 @@
+@testable import Exec
 import XCTest
-
-@testable import MiniVMM
 
 final class ScriptHeaderTests: XCTestCase {
     private func header(_ text: String) -> ScriptHeader? { ScriptHeader(Array(text.utf8)) }

@@ -1,6 +1,6 @@
+@testable import Exec
+@testable import Host
 import XCTest
-
-@testable import MiniVMM
 
 final class SearchPathTests: XCTestCase {
     private func find(

@@ -1,4 +1,5 @@
-@testable import MiniVMM
+@testable import Boot
+@testable import Exec
 
 /// A program for the 64-bit mode that handles SIGSEGV itself, and brings 1,000 of them about with an instruction that
 /// only a kernel may execute. Between them it asks for the total of exits.

@@ -1,4 +1,4 @@
-@testable import MiniVMM
+@testable import Exec
 
 /// A Linux program that needs no library: code, and behind it data that it may write to.
 enum StaticProgram {

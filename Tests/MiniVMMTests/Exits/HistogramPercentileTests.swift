@@ -1,7 +1,6 @@
+@testable import Counters
 import Histogram
 import XCTest
-
-@testable import MiniVMM
 
 final class HistogramPercentileTests: XCTestCase {
     private static let percentiles = [0.1, 1, 50, 90, 99, 99.9]

@@ -1,6 +1,5 @@
+@testable import KVM
 import XCTest
-
-@testable import MiniVMM
 
 final class KernelStatisticsParsingTests: XCTestCase {
     private let sample = SampleStatistics.ofEveryKind

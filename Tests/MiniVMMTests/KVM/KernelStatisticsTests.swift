@@ -1,7 +1,11 @@
+@testable import Boot
 import CKVM
-import XCTest
-
+@testable import Counters
+@testable import Host
+@testable import KVM
+@testable import Memory
 @testable import MiniVMM
+import XCTest
 
 /// The statistics of the KVM at hand.
 final class KernelStatisticsTests: XCTestCase {

@@ -1,6 +1,5 @@
 import Glibc
-
-@testable import MiniVMM
+@testable import Host
 
 /// The other end of a guest's console: keeps what the guest writes, and types once when the guest has written a text.
 final class ConsolePeer: Sendable {

@@ -1,6 +1,6 @@
+@testable import Boot
+@testable import Host
 import XCTest
-
-@testable import MiniVMM
 
 /// The ELF kernel inside a bzImage.
 ///

@@ -1,7 +1,8 @@
+@testable import Boot
 import Foundation
-import XCTest
-
+@testable import KVM
 @testable import MiniVMM
+import XCTest
 
 /// What tests of Linux guests need: a KVM that boots Linux, a kernel, and a busybox that needs no libraries.
 enum LinuxBed {

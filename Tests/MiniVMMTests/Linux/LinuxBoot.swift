@@ -1,3 +1,7 @@
+@testable import Boot
+@testable import Devices
+@testable import Exec
+@testable import Host
 import XCTest
 
 @testable import MiniVMM
@@ -7,7 +11,7 @@ struct LinuxBoot {
     /// The lines of the script; nil for no initial RAM disk.
     var script: String?
     /// The kernel; nil for that of the bed, as it is.
-    var kernel: LinuxGuest.Kernel?
+    var kernel: (any LinuxKernel)?
     var memorySize: UInt64 = 128 << 20
     /// What the kernel's command line has besides.
     var arguments = "quiet"
@@ -31,7 +35,7 @@ struct LinuxBoot {
     /// - Throws: `XCTSkip` where something is missing on this bed.
     func run() throws -> LinuxRun {
         let kvm = try LinuxBed.kvm()
-        var guest = LinuxGuest(kernel: try kernel ?? .linux(LinuxImage(LinuxBed.kernel())))
+        var guest = LinuxGuest(kernel: try kernel ?? LinuxImage(LinuxBed.kernel()))
         guest.memorySize = memorySize
         guest.commandLine = "console=ttyS0 panic=-1 pci=off " + arguments
         guest.initrd = try script.map { try Self.initrd(script: $0, files: files) }

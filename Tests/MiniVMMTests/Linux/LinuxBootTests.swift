@@ -1,6 +1,8 @@
+@testable import Boot
+@testable import Counters
+@testable import Host
+@testable import KVM
 import XCTest
-
-@testable import MiniVMM
 
 /// Stock Linux kernels boot, work, and end in every way that they know. One boot checks many things: it takes seconds.
 final class LinuxBootTests: XCTestCase {
@@ -33,7 +35,7 @@ final class LinuxBootTests: XCTestCase {
             echo memory=$(sed -n 's/^MemTotal: *//p' /proc/meminfo)
             reboot -f
             """)
-        boot.kernel = .elf(try ELFKernel(KernelExtraction.vmlinux(in: LinuxBed.kernel())))
+        boot.kernel = try ELFKernel(KernelExtraction.vmlinux(in: LinuxBed.kernel()))
         boot.memorySize = 5 << 30
         boot.arguments = ""
         let run = try boot.run()

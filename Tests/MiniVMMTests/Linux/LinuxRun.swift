@@ -1,6 +1,5 @@
+@testable import Counters
 import XCTest
-
-@testable import MiniVMM
 
 /// What came of a Linux guest that a test booted.
 struct LinuxRun {

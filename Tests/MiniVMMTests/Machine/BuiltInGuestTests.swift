@@ -1,6 +1,7 @@
+@testable import Boot
+@testable import Counters
+@testable import Host
 import XCTest
-
-@testable import MiniVMM
 
 /// The guests that come with MiniVMM do what their summaries say.
 final class BuiltInGuestTests: XCTestCase {

@@ -1,6 +1,6 @@
 import Glibc
-
-@testable import MiniVMM
+@testable import Host
+@testable import KVM
 
 /// A nameless file that takes a guest's console output.
 final class CapturedConsole {

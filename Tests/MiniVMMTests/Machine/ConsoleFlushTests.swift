@@ -1,4 +1,7 @@
+@testable import Boot
+@testable import Counters
 import Glibc
+@testable import Host
 import XCTest
 
 @testable import MiniVMM

@@ -1,3 +1,6 @@
+@testable import Boot
+@testable import Counters
+@testable import Devices
 import Glibc
 import XCTest
 

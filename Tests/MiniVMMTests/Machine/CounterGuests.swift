@@ -1,4 +1,4 @@
-@testable import MiniVMM
+@testable import Counters
 
 /// The guests with which the counters are checked: the same work in every mode of the processor.
 enum CounterGuests {

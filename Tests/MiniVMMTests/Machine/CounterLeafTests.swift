@@ -1,6 +1,7 @@
-import XCTest
-
+@testable import Counters
+@testable import Exec
 @testable import MiniVMM
+import XCTest
 
 /// The counter leaves, register by register, as a guest sees them.
 final class CounterLeafTests: XCTestCase {

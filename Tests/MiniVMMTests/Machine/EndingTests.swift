@@ -1,6 +1,9 @@
-import XCTest
-
+@testable import Boot
+@testable import Counters
+@testable import Host
+@testable import Memory
 @testable import MiniVMM
+import XCTest
 
 /// How runs end, and what the guest's console shows until then.
 final class EndingTests: XCTestCase {

@@ -1,6 +1,5 @@
+@testable import Counters
 import XCTest
-
-@testable import MiniVMM
 
 /// A guest that reads the total twice, with N OUTs in between, sees it rise by exactly N + 1.
 final class ExactnessTests: XCTestCase {

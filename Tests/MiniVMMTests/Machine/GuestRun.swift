@@ -1,3 +1,7 @@
+@testable import Boot
+@testable import Counters
+@testable import Host
+@testable import Memory
 import XCTest
 
 @testable import MiniVMM

@@ -1,3 +1,7 @@
+@testable import Boot
+@testable import Counters
+@testable import KVM
+@testable import Memory
 import XCTest
 
 @testable import MiniVMM
@@ -27,7 +31,7 @@ final class KernelExitsTests: XCTestCase {
         let (before, after) = (try result(0), try result(4))
         // Every OUT and the question exit; interrupts of the host, and the guest's first touches of memory, come on top.
         XCTAssertGreaterThanOrEqual(after - before, 1001)
-        let total = try XCTUnwrap(machine.parts.kernelExits?.total)
+        let total = try XCTUnwrap(machine.parts.source as? KernelTotalSource).totalExits
         XCTAssertGreaterThanOrEqual(total, UInt64(after))
         XCTAssertEqual(outcome.statistics.total.exits, 1003, "our own count stays our own")
     }

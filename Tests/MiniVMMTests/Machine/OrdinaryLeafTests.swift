@@ -1,6 +1,6 @@
+@testable import Counters
+@testable import KVM
 import XCTest
-
-@testable import MiniVMM
 
 /// Every leaf but the counters' is answered by a trap as KVM answers it without one.
 final class OrdinaryLeafTests: XCTestCase {

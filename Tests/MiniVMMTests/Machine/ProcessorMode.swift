@@ -1,5 +1,8 @@
 import CKVM
 
+@testable import Counters
+@testable import KVM
+@testable import Memory
 @testable import MiniVMM
 
 /// A mode of the processor into which a test puts a vCPU, at ring 0, with linear addresses equal to physical ones.
@@ -15,21 +18,21 @@ enum ProcessorMode: CaseIterable {
     func enter(_ machine: Machine) throws {
         guard self != .real, let vcpu = machine.runners.first?.vcpu else { return }
         var special = try vcpu.specialRegisters()
-        special.cr0 |= ControlRegister.cr0ProtectionEnable
+        special.cr0 |= RegisterBits.cr0ProtectionEnable
         Self.flatten(&special, is64Bit: self == .long64)
         if self == .long64 {
             try Self.writeIdentityTables(machine.parts.memory)
             special.cr3 = Self.tables
-            special.cr4 |= ControlRegister.cr4PhysicalAddressExtension
-            special.cr0 |= ControlRegister.cr0Paging
-            special.efer |= ControlRegister.eferLongModeEnable | ControlRegister.eferLongModeActive
+            special.cr4 |= RegisterBits.cr4PhysicalAddressExtension
+            special.cr0 |= RegisterBits.cr0Paging
+            special.efer |= RegisterBits.eferLongModeEnable | RegisterBits.eferLongModeActive
         }
         try vcpu.setSpecialRegisters(special)
     }
 
     /// Flat segments from 0 to 4 GiB. Types: 11 is accessed, readable code; 3 is accessed, writable data.
-    private static func flatten(_ special: inout kvm_sregs, is64Bit: Bool) {
-        var code = kvm_segment()
+    private static func flatten(_ special: inout SpecialRegisters, is64Bit: Bool) {
+        var code = SegmentRegister()
         code.limit = 0xffff_ffff
         code.selector = 0x08
         code.type = 11

@@ -1,5 +1,8 @@
 import CKVM
-
+@testable import Counters
+@testable import Exec
+@testable import KVM
+@testable import Memory
 @testable import MiniVMM
 
 /// Asks CPUID a list of questions in 64-bit mode at ring 0.

@@ -1,3 +1,4 @@
+@testable import Counters
 import XCTest
 
 @testable import MiniVMM

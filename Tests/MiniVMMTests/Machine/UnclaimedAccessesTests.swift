@@ -1,16 +1,17 @@
+@testable import Counters
 import XCTest
 
 @testable import MiniVMM
 
 final class UnclaimedAccessesTests: XCTestCase {
-    func testNothingTouched() {
-        let accesses = UnclaimedAccesses()
+    func testNothingTouched() throws {
+        let accesses = try UnclaimedAccesses()
         XCTAssertEqual(accesses.touchedPorts, [])
         XCTAssertEqual(accesses.touchedPages, [])
     }
 
-    func testPortsInAscendingOrderWithTheirCounts() {
-        let accesses = UnclaimedAccesses()
+    func testPortsInAscendingOrderWithTheirCounts() throws {
+        let accesses = try UnclaimedAccesses()
         let ports: [UInt16] = [0xffff, 0, 63, 64, 0x1f50, 0xffc0, 0xffbf]
         for port in ports {
             accesses.recordPort(port, isWrite: true)
@@ -21,8 +22,8 @@ final class UnclaimedAccessesTests: XCTestCase {
         XCTAssertEqual(accesses.touchedPorts, expected)
     }
 
-    func testReadsAndWritesAreApart() {
-        let accesses = UnclaimedAccesses()
+    func testReadsAndWritesAreApart() throws {
+        let accesses = try UnclaimedAccesses()
         accesses.recordPort(7, isWrite: true)
         accesses.recordPort(8, isWrite: false)
         let expected = [

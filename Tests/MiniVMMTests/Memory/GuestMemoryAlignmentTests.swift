@@ -1,6 +1,5 @@
+@testable import Memory
 import XCTest
-
-@testable import MiniVMM
 
 /// Where guest memory lies in the host's.
 final class GuestMemoryAlignmentTests: XCTestCase {

@@ -1,6 +1,5 @@
+@testable import Memory
 import XCTest
-
-@testable import MiniVMM
 
 final class PageWalkTests: XCTestCase {
     func testNoPaging() throws {

@@ -1,3 +1,5 @@
+@testable import Boot
+@testable import Counters
 import XCTest
 
 @testable import MiniVMM

@@ -1,7 +1,6 @@
+@testable import Counters
 import Histogram
 import XCTest
-
-@testable import MiniVMM
 
 final class ServiceTimeDistributionTests: XCTestCase {
     func testClassesMeetWithoutGaps() {

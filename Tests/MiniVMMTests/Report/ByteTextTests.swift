@@ -1,6 +1,5 @@
+@testable import Report
 import XCTest
-
-@testable import MiniVMM
 
 /// Numbers put together digit by digit, against the standard library's.
 final class ByteTextTests: XCTestCase {

@@ -1,6 +1,6 @@
+@testable import Counters
+@testable import Report
 import XCTest
-
-@testable import MiniVMM
 
 /// Two runs side by side.
 final class ComparisonReportTests: XCTestCase {

@@ -1,3 +1,7 @@
+@testable import Counters
+@testable import KVM
+@testable import Memory
+@testable import Report
 import XCTest
 
 @testable import MiniVMM

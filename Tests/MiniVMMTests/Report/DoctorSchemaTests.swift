@@ -1,3 +1,7 @@
+@testable import Bench
+@testable import Doctor
+@testable import Host
+@testable import KVM
 import XCTest
 
 @testable import MiniVMM

@@ -1,6 +1,5 @@
+@testable import Report
 import XCTest
-
-@testable import MiniVMM
 
 final class HumanNumberTests: XCTestCase {
     func testCounts() {

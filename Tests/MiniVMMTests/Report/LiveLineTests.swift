@@ -1,5 +1,10 @@
+@testable import Boot
+@testable import Counters
+@testable import Devices
 import Foundation
+@testable import Host
 import Logging
+@testable import Report
 import Synchronization
 import XCTest
 
@@ -118,7 +123,9 @@ final class LiveLineTests: XCTestCase {
         let machine = try Machine(kvm: TestKVM.shared(), guest: FlatGuest(image: [0xf4]))
         let looked = try EndSignal(count: 1)
         let count = Locked(0)
-        let watch = try LiveWatch(machine, every: .milliseconds(1)) { line in
+        let watch = try LiveWatch(machine, every: .milliseconds(1)) { look in
+            let line = LiveLine(
+                look.counters, previous: look.previous, elapsed: look.elapsed, interval: look.interval)
             XCTAssertTrue(line.text.contains(" s  0 exits"))
             let isFirst = count.withLock { count in
                 count += 1

@@ -1,7 +1,7 @@
+@testable import Counters
+@testable import Report
 import Synchronization
 import XCTest
-
-@testable import MiniVMM
 
 /// The counters of a run that goes on.
 final class LiveReportTests: XCTestCase {

@@ -1,4 +1,4 @@
-@testable import MiniVMM
+@testable import Devices
 
 /// Messages on a terminal on which there may be a line about the run, as the command writes them.
 struct MessageStream: TextOutputStream, Sendable {

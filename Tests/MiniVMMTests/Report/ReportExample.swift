@@ -1,4 +1,6 @@
-@testable import MiniVMM
+@testable import Counters
+@testable import Host
+@testable import Report
 
 /// A run with all that a report can show, to the letter.
 enum ReportExample {

@@ -1,6 +1,7 @@
+@testable import Counters
+@testable import KVM
+@testable import Report
 import XCTest
-
-@testable import MiniVMM
 
 /// The forms of a report, to the letter or by their structure.
 final class ReportFormTests: XCTestCase {

@@ -1,6 +1,9 @@
+@testable import Counters
+@testable import Devices
+@testable import Host
+@testable import Memory
+@testable import Report
 import XCTest
-
-@testable import MiniVMM
 
 /// What `--stats json` writes is what `Schemas/run.schema.json` says, and nothing less.
 final class RunSchemaTests: XCTestCase {

@@ -1,6 +1,8 @@
+@testable import Counters
+@testable import Host
+@testable import KVM
+@testable import Report
 import XCTest
-
-@testable import MiniVMM
 
 /// The table of a run, from fixed numbers.
 final class TextReportTests: XCTestCase {

@@ -1,6 +1,6 @@
+@testable import Counters
+@testable import Report
 import XCTest
-
-@testable import MiniVMM
 
 /// The words below the table, and its emphasis.
 final class TextReportWordsTests: XCTestCase {

@@ -1,6 +1,6 @@
+@testable import Counters
+@testable import Report
 import XCTest
-
-@testable import MiniVMM
 
 /// The trace file, to the letter, and of a run.
 final class TraceReportTests: XCTestCase {

@@ -1,6 +1,5 @@
+@testable import Host
 import XCTest
-
-@testable import MiniVMM
 
 /// Lists of CPUs, as people write them.
 final class CPUListTests: XCTestCase {

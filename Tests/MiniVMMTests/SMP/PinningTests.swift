@@ -1,6 +1,7 @@
+@testable import Boot
+@testable import Counters
+@testable import Host
 import XCTest
-
-@testable import MiniVMM
 
 /// `--pin`: vCPUs stay on the CPUs that were asked for.
 final class PinningTests: KVMTestCase {

@@ -1,7 +1,7 @@
+@testable import Boot
+@testable import Counters
 import Foundation
 import XCTest
-
-@testable import MiniVMM
 
 /// The guest `smp`: every vCPU makes a known number of exits at the same time as the others, and the counters are right
 /// to the last one.

@@ -1,4 +1,6 @@
+@testable import Counters
 import Foundation
+@testable import Host
 import XCTest
 
 @testable import MiniVMM

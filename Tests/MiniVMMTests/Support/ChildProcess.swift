@@ -1,4 +1,5 @@
 import Glibc
+@testable import Host
 import MiniVMM
 
 /// A process that a test has started, and that is killed when it takes too long.

@@ -1,3 +1,5 @@
+@testable import Doctor
+@testable import KVM
 @testable import MiniVMM
 
 extension HostDiagnosis {

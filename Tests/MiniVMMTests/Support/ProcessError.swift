@@ -1,4 +1,5 @@
 import Glibc
+@testable import Host
 import MiniVMM
 
 /// What keeps a test from running a program to its end.

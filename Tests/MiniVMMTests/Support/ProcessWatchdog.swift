@@ -1,7 +1,6 @@
 import Dispatch
 import Glibc
-
-@testable import MiniVMM
+@testable import Host
 
 /// Kills a process that takes too long.
 ///

@@ -1,8 +1,6 @@
 import Foundation
 import Synchronization
 
-@testable import MiniVMM
-
 /// A pseudoterminal: the master's end is the person, the slave's end the terminal of the program under test.
 final class PseudoTerminal: Sendable {
     let master: Int32

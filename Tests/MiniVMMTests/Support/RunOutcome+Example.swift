@@ -1,4 +1,4 @@
-@testable import MiniVMM
+@testable import Counters
 
 extension RunOutcome {
     /// Exits of one kind with given service times, in cycles.

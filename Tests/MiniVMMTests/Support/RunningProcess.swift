@@ -1,4 +1,5 @@
 import Glibc
+@testable import Host
 import MiniVMM
 
 /// A program that a test has started, with its standard output and standard error on pipes that are read as they fill.

@@ -1,4 +1,5 @@
 import Foundation
+@testable import Host
 import MiniVMM
 
 /// A program that is about to be started by posix_spawn(3), with no signal blocked, and all that tests or their

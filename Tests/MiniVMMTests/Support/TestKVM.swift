@@ -1,7 +1,8 @@
+@testable import Counters
 import Foundation
-import XCTest
-
+@testable import KVM
 @testable import MiniVMM
+import XCTest
 
 /// The KVM that tests run on: one for all of them, so that the self-test of the traps runs once.
 enum TestKVM {

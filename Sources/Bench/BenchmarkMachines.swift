@@ -1,0 +1,122 @@
+import Boot
+import CKVM
+import Counters
+import Devices
+import Host
+import KVM
+import MiniVMM
+
+/// Runs the programs of a benchmark.
+struct BenchmarkMachines {
+    package let kvm: KVM
+    package let repetitions: Int
+
+    /// What came of a program.
+    package typealias Run = (samples: [UInt32], tscKHz: UInt32?)
+
+    /// How long a program may take: far more than any does.
+    private static let limit = Duration.seconds(60)
+    /// Single steps take a hundred times as long as anything else.
+    private static let greatestStepRepetitions = 500
+
+    /// Runs an operation's program.
+    ///
+    /// - Throws: ``BenchmarkError``, or an error of the machine's making.
+    package func run(_ operation: BenchmarkOperation) throws -> Run {
+        switch operation.vehicle {
+        case .bareLoop: return try runBare(operation, msr: nil)
+        case .bareLoopWithMSR(let index):
+            for capability in [Capability.userSpaceMSR, .msrFilter] where kvm.value(of: capability) == 0 {
+                throw BenchmarkError.missingCapability(capability.name)
+            }
+            return try runBare(operation, msr: index)
+        case .miniVMM(let trap): return try runMachine(operation, trap: trap)
+        case .ringThree: return try runRingThree(operation)
+        }
+    }
+
+    // MARK: MiniVMM
+
+    private func runMachine(_ operation: BenchmarkOperation, trap: CPUIDTrap) throws -> Run {
+        guard try kvm.trapSupport().includes(trap) else { throw BenchmarkError.trapDoesNotWork(trap) }
+        let count = trap == .step ? min(repetitions, Self.greatestStepRepetitions) : repetitions
+        let program = BenchmarkProgram(operation, repetitions: count)
+        var options = MachineOptions()
+        options.trap = trap
+        let machine = try Machine(kvm: kvm, guest: FlatGuest(image: program.bytes), options: options)
+        let outcome = try machine.run(timeout: Self.limit)
+        guard case .exitPort = outcome.ending else { throw BenchmarkError.unexpected(outcome.ending.summary) }
+        return (try program.samples(in: machine.parts.memory), outcome.tscKHz)
+    }
+
+    private func runRingThree(_ operation: BenchmarkOperation) throws -> Run {
+        guard try kvm.supportsFaultTrap() else { throw BenchmarkError.trapDoesNotWork(.fault) }
+        let program = BenchmarkProgram(inRingThree: operation, repetitions: repetitions)
+        let sandbox = try RingThreeSandbox(
+            program: program.bytes, handler: BenchmarkProgram.ringThreeHandler,
+            size: BenchmarkProgram.ringThreeMemorySize)
+        let mechanism = try CPUIDFaulting.best(kvm: kvm, memory: sandbox.memory)
+        let machine = try RingThreeMachine(kvm: kvm, sandbox: sandbox, mechanism: mechanism)
+        let ending = try machine.run(timeout: Self.limit)
+        guard case .exitPort = ending else { throw BenchmarkError.unexpected(ending.summary) }
+        // A CPUID that nothing brings out would be answered all the same, much faster.
+        guard machine.parts.counters.counters(of: 0).exits(of: .cpuid) == UInt64(program.count) else {
+            throw BenchmarkError.unexpected("its CPUIDs were not trapped")
+        }
+        return (try program.samples(in: sandbox.memory), nil)
+    }
+
+    // MARK: The bare loop
+
+    private func runBare(_ operation: BenchmarkOperation, msr: UInt32?) throws -> Run {
+        let program = BenchmarkProgram(operation, repetitions: repetitions)
+        let guest = FlatGuest(image: program.bytes)
+        let memory = try guest.makeMemory()
+        let loaded = try guest.load(into: memory, on: GuestPlatform())
+        let machine = try VirtualMachine(kvm: kvm, memory: memory)
+        try machine.setRealModePages()
+        if let msr { try machine.interceptMSR(msr) }
+        let vcpu = try machine.makeVCPU(id: 0)
+        try vcpu.setCPUID(.guest(supported: kvm.supportedCPUID(), apicID: vcpu.id))
+        try vcpu.enter(loaded.entry)
+
+        try KickSignal.install()
+        let control = RunControl()
+        let ended = try EndSignal(count: 1)
+        let thread = try PosixThread(name: "bench") {
+            control.join(vcpu)
+            control.stop(Self.loop(vcpu, control))
+            control.leave(vcpu)
+            ended.give()
+        }
+        if !ended.wait(timeout: Self.limit) { control.stop(.timeout) }
+        thread.join()
+        switch control.ending {
+        case .exitPort: return (try program.samples(in: memory), vcpu.tscKHz)
+        case .timeout: throw BenchmarkError.timeout
+        case let other: throw BenchmarkError.unexpected(other?.summary ?? "it was stopped")
+        }
+    }
+
+    /// The least that brings the operations about.
+    private static func loop(_ vcpu: VCPU, _ control: RunControl) -> RunEnding {
+        while true {
+            let result = vcpu.enter()
+            guard result == 0 else {
+                guard result == -EINTR || result == -EAGAIN else { return .failed(KVMError.failed("KVM_RUN", result)) }
+                vcpu.clearImmediateExit()
+                if control.isStopping { return .stopped }
+                continue
+            }
+            switch Exit(of: vcpu) {
+            case .portOut(let access) where access.port == DebugPorts.exit: return .exitPort(0)
+            case .portOut(let access) where access.port == UInt16(FirmwareStubs.port):
+                return .failed(BenchmarkFault())
+            case .portOut, .portIn, .mmioRead, .mmioWrite, .hlt: break
+            case .rdmsr, .wrmsr: vcpu.answerMSR(0)
+            case let other:
+                return .died(GuestDeath(cause: .unexpectedExit(name: other.kind.name, reason: 0), vcpu: 0, state: nil))
+            }
+        }
+    }
+}

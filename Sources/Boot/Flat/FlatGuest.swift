@@ -1,0 +1,171 @@
+public import Host
+public import Memory
+
+/// A flat 16-bit guest: an image that is run as a PC runs a boot sector.
+public struct FlatGuest: Guest {
+    /// The image.
+    public var image: [UInt8]
+    /// Where the image is loaded.
+    public var loadAddress = FlatGuest.defaultLoadAddress
+    /// Where it is entered; nil for its first byte.
+    public var entry: SegmentedAddress?
+    /// The size of the guest's memory, in bytes.
+    public var memorySize = FlatGuest.defaultMemorySize
+    /// What the guest finds in ECX.
+    public var argument: UInt32 = 0
+
+    /// A guest with the given image.
+    public init(image: [UInt8]) {
+        self.image = image
+    }
+
+    /// Where a PC's BIOS loads a boot sector.
+    public static let defaultLoadAddress = BootLayout.bootSector.rawValue
+    /// 16 MiB.
+    public static let defaultMemorySize: UInt64 = 16 << 20
+}
+
+extension FlatGuest: GuestLoader {
+    /// Whether the file is of no other known format.
+    public static func probe(_ bytes: [UInt8]) -> Bool {
+        ImageFormat(detecting: bytes) == .flat
+    }
+
+    public static func guest(_ file: ImageFile, _ settings: GuestSettings) throws -> any Guest {
+        try FlatGuest(image: file.bytes, settings)
+    }
+
+    /// A guest with the given image, and what it is to be given.
+    ///
+    /// - Throws: ``GuestSettingError`` for settings of Linux guests.
+    public init(image: [UInt8], _ settings: GuestSettings) throws(GuestSettingError) {
+        try settings.refuse([.initrd, .commandLine])
+        self.init(image: image)
+        if let memorySize = settings.memorySize { self.memorySize = memorySize }
+        if let loadAddress = settings.loadAddress { self.loadAddress = loadAddress }
+        if let argument = settings.argument { self.argument = argument }
+        entry = settings.entry
+    }
+}
+
+extension FlatGuest {
+    /// The memory of a flat guest, as a PC has it: 640 KiB, a hole, the BIOS's 64 KiB, and the rest from 1 MiB up.
+    private enum Layout {
+        static let conventionalEnd = BootLayout.baseMemoryEnd.rawValue
+        static let extendedStart = BootLayout.extendedMemory.rawValue
+        static let greatestSize = BootLayout.lowMemoryLimit.rawValue
+        static let lowestLoadAddress = BootLayout.biosDataEnd.rawValue
+    }
+
+    public var code: GuestCode { .image(image, loadedAt: loadAddress) }
+    public var wantsInterruptControllers: Bool { false }
+    public var wantsACPI: Bool { false }
+    public var hasFirmwareStubs: Bool { true }
+
+    public func makeMemory() throws -> GuestMemory {
+        try check()
+        var layout = [
+            (start: GuestPhysicalAddress(0), size: Layout.conventionalEnd),
+            (start: BootLayout.firmware, size: BootLayout.firmwareSize),
+        ]
+        if memorySize > Layout.extendedStart {
+            layout.append((start: GuestPhysicalAddress(Layout.extendedStart), size: memorySize - Layout.extendedStart))
+        }
+        return try GuestMemory(layout: layout)
+    }
+
+    public func load(into memory: GuestMemory, on platform: GuestPlatform) throws -> LoadedGuest {
+        let start = GuestPhysicalAddress(loadAddress)
+        let entry = try entryState()
+        try FirmwareStubs.write(to: memory)
+        try memory.write(image, at: start)
+        return LoadedGuest(entry: entry, image: start..<(start &+ UInt64(image.count)), initrd: nil)
+    }
+
+    private func check() throws(FlatGuestError) {
+        guard !image.isEmpty else { throw .emptyImage }
+        guard memorySize >= Layout.extendedStart, memorySize <= Layout.greatestSize,
+            memorySize % GuestMemory.pageSize == 0
+        else { throw .badMemorySize(memorySize) }
+        let room: UInt64
+        switch loadAddress {
+        case Layout.lowestLoadAddress..<Layout.conventionalEnd: room = Layout.conventionalEnd - loadAddress
+        case Layout.extendedStart..<max(memorySize, Layout.extendedStart + 1): room = memorySize &- loadAddress
+        default: throw .badLoadAddress(loadAddress)
+        }
+        guard UInt64(image.count) <= room, loadAddress < memorySize else {
+            throw .doesNotFit(imageSize: image.count, address: loadAddress, room: room)
+        }
+        _ = try effectiveEntry()
+    }
+
+    /// Where the guest is entered: as asked, or where the image is loaded, with segment 0 as long as that reaches.
+    private func effectiveEntry() throws(FlatGuestError) -> SegmentedAddress {
+        if let entry { return entry }
+        if let offset = UInt16(exactly: loadAddress) { return SegmentedAddress(segment: 0, offset: offset) }
+        guard let segment = UInt16(exactly: loadAddress >> 4) else { throw .entryNeeded(loadAddress: loadAddress) }
+        return SegmentedAddress(segment: segment, offset: UInt16(loadAddress & 0xf))
+    }
+
+    /// The state in which the guest is entered: real mode, interrupts off, DS = ES = SS = 0, SP = 0x7C00.
+    ///
+    /// - Throws: ``FlatGuestError`` when real mode cannot be entered there.
+    package func entryState() throws(FlatGuestError) -> EntryState {
+        var state = EntryState.real(at: try effectiveEntry(), stackPointer: Self.defaultLoadAddress)
+        state.rcx = UInt64(argument)
+        state.rdx = Self.bootDrive
+        return state
+    }
+
+    /// What a PC's BIOS leaves in DL: the first hard disk.
+    private static let bootDrive: UInt64 = 0x80
+}
+
+/// Why a flat guest cannot be loaded as asked.
+public enum FlatGuestError: Error, Hashable, Sendable {
+    /// There is nothing in the image.
+    case emptyImage
+    /// The image does not fit where it is to be loaded.
+    case doesNotFit(imageSize: Int, address: UInt64, room: UInt64)
+    /// The address is the hole between 640 KiB and 1 MiB, lies over the interrupt vectors, or is past the memory.
+    case badLoadAddress(UInt64)
+    /// Without --entry the guest is entered where it is loaded, and no segment reaches that far.
+    case entryNeeded(loadAddress: UInt64)
+    /// The size is less than 1 MiB, more than 3 GiB, or not made of whole pages.
+    case badMemorySize(UInt64)
+}
+
+extension FlatGuestError: DiagnosticError {
+    public var explanation: String {
+        switch self {
+        case .emptyImage:
+            "The image is empty."
+        case .doesNotFit(let size, let address, let room):
+            "The image has \(size) bytes, and at \(Hex.number(address)) there is room for \(room)."
+        case .badLoadAddress(let address):
+            "A flat guest cannot be loaded at \(Hex.number(address))."
+        case .entryNeeded(let address):
+            "Real mode cannot be entered at \(Hex.number(address)), where the image is loaded."
+        case .badMemorySize(let size):
+            "A flat guest cannot have \(size) bytes of memory."
+        }
+    }
+
+    public var remedy: String {
+        switch self {
+        case .emptyImage: "Give a file with the guest's code."
+        case .doesNotFit: "Choose a lower --load-address, more --memory, or a smaller image."
+        case .badLoadAddress:
+            "Choose a --load-address from 0x500 to 0x9ffff, or from 0x100000 to the end of --memory."
+        case .entryNeeded: "Give --entry SEGMENT:OFFSET, an address below 1 MiB and 64 KiB."
+        case .badMemorySize: "Choose a --memory from 1M to 3G, in whole pages of 4 KiB."
+        }
+    }
+
+    public var exitStatus: ExitStatus {
+        switch self {
+        case .emptyImage, .doesNotFit: .imageNotAcceptable
+        case .badLoadAddress, .entryNeeded, .badMemorySize: .usage
+        }
+    }
+}

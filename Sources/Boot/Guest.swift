@@ -1,0 +1,59 @@
+public import Memory
+
+/// What a machine runs.
+public protocol Guest: Sendable {
+    /// What the processor runs at privilege level 0: how the guest's CPUID instructions can be found.
+    var code: GuestCode { get }
+    /// Whether the guest wants interrupt controllers and a timer. Then HLT waits for an interrupt and ends no run.
+    var wantsInterruptControllers: Bool { get }
+    /// Whether the guest reads ACPI tables.
+    var wantsACPI: Bool { get }
+    /// Whether the guest has interrupt stubs in place of a BIOS, which call MiniVMM.
+    var hasFirmwareStubs: Bool { get }
+
+    /// Makes the guest's memory, all zero.
+    ///
+    /// - Throws: ``GuestMemoryError``, or an error of the guest about its size.
+    func makeMemory() throws -> GuestMemory
+
+    /// Loads the guest.
+    ///
+    /// - Parameters:
+    ///   - memory: What ``makeMemory()`` has made; still zero.
+    ///   - platform: What the machine has to tell the guest.
+    /// - Returns: Where it is, and how it is entered.
+    /// - Throws: ``ImageError`` or ``GuestMemoryError`` when something does not fit.
+    func load(into memory: GuestMemory, on platform: GuestPlatform) throws -> LoadedGuest
+}
+
+/// What runs at privilege level 0.
+public enum GuestCode: Hashable, Sendable {
+    /// An image, and the address where it is loaded: its CPUID instructions stand in it.
+    case image([UInt8], loadedAt: UInt64)
+    /// An operating system, whose programs run at privilege level 3.
+    case operatingSystem
+}
+
+/// What a machine has to tell its guest.
+public struct GuestPlatform: Sendable {
+    /// Where the root of the ACPI tables (RSDP) will be, if there are tables.
+    public var acpiRootPointer: GuestPhysicalAddress?
+    /// Kernel arguments of the machine's components.
+    public var kernelArguments: [String]
+
+    /// A platform.
+    public init(acpiRootPointer: GuestPhysicalAddress? = nil, kernelArguments: [String] = []) {
+        self.acpiRootPointer = acpiRootPointer
+        self.kernelArguments = kernelArguments
+    }
+}
+
+/// A guest in its memory, ready to be entered.
+public struct LoadedGuest: Hashable, Sendable {
+    /// The registers with which the first vCPU starts.
+    public let entry: EntryState
+    /// What the image takes of the memory; for a kernel, until it knows its memory map.
+    public let image: Range<GuestPhysicalAddress>
+    /// Where the initrd is, if there is one.
+    public let initrd: Range<GuestPhysicalAddress>?
+}

@@ -1,0 +1,90 @@
+public import Memory
+
+/// A format of image that MiniVMM boots.
+public protocol GuestLoader: Sendable {
+    /// Whether a file is of the format, by its first bytes. Cheap: it is asked of every file.
+    static func probe(_ bytes: [UInt8]) -> Bool
+
+    /// Checks a file and makes a guest of it.
+    ///
+    /// - Throws: ``ImageError`` when the file is damaged or not bootable; ``GuestSettingError`` for a setting that guests
+    ///   of this format do not have.
+    static func guest(_ file: ImageFile, _ settings: GuestSettings) throws -> any Guest
+}
+
+/// The formats that MiniVMM boots. A new one is a type and an entry here.
+public enum GuestLoaders {
+    /// All of them, in the order in which they are asked. The last takes what nobody else knows.
+    public static let all: [any GuestLoader.Type] = [LinuxImage.self, ELFKernel.self, FlatGuest.self]
+
+    /// Finds out what a file is, and makes a guest of it.
+    ///
+    /// - Parameters:
+    ///   - file: The file.
+    ///   - settings: What the guest is to be given.
+    /// - Throws: ``ImageError`` when the file is of no format that MiniVMM boots, or damaged; ``GuestSettingError``.
+    public static func guest(_ file: ImageFile, _ settings: GuestSettings = GuestSettings()) throws -> any Guest {
+        for loader in all where loader.probe(file.bytes) { return try loader.guest(file, settings) }
+        throw ImageError.unsupported(path: file.path, ImageFormat(detecting: file.bytes))
+    }
+
+    /// The largest file that is read, in bytes: as much as any guest can have of memory below 4 GiB.
+    public static let maximumImageSize = BootLayout.lowMemoryLimit.rawValue
+}
+
+/// What a guest is given, as far as its format takes it. What is nil is left to the format.
+public struct GuestSettings: Hashable, Sendable {
+    /// The size of the guest's memory, in bytes.
+    public var memorySize: UInt64?
+    /// The path of the initial RAM disk.
+    public var initrd: String?
+    /// The kernel's command line.
+    public var commandLine: String?
+    /// Where a flat image is loaded.
+    public var loadAddress: UInt64?
+    /// Where a flat image is entered.
+    public var entry: SegmentedAddress?
+    /// What a flat guest finds in ECX.
+    public var argument: UInt32?
+
+    /// Nothing.
+    public init() {}
+
+    /// A setting.
+    public enum Name: Hashable, Sendable {
+        /// ``GuestSettings/initrd``.
+        case initrd
+        /// ``GuestSettings/commandLine``.
+        case commandLine
+        /// ``GuestSettings/loadAddress``.
+        case loadAddress
+        /// ``GuestSettings/entry``.
+        case entry
+        /// ``GuestSettings/argument``.
+        case argument
+    }
+
+    /// Checks that only settings are given that a guest has.
+    ///
+    /// - Parameter others: Those that it does not have.
+    /// - Throws: ``GuestSettingError`` for the first of them that is given.
+    func refuse(_ others: [Name]) throws(GuestSettingError) {
+        for name in others where isGiven(name) { throw GuestSettingError(setting: name) }
+    }
+
+    private func isGiven(_ name: Name) -> Bool {
+        switch name {
+        case .initrd: initrd != nil
+        case .commandLine: commandLine != nil
+        case .loadAddress: loadAddress != nil
+        case .entry: entry != nil
+        case .argument: argument != nil
+        }
+    }
+}
+
+/// A setting that guests of this format do not have.
+public struct GuestSettingError: Error, Hashable, Sendable {
+    /// The setting.
+    public let setting: GuestSettings.Name
+}

@@ -1,0 +1,231 @@
+import CKVM
+import Glibc
+public import Host
+public import Memory
+
+/// A file in this process's memory: a kernel, an initrd, a flat image.
+///
+/// What the bytes say is never trusted: whoever loads them checks every length and offset.
+public struct ImageFile: Hashable, Sendable {
+    /// What errors call the file: its path, or a name for bytes that come from elsewhere.
+    public let path: String
+    /// The bytes.
+    public let bytes: [UInt8]
+
+    /// More than any kernel or initrd in use, and little enough to hold in memory: 1 GiB.
+    public static let defaultLimit: UInt64 = 1 << 30
+
+    /// Wraps bytes that are already there, under a name for errors.
+    public init(path: String, bytes: [UInt8]) {
+        self.path = path
+        self.bytes = bytes
+    }
+
+    /// Reads a file. A pipe will do as well, so that a shell's process substitution works.
+    ///
+    /// - Parameters:
+    ///   - path: The file.
+    ///   - limit: The most bytes that are accepted.
+    /// - Throws: ``ImageError`` when the file is none, cannot be read, is empty or too large.
+    public init(reading path: String, limit: UInt64 = defaultLimit) throws(ImageError) {
+        let expectedSize = try Self.checkedSize(path, limit: limit)
+        let descriptor = try Self.open(path)
+        var bytes: [UInt8] = []
+        // One byte more than expected: the read that finds the end of the file then needs no second buffer.
+        var room = max(expectedSize, Self.leastRoom) &+ 1
+        var isAtEnd = false
+        while !isAtEnd {
+            let part = try Self.read(path, descriptor.number, atMost: room)
+            isAtEnd = part.count < room
+            bytes = bytes.isEmpty ? part : bytes + part
+            guard UInt64(bytes.count) <= limit else { throw .oversized(path: path, size: nil, limit: limit) }
+            room = max(bytes.count, Self.leastRoom)
+        }
+        guard !bytes.isEmpty else { throw .empty(path: path) }
+        self.init(path: path, bytes: bytes)
+    }
+
+    /// The least that is asked of the system at once, in bytes.
+    private static let leastRoom = 0x1_0000
+
+    /// The size that the system states, in bytes; 0 for what has none, such as a pipe.
+    private static func checkedSize(_ path: String, limit: UInt64) throws(ImageError) -> Int {
+        var status = stat()
+        guard stat(path, &status) == 0 else { throw .unreadable(path: path, ErrorNumber(rawValue: errno)) }
+        switch status.st_mode & S_IFMT {
+        case S_IFREG, S_IFIFO: break
+        case S_IFDIR: throw .notAFile(path: path, kind: "a directory")
+        case S_IFCHR: throw .notAFile(path: path, kind: "a character device")
+        case S_IFBLK: throw .notAFile(path: path, kind: "a block device")
+        default: throw .notAFile(path: path, kind: "a socket")
+        }
+        let size = UInt64(clamping: status.st_size)
+        guard size <= limit, let count = Int(exactly: size), count < Int.max
+        else { throw .oversized(path: path, size: size, limit: limit) }
+        return count
+    }
+
+    private static func open(_ path: String) throws(ImageError) -> OwnedDescriptor {
+        var result = ckvm_open(path, O_RDONLY)
+        while result == -EINTR { result = ckvm_open(path, O_RDONLY) }
+        guard result >= 0 else { throw .unreadable(path: path, ErrorNumber(rawValue: 0 &- result)) }
+        return OwnedDescriptor(takingOver: result)
+    }
+
+    /// Reads until the room is filled or the file ends.
+    private static func read(
+        _ path: String,
+        _ descriptor: Int32,
+        atMost room: Int
+    ) throws(ImageError) -> [UInt8] {
+        // An array that the system has no memory for would end the process; asking first costs no memory.
+        guard let probe = malloc(room) else { throw .unreadable(path: path, .outOfMemory) }
+        free(probe)
+        var failure: Int?
+        let bytes = [UInt8](unsafeUninitializedCapacity: room) { buffer, count in
+            while count < room, let start = buffer.baseAddress {
+                // Sound: room - count bytes are left behind start + count.
+                let result = ckvm_read(descriptor, start + count, room - count)
+                if result == -Int(EINTR) { continue }
+                if result < 0 { failure = result }
+                if result <= 0 { return }
+                count += result
+            }
+        }
+        if let failure {
+            throw .unreadable(path: path, ErrorNumber(rawValue: Int32(truncatingIfNeeded: 0 &- failure)))
+        }
+        return bytes
+    }
+}
+
+/// Why a file does not become a guest.
+public enum ImageError: Error, Hashable, Sendable {
+    /// The system does not let the file be read.
+    case unreadable(path: String, ErrorNumber)
+    /// What stands at the path is no file with an end: "a directory", "a character device".
+    case notAFile(path: String, kind: String)
+    /// The file has no bytes.
+    case empty(path: String)
+    /// The file is larger than what it is for; the size is nil when it was not read to its end. Bytes.
+    case oversized(path: String, size: UInt64?, limit: UInt64)
+    /// The file is of a format that MiniVMM recognizes and does not boot.
+    case unsupported(path: String, ImageFormat)
+    /// The file is of a format that MiniVMM boots, and wants something that MiniVMM does not do. The reason goes on a
+    /// sentence that begins with "it".
+    case notBootable(path: String, ImageFormat, reason: String)
+    /// The file contradicts itself. The problem is a sentence without its full stop.
+    case damaged(path: String, ImageFormat, problem: String)
+    /// The guest's memory ends before what the file needs does: both addresses.
+    case needsMoreMemory(path: String, upTo: GuestPhysicalAddress, end: GuestPhysicalAddress)
+    /// The guest has no memory where the file wants to be.
+    case noMemory(path: String, GuestMemoryError)
+    /// The kernel does not take a command line that long. Bytes.
+    case commandLineTooLong(size: Int, limit: UInt64)
+    /// The command line holds a zero byte, which would end it.
+    case commandLineHasZero
+
+    /// What MiniVMM boots, in words.
+    static let accepted = "a bzImage kernel, an ELF kernel for x86-64 with a PVH note, or a flat 16-bit image"
+
+    /// Runs an access to guest memory for a file, and blames the file when there is no such memory.
+    static func loading<Result>(
+        _ path: String,
+        _ body: () throws(GuestMemoryError) -> Result
+    ) throws(ImageError) -> Result {
+        do {
+            return try body()
+        } catch {
+            throw .noMemory(path: path, error)
+        }
+    }
+}
+
+extension ImageError: DiagnosticError {
+    public var explanation: String {
+        switch self {
+        case .unreadable(let path, let error):
+            return "\(path) cannot be read (\(error.name): \(error.description))."
+        case .notAFile(let path, let kind):
+            return "\(path) is \(kind), not a file."
+        case .empty(let path):
+            return "\(path) is empty."
+        case .oversized(let path, let size, let limit):
+            let words = size.map { "has \(ByteCount($0))" } ?? "goes on"
+            return "\(path) \(words), and the most that fits is \(ByteCount(limit))."
+        case .unsupported(let path, let format):
+            return "\(path) is \(format), which MiniVMM does not boot."
+        case .notBootable(let path, let format, let reason):
+            return "\(path) is \(format), but it \(reason)."
+        case .damaged(let path, let format, let problem):
+            return "\(path) is \(format), but a damaged one: \(problem)."
+        case .needsMoreMemory(let path, let address, let end):
+            return "\(path) needs guest memory up to \(address), and the memory that it can use ends at \(end)."
+        case .noMemory(let path, let error):
+            return "\(path) does not fit into the guest: \(error.explanation)"
+        case .commandLineTooLong(let size, let limit):
+            return "The kernel's command line has \(size) bytes, and this kernel takes \(limit) at most."
+        case .commandLineHasZero:
+            return "The kernel's command line holds a zero byte, at which the kernel would stop reading."
+        }
+    }
+
+    public var remedy: String {
+        switch self {
+        case .unreadable(_, .outOfMemory): "Give a smaller file, or raise the limit that `ulimit -v` shows."
+        case .unreadable: "Check the path, and the permissions with `ls -l`."
+        case .notAFile: "Give the path of \(Self.accepted)."
+        case .empty: "Build or download the file again."
+        case .oversized: "Give a smaller file; MiniVMM boots \(Self.accepted)."
+        case .unsupported(_, let format): format.remedy
+        case .notBootable(_, .bzImage, _): "Use a 64-bit kernel of Linux 3.8 or later, built as a bzImage."
+        case .notBootable: "Give \(Self.accepted)."
+        case .damaged: "Build or download the file again, and compare its checksum with the original's."
+        case .needsMoreMemory, .noMemory: "Give the guest more memory with --memory."
+        case .commandLineTooLong, .commandLineHasZero: "Shorten or correct what --append gives."
+        }
+    }
+
+    public var exitStatus: ExitStatus {
+        switch self {
+        case .unreadable(_, .outOfMemory): .systemRefused
+        case .unreadable, .notAFile: .imageNotReadable
+        case .empty, .oversized, .unsupported, .notBootable, .damaged, .needsMoreMemory, .noMemory: .imageNotAcceptable
+        case .commandLineTooLong, .commandLineHasZero: .usage
+        }
+    }
+}
+
+/// Integers in the bytes of a file. Every format that MiniVMM loads is little-endian.
+extension [UInt8] {
+    /// The integer at an offset, or nil when it is not wholly inside.
+    package func integer<Value: FixedWidthInteger & BitwiseCopyable>(
+        _ type: Value.Type = Value.self,
+        at offset: UInt64
+    ) -> Value? {
+        guard let start = Int(exactly: offset), start <= count, count &- start >= MemoryLayout<Value>.size
+        else { return nil }
+        return withUnsafeBytes { bytes in
+            // Sound: the check covers every byte of Value, and an unaligned load of a bitwise-copyable type is defined.
+            Value(littleEndian: bytes.loadUnaligned(fromByteOffset: start, as: Value.self))
+        }
+    }
+
+    /// The bytes of a range, or nil when it is not wholly inside.
+    package func part(at offset: UInt64, count size: UInt64) -> ArraySlice<UInt8>? {
+        let (end, overflow) = offset.addingReportingOverflow(size)
+        guard !overflow, end <= UInt64(count) else { return nil }
+        // Both are at most `count`, which is an Int.
+        return self[Int(offset)..<Int(end)]
+    }
+
+    /// Whether the bytes at an offset are these.
+    package func hasBytes(_ expected: [UInt8], at offset: Int) -> Bool {
+        part(at: UInt64(offset), count: UInt64(expected.count))?.elementsEqual(expected) ?? false
+    }
+
+    /// Appends an integer, little-endian.
+    package mutating func append(integer value: some FixedWidthInteger & BitwiseCopyable) {
+        Swift.withUnsafeBytes(of: value.littleEndian) { append(contentsOf: $0) }
+    }
+}

@@ -1,0 +1,83 @@
+import Devices
+public import Memory
+
+/// A Linux guest: a kernel, and what it is given.
+public struct LinuxGuest: Guest {
+    /// The kernel.
+    public var kernel: any LinuxKernel
+    /// The archive of the first root file system.
+    public var initrd: ImageFile?
+    /// The kernel's command line.
+    public var commandLine = LinuxGuest.defaultCommandLine
+    /// The size of the guest's memory, in bytes.
+    public var memorySize = LinuxGuest.defaultMemorySize
+
+    /// A guest with the given kernel.
+    public init(kernel: any LinuxKernel) {
+        self.kernel = kernel
+    }
+
+    /// A guest with what it is to be given.
+    ///
+    /// - Throws: ``GuestSettingError`` for settings of flat guests; ``ImageError`` when the initrd cannot be read.
+    init(kernel: any LinuxKernel, _ settings: GuestSettings) throws {
+        try settings.refuse([.loadAddress, .entry, .argument])
+        self.init(kernel: kernel)
+        if let memorySize = settings.memorySize { self.memorySize = memorySize }
+        if let commandLine = settings.commandLine { self.commandLine = commandLine }
+        initrd = try settings.initrd.map { try ImageFile(reading: $0, limit: memorySize) }
+    }
+
+    /// A console on the serial port, a reset after a panic, and no search for a PCI bus, which the machine lacks.
+    public static let defaultCommandLine = "console=ttyS0 panic=-1 pci=off"
+    /// 512 MiB.
+    public static let defaultMemorySize: UInt64 = 512 << 20
+
+    public var code: GuestCode { .operatingSystem }
+    public var wantsInterruptControllers: Bool { true }
+    public var wantsACPI: Bool { true }
+    public var hasFirmwareStubs: Bool { false }
+
+    public func makeMemory() throws -> GuestMemory {
+        try GuestMemory(layout: BootLayout.regions(memorySize: memorySize))
+    }
+
+    public func load(into memory: GuestMemory, on platform: GuestPlatform) throws -> LoadedGuest {
+        let arguments = BootArguments(
+            commandLine: ([commandLine] + platform.kernelArguments).joined(separator: " "),
+            initrd: initrd,
+            acpiRootPointer: platform.acpiRootPointer)
+        return try kernel.load(into: memory, arguments: arguments)
+    }
+}
+
+/// A Linux kernel in some form.
+public protocol LinuxKernel: Sendable {
+    /// Loads the kernel and what it is given into memory that is still zero.
+    ///
+    /// - Parameters:
+    ///   - memory: Memory that ``BootLayout/regions(memorySize:)`` laid out.
+    ///   - arguments: The command line, the initrd, and where the ACPI tables are.
+    /// - Throws: ``ImageError`` when something does not fit.
+    func load(into memory: GuestMemory, arguments: BootArguments) throws(ImageError) -> LoadedGuest
+}
+
+extension LinuxImage: LinuxKernel, GuestLoader {
+    public static func probe(_ bytes: [UInt8]) -> Bool {
+        SetupHeader.isPresent(in: bytes)
+    }
+
+    public static func guest(_ file: ImageFile, _ settings: GuestSettings) throws -> any Guest {
+        try LinuxGuest(kernel: LinuxImage(file), settings)
+    }
+}
+
+extension ELFKernel: LinuxKernel, GuestLoader {
+    public static func probe(_ bytes: [UInt8]) -> Bool {
+        ELFIdentity.isPresent(in: bytes)
+    }
+
+    public static func guest(_ file: ImageFile, _ settings: GuestSettings) throws -> any Guest {
+        try LinuxGuest(kernel: ELFKernel(file), settings)
+    }
+}

@@ -1,0 +1,166 @@
+import CKVM
+public import Host
+package import KVM
+public import Memory
+
+/// How a guest died: what there is to say in a death report.
+public struct GuestDeath: Sendable {
+    /// Why the guest cannot go on.
+    public let cause: Cause
+    /// The vCPU on which it happened.
+    public let vcpu: Int
+    /// The vCPU as it was then, where KVM still told.
+    public let state: VCPUSnapshot?
+    /// Whether KVM's emulator is known to run ring 0 on this host. It is asked for when an instruction could not be
+    /// emulated.
+    public var isRingZeroEmulated = false
+
+    /// Why a guest cannot go on.
+    public enum Cause: Hashable, Sendable {
+        /// A triple fault.
+        case tripleFault
+        /// An exception or INT whose vector nobody handles, and where: the address that the processor pushed.
+        case unhandledVector(UInt8, at: SegmentedAddress)
+        /// An instruction that KVM cannot emulate, with its bytes where KVM gives them.
+        case emulationFailure(instruction: [UInt8])
+        /// KVM cannot go on for another reason. The numbers are those of KVM_INTERNAL_ERROR_….
+        case internalError(suberror: UInt32)
+        /// The processor refuses to enter the guest.
+        case failEntry(hardwareReason: UInt64)
+        /// The guest reports a crash of its own through a paravirtual interface.
+        case crashEvent(type: UInt32)
+        /// An exit whose reason this version does not know, or has no use for.
+        case unexpectedExit(name: String, reason: UInt64)
+    }
+
+    /// The given values.
+    package init(cause: Cause, vcpu: Int, state: VCPUSnapshot?, isRingZeroEmulated: Bool = false) {
+        self.cause = cause
+        self.vcpu = vcpu
+        self.state = state
+        self.isRingZeroEmulated = isRingZeroEmulated
+    }
+}
+
+extension GuestDeath {
+    /// What to do about it.
+    public var remedy: String {
+        guard isRingZeroEmulated, case .emulationFailure = cause else { return cause.remedy }
+        return """
+            This KVM emulates ring 0 instead of letting the processor run it, and its emulator lacks that \
+            instruction: avoid it, or use a host with kvm_intel or kvm_amd. See `minivmm doctor`.
+            """
+    }
+}
+
+extension GuestDeath.Cause {
+    /// What happened, in words.
+    public var summary: String {
+        switch self {
+        case .tripleFault:
+            "triple fault (KVM_EXIT_SHUTDOWN)"
+        case .unhandledVector(let vector, let address):
+            "unhandled interrupt vector \(Hex.byte(vector))\(Self.exceptionName(vector)) at \(address)"
+        case .emulationFailure(let instruction):
+            "KVM cannot emulate an instruction (KVM_EXIT_INTERNAL_ERROR, suberror 1)"
+                + (instruction.isEmpty ? "" : ", bytes \(Hex.bytes(instruction))")
+        case .internalError(let suberror):
+            "KVM cannot go on (KVM_EXIT_INTERNAL_ERROR, suberror \(suberror)\(Self.suberrorName(suberror)))"
+        case .failEntry(let reason):
+            "the processor refuses to enter the guest (KVM_EXIT_FAIL_ENTRY, hardware reason \(Hex.number(reason)))"
+        case .crashEvent(let type):
+            "the guest reports a crash (KVM_EXIT_SYSTEM_EVENT, type \(type))"
+        case .unexpectedExit(let name, let reason):
+            "exit \(name) (\(reason)) is not one that MiniVMM can serve"
+        }
+    }
+
+    /// What to do about it.
+    public var remedy: String {
+        switch self {
+        case .tripleFault:
+            "Look at the registers and code below; an exception struck while its handlers were missing or broken."
+        case .unhandledVector:
+            "Install a handler for the vector, or look at the code at that address."
+        case .emulationFailure:
+            """
+            Avoid the instruction here, or use a host whose processor runs the guest itself; `minivmm doctor` says \
+            which KVM this is.
+            """
+        case .internalError, .failEntry:
+            "Look at the registers below and at `dmesg | tail`; `minivmm doctor` says which KVM this is."
+        case .crashEvent:
+            "Look at the guest's console."
+        case .unexpectedExit:
+            "Report it to the MiniVMM project with the kernel's version; no guest should be able to cause it."
+        }
+    }
+
+    /// The exit status of a command that ran the guest.
+    public var exitStatus: ExitStatus {
+        switch self {
+        case .unexpectedExit: .internalFault
+        default: .guestDied
+        }
+    }
+
+    /// The name in the JSON format.
+    public var name: String {
+        switch self {
+        case .tripleFault: "triple_fault"
+        case .unhandledVector: "unhandled_vector"
+        case .emulationFailure: "emulation_failure"
+        case .internalError: "internal_error"
+        case .failEntry: "fail_entry"
+        case .crashEvent: "crash_event"
+        case .unexpectedExit: "unexpected_exit"
+        }
+    }
+
+    /// The mnemonic and name of an exception's vector. Source: Intel SDM, volume 3, "Exceptions and interrupts".
+    private static func exceptionName(_ vector: UInt8) -> String {
+        let names = [
+            "#DE, divide error", "#DB, debug", "NMI", "#BP, breakpoint", "#OF, overflow", "#BR, bound range",
+            "#UD, invalid opcode", "#NM, no FPU", "#DF, double fault", "", "#TS, invalid TSS",
+            "#NP, segment not present", "#SS, stack fault", "#GP, general protection", "#PF, page fault", "",
+            "#MF, FPU error", "#AC, alignment check", "#MC, machine check", "#XM, SIMD error",
+        ]
+        guard Int(vector) < names.count, !names[Int(vector)].isEmpty else { return "" }
+        return " (\(names[Int(vector)]))"
+    }
+
+    /// Source: include/uapi/linux/kvm.h, KVM_INTERNAL_ERROR_….
+    private static func suberrorName(_ suberror: UInt32) -> String {
+        switch suberror {
+        case 1: ", emulation"
+        case 2: ", simultaneous exceptions"
+        case 3: ", event delivery"
+        case 4: ", unexpected exit reason"
+        default: ""
+        }
+    }
+}
+
+extension GuestDeath.Cause {
+    /// What a vCPU died of, by the exit that it cannot go on from.
+    package init(_ exit: Exit, of vcpu: VCPU) {
+        self =
+            switch exit {
+            case .shutdown: .tripleFault
+            case .failEntry(let reason): .failEntry(hardwareReason: reason)
+            case .internalError(let suberror): Self.internalError(suberror, of: vcpu)
+            case .unknown(let reason): .unexpectedExit(name: "KVM_EXIT_UNKNOWN", reason: reason)
+            case .exception(let vector): .unexpectedExit(name: "KVM_EXIT_EXCEPTION", reason: UInt64(vector))
+            case .other(let reason): .unexpectedExit(name: "with an unknown reason", reason: UInt64(reason))
+            default: .unexpectedExit(name: exit.kind.name, reason: UInt64(vcpu.runPage.pointee.exit_reason))
+            }
+    }
+
+    private static func internalError(_ suberror: UInt32, of vcpu: VCPU) -> Self {
+        guard suberror == UInt32(KVM_INTERNAL_ERROR_EMULATION) else { return .internalError(suberror: suberror) }
+        let error = ckvm_exit_internal_error(vcpu.runPage)
+        // Sound: the function bounds the size by the array's.
+        let bytes = withUnsafeBytes(of: error.instruction) { Array($0.prefix(Int(error.instruction_size))) }
+        return .emulationFailure(instruction: bytes)
+    }
+}

@@ -1,0 +1,184 @@
+import Histogram
+
+/// What a run came to.
+public struct RunStatistics: Hashable, Sendable {
+    /// All vCPUs together.
+    public let total: VCPUStatistics
+    /// Each vCPU.
+    public let vcpus: [VCPUStatistics]
+}
+
+extension RunStatistics {
+    /// What the counters say. Only when the vCPUs are stopped.
+    package init(_ table: ExitCounterTable) {
+        let counters = (0..<table.vcpuCount).map { table.counters(of: $0) }
+        let vcpus = counters.enumerated().map { VCPUStatistics(vcpu: $0.offset, counters: [$0.element]) }
+        // A machine with one vCPU has nothing to add up.
+        let sum = vcpus.count == 1 ? vcpus.first.map(VCPUStatistics.init(sumOf:)) : nil
+        self.init(total: sum ?? VCPUStatistics(vcpu: nil, counters: counters), vcpus: vcpus)
+    }
+}
+
+/// What a run came to on one vCPU, or on all of them together.
+public struct VCPUStatistics: Hashable, Sendable {
+    /// The number of the vCPU; nil for all of them together.
+    public let vcpu: Int?
+    /// The kinds of which there was an exit, in the order of ``ExitKind``.
+    public let kinds: [KindStatistics]
+    /// Time in KVM_RUN, in cycles: the guest's and the kernel's.
+    public let runCycles: UInt64
+    /// Exits that MiniVMM caused itself, which are in no other number.
+    public let internalExits: UInt64
+    /// What those took, in cycles.
+    public let internalCycles: UInt64
+
+    /// The exits of all kinds.
+    public var exits: UInt64 { kinds.reduce(0) { $0 &+ $1.exits } }
+    /// The service time of all exits, in cycles.
+    public var serviceCycles: UInt64 { kinds.reduce(0) { $0 &+ $1.serviceCycles } }
+
+    /// The kind of which there were most exits; the first of several.
+    public var mostFrequent: KindStatistics? { first(by: \.exits) }
+    /// The kind that took most service time; the first of several.
+    public var mostExpensive: KindStatistics? { first(by: \.serviceCycles) }
+
+    private func first(by number: KeyPath<KindStatistics, UInt64>) -> KindStatistics? {
+        kinds.reduce(nil as KindStatistics?) { best, kind in
+            guard let best else { return kind }
+            return kind[keyPath: number] > best[keyPath: number] ? kind : best
+        }
+    }
+}
+
+extension VCPUStatistics {
+    /// What a run came to whose only vCPU is the given one.
+    package init(sumOf only: VCPUStatistics) {
+        self.init(
+            vcpu: nil,
+            kinds: only.kinds,
+            runCycles: only.runCycles,
+            internalExits: only.internalExits,
+            internalCycles: only.internalCycles
+        )
+    }
+
+    /// What the counters of stopped vCPUs say.
+    package init(vcpu: Int?, counters: [ExitCounters]) {
+        self.init(
+            vcpu: vcpu,
+            kinds: ExitKind.allCases.compactMap { KindStatistics($0, of: counters) },
+            runCycles: counters.reduce(0) { $0 &+ $1.runCycles },
+            internalExits: counters.reduce(0) { $0 &+ $1.internalExits },
+            internalCycles: counters.reduce(0) { $0 &+ $1.internalCycles }
+        )
+    }
+}
+
+/// What a run's exits of one kind came to.
+public struct KindStatistics: Hashable, Sendable {
+    /// The kind.
+    public let kind: ExitKind
+    /// How many there were.
+    public let exits: UInt64
+    /// The service time of all of them, in cycles.
+    public let serviceCycles: UInt64
+    /// The median of the service times, in cycles, to two significant digits.
+    public let p50: UInt64
+    /// The 99th percentile of the service times, in cycles, to two significant digits.
+    public let p99: UInt64
+    /// The longest service time, in cycles.
+    public let max: UInt64
+
+    /// The mean service time, in cycles.
+    public var mean: Double { exits == 0 ? 0 : Double(serviceCycles) / Double(exits) }
+}
+
+extension KindStatistics {
+    /// The sum over several vCPUs. Only when they are stopped.
+    ///
+    /// - Returns: nil when there was no such exit.
+    package init?(_ kind: ExitKind, of counters: [ExitCounters]) {
+        exits = counters.reduce(0) { $0 &+ $1.exits(of: kind) }
+        guard exits > 0 else { return nil }
+        self.kind = kind
+        serviceCycles = counters.reduce(0) { $0 &+ $1.serviceCycles(of: kind) }
+        max = counters.reduce(0) { Swift.max($0, $1.greatestServiceCycles(of: kind)) }
+        let merged = Self.merged(counters.compactMap { $0.histogram(of: kind) })
+        p50 = merged?.value(atPercentile: 50) ?? 0
+        p99 = merged?.value(atPercentile: 99) ?? 0
+    }
+
+    /// The sum of histograms. That of one is itself, without a copy.
+    private static func merged(_ histograms: [Histogram<UInt64>]) -> Histogram<UInt64>? {
+        guard var sum = histograms.first else { return nil }
+        for histogram in histograms.dropFirst() { sum.add(histogram) }
+        return sum
+    }
+}
+
+extension Histogram<UInt64> {
+    /// The value at or below which a percentage of the recorded values lie, as `valueAtPercentile(_:)` gives it.
+    ///
+    /// That function walks through the buckets, and is compiled for no particular type of counter: walking up to the
+    /// last bucket in use takes longer than a small guest does. Where there are few values, it is not needed.
+    ///
+    /// - Parameter percentile: Above 0 and below 100.
+    /// - Returns: The upper end of the value's bucket, or the greatest value if that is less; 0 when nothing was
+    ///   recorded.
+    package func value(atPercentile percentile: Double) -> UInt64 {
+        // Less by the smallest step, so that rounding errors do not lead to the next value.
+        let rank = (percentile.nextDown * Double(totalCount) / 100).rounded(.up)
+        return rank >= Double(totalCount) ? maxRecorded : valueAtPercentile(percentile)
+    }
+}
+
+/// What the counters of all vCPUs said at some moment of a run.
+///
+/// Each number is a recent one, and they need not be of the same instant: nothing is stopped to read them.
+public struct CounterSnapshot: Hashable, Sendable {
+    /// What there was of one kind of exit.
+    public struct Kind: Hashable, Sendable {
+        /// The kind.
+        public let kind: ExitKind
+        /// How many there were, those in progress included.
+        public let exits: UInt64
+        /// The service time of those that have finished, in cycles.
+        public let serviceCycles: UInt64
+        /// The longest service time, in cycles.
+        public let max: UInt64
+
+        /// The mean service time, in cycles.
+        public var mean: Double { exits == 0 ? 0 : Double(serviceCycles) / Double(exits) }
+    }
+
+    /// The kinds of which there was an exit, in the order of ``ExitKind``.
+    public let kinds: [Kind]
+    /// Time in KVM_RUN, in cycles, up to the latest exit.
+    public let runCycles: UInt64
+    /// Exits that MiniVMM caused itself, which are in no other number.
+    public let internalExits: UInt64
+    /// What those took, in cycles.
+    public let internalCycles: UInt64
+
+    /// The exits of all kinds.
+    public var exits: UInt64 { kinds.reduce(0) { $0 &+ $1.exits } }
+    /// The service time of all exits, in cycles.
+    public var serviceCycles: UInt64 { kinds.reduce(0) { $0 &+ $1.serviceCycles } }
+
+    /// What the counters say. The histograms are left alone: those are for the vCPUs' threads.
+    package init(_ table: ExitCounterTable) {
+        let counters = (0..<table.vcpuCount).map { table.counters(of: $0) }
+        kinds = ExitKind.allCases.compactMap { kind in
+            let exits = counters.reduce(0) { $0 &+ $1.exits(of: kind) }
+            guard exits > 0 else { return nil }
+            return Kind(
+                kind: kind,
+                exits: exits,
+                serviceCycles: counters.reduce(0) { $0 &+ $1.serviceCycles(of: kind) },
+                max: counters.reduce(0) { Swift.max($0, $1.greatestServiceCycles(of: kind)) })
+        }
+        runCycles = counters.reduce(0) { $0 &+ $1.runCycles }
+        internalExits = counters.reduce(0) { $0 &+ $1.internalExits }
+        internalCycles = counters.reduce(0) { $0 &+ $1.internalCycles }
+    }
+}

@@ -1,0 +1,245 @@
+import CKVM
+public import Host
+public import Memory
+
+/// The ports of a machine: which device answers where.
+///
+/// It is made once, before any vCPU runs, and never changes afterwards, so that looking a port up takes no lock.
+public final class PortBus: Sendable {
+    /// The devices, as they were attached.
+    public let attachments: [PortAttachment]
+
+    /// One entry per port up to the last that a device has: the number of the device in `slots` plus 1, or 0 where there
+    /// is none.
+    ///
+    /// Sound to share between threads: written while the bus is made, only read from then on.
+    @usableFromInline nonisolated(unsafe) let table: UnsafeMutablePointer<UInt8>
+    /// The number of entries.
+    @usableFromInline let tableSize: Int
+    /// The devices again, flat in memory, so that a look-up counts no references.
+    ///
+    /// Sound to share between threads: as `table`. The handlers are kept alive by `attachments`.
+    @usableFromInline nonisolated(unsafe) let slots: UnsafeMutablePointer<Slot>
+
+    @usableFromInline
+    struct Slot {
+        @usableFromInline let firstPort: UInt16
+        /// Bytes: a number, because comparing two widths looks both up in tables.
+        @usableFromInline let widestAccess: Int
+        @usableFromInline let handler: Unmanaged<PortHandler>
+    }
+
+    private static let greatestDeviceCount = Int(UInt8.max)
+
+    /// Makes the bus.
+    ///
+    /// - Throws: ``BusError`` when two devices want the same port, or there are more than 255.
+    public init(_ attachments: [PortAttachment]) throws {
+        guard attachments.count <= Self.greatestDeviceCount else { throw BusError.tooManyDevices }
+        for (index, attachment) in attachments.enumerated() {
+            for other in attachments[..<index] where other.ports.overlaps(attachment.ports) {
+                throw BusError.overlap(attachment.name, other.name)
+            }
+        }
+        self.attachments = attachments
+        tableSize = attachments.reduce(1) { max($0, Int($1.ports.upperBound) + 1) }
+        table = try zeroedMemory(of: UInt8.self, count: tableSize)
+        slots = .allocate(capacity: max(1, attachments.count))
+        for (index, attachment) in attachments.enumerated() {
+            let slot = Slot(
+                firstPort: attachment.ports.lowerBound,
+                widestAccess: attachment.widestAccess.rawValue,
+                handler: .passUnretained(attachment.handler)
+            )
+            (slots + index).initialize(to: slot)
+            for port in attachment.ports { table[Int(port)] = UInt8(index + 1) }
+        }
+    }
+
+    deinit {
+        free(table)
+        slots.deallocate()
+    }
+
+    /// The device at a port, if there is one.
+    @inlinable
+    @inline(__always)
+    func slot(_ port: UInt16) -> UnsafeMutablePointer<Slot>? {
+        guard Int(port) < tableSize else { return nil }
+        // Sound: every entry but 0 is the number of a slot plus 1.
+        let number = table[Int(port)]
+        return number == 0 ? nil : slots + Int(number &- 1)
+    }
+
+    /// Reads from a port.
+    ///
+    /// - Returns: The value, or nil when nobody claims the port.
+    @inlinable
+    @inline(__always)
+    package func read(_ port: UInt16, _ width: AccessWidth) -> UInt32? {
+        guard let slot = slot(port) else { return nil }
+        guard width.rawValue <= slot.pointee.widestAccess else { return readParts(port, width, slot.pointee) }
+        // Sound: the handler lives as long as `attachments`, that is as long as this object.
+        return slot.pointee.handler._withUnsafeGuaranteedRef { $0.read(port &- slot.pointee.firstPort, width) }
+    }
+
+    /// Reads as many bytes as the device understands at a time.
+    @inline(never)
+    @usableFromInline
+    func readParts(_ port: UInt16, _ width: AccessWidth, _ slot: Slot) -> UInt32 {
+        guard let widest = AccessWidth(rawValue: slot.widestAccess) else { return .max }
+        var value: UInt32 = 0
+        var shift: UInt32 = 0
+        for step in 0..<(width.rawValue / widest.rawValue) {
+            let part = port &+ UInt16(truncatingIfNeeded: step &* widest.rawValue)
+            let read = read(part, widest) ?? UInt32(truncatingIfNeeded: widest.allOnes)
+            value |= (read & UInt32(truncatingIfNeeded: widest.allOnes)) << shift
+            shift &+= UInt32(truncatingIfNeeded: 8 &* widest.rawValue)
+        }
+        return value
+    }
+
+    /// Writes to a port.
+    ///
+    /// - Returns: Whether somebody claims the port.
+    @inlinable
+    @inline(__always)
+    package func write(_ port: UInt16, _ width: AccessWidth, _ value: UInt32) -> Bool {
+        guard let slot = slot(port) else { return false }
+        guard width.rawValue <= slot.pointee.widestAccess else {
+            writeParts(port, width, value, slot.pointee)
+            return true
+        }
+        // Sound: as for reads.
+        slot.pointee.handler._withUnsafeGuaranteedRef { $0.write(port &- slot.pointee.firstPort, width, value) }
+        return true
+    }
+
+    /// Writes as many bytes as the device understands at a time.
+    @inline(never)
+    @usableFromInline
+    func writeParts(_ port: UInt16, _ width: AccessWidth, _ value: UInt32, _ slot: Slot) {
+        guard let widest = AccessWidth(rawValue: slot.widestAccess) else { return }
+        var rest = value
+        for step in 0..<(width.rawValue / widest.rawValue) {
+            let part = port &+ UInt16(truncatingIfNeeded: step &* widest.rawValue)
+            _ = write(part, widest, rest & UInt32(truncatingIfNeeded: widest.allOnes))
+            rest = rest >> UInt32(truncatingIfNeeded: 8 &* widest.rawValue)
+        }
+    }
+}
+
+/// A device and the ports where a guest finds it.
+public struct PortAttachment: Sendable {
+    /// What the report calls the device.
+    public let name: String
+    /// The device's ports.
+    public let ports: ClosedRange<UInt16>
+
+    package let handler: PortHandler
+    let widestAccess: AccessWidth
+
+    /// Puts a device at a range of ports.
+    public init(_ device: any PortIODevice, named name: String, at ports: ClosedRange<UInt16>) {
+        self.name = name
+        self.ports = ports
+        (handler, widestAccess) = Self.open(device)
+    }
+
+    /// Never specialized: where the device's type is known, the handler's would be looked for by name at run time, among
+    /// all conformances of the program; here the existential has brought with it what it takes.
+    @_semantics("optimize.sil.specialize.generic.never")
+    @inline(never)
+    private static func open<Device: PortIODevice>(_ device: Device) -> (PortHandler, AccessWidth) {
+        (DevicePortHandler(device), Device.widestPortAccess)
+    }
+}
+
+/// A device of whatever type behind one virtual call, without the existential that `any PortIODevice` would be.
+@usableFromInline
+package class PortHandler: @unchecked Sendable {
+    // Sound to call Sendable: neither this class nor its only subclass has state that changes.
+
+    @usableFromInline
+    package func read(_ offset: UInt16, _ width: AccessWidth) -> UInt32 { .max }
+    @usableFromInline
+    package func write(_ offset: UInt16, _ width: AccessWidth, _ value: UInt32) {}
+}
+
+/// The device itself.
+private final class DevicePortHandler<Device: PortIODevice>: PortHandler, @unchecked Sendable {
+    private let device: Device
+
+    init(_ device: Device) {
+        self.device = device
+    }
+
+    override func read(_ offset: UInt16, _ width: AccessWidth) -> UInt32 {
+        device.readPort(offset, width: width)
+    }
+
+    override func write(_ offset: UInt16, _ width: AccessWidth, _ value: UInt32) {
+        device.writePort(offset, width: width, value: value)
+    }
+}
+
+/// A device that a guest reaches by port I/O.
+///
+/// Calls come from the threads of vCPUs, from several at once when the guest has several: a device says in its own
+/// documentation how it keeps its state in order. A device knows nothing of KVM; what it needs of the machine (an
+/// interrupt line, a way to end the run) it is given as a closure when it is made.
+public protocol PortIODevice: AnyObject, Sendable {
+    /// The widest access that the device understands. The bus splits wider ones into several of this width at
+    /// consecutive ports, as an ISA bridge does.
+    static var widestPortAccess: AccessWidth { get }
+
+    /// Answers a read of `width` bytes.
+    ///
+    /// - Parameter offset: The port, counted from the first of the device's range.
+    func readPort(_ offset: UInt16, width: AccessWidth) -> UInt32
+
+    /// Takes a write of `width` bytes.
+    ///
+    /// - Parameters:
+    ///   - offset: The port, counted from the first of the device's range.
+    ///   - value: The value, in the low bytes; the others are 0.
+    func writePort(_ offset: UInt16, width: AccessWidth, value: UInt32)
+}
+
+extension PortIODevice {
+    public static var widestPortAccess: AccessWidth { .byte }
+}
+
+/// What can be wrong with the layout of a machine's devices.
+public enum BusError: Error, Hashable, Sendable {
+    /// Two devices, by name, want the same port or address.
+    case overlap(String, String)
+    /// More than 255 devices on one bus.
+    case tooManyDevices
+    /// The device, by name, would lie over guest memory.
+    case overlapsMemory(String)
+    /// The device, by name, has no addresses, or some past the last.
+    case emptyRange(String)
+    /// The device, by name, wants an interrupt line that the machine does not have.
+    case noSuchInterruptLine(UInt32, String)
+    /// Two devices, by name, want the same interrupt line.
+    case interruptLineTaken(UInt32, String, String)
+}
+
+extension BusError: DiagnosticError {
+    public var explanation: String {
+        switch self {
+        case .overlap(let one, let other): "The devices \(one) and \(other) claim the same addresses."
+        case .tooManyDevices: "More than 255 devices are attached to one bus."
+        case .overlapsMemory(let name): "The device \(name) claims addresses of guest memory."
+        case .emptyRange(let name): "The device \(name) claims no addresses, or some past the last one."
+        case .noSuchInterruptLine(let line, let name): "The device \(name) claims interrupt line \(line)."
+        case .interruptLineTaken(let line, let one, let other):
+            "The devices \(one) and \(other) claim interrupt line \(line)."
+        }
+    }
+
+    public var remedy: String { "Change the machine's device layout." }
+
+    public var exitStatus: ExitStatus { .internalFault }
+}

@@ -1,0 +1,142 @@
+import CKVM
+package import Host
+import Synchronization
+
+/// The way from a descriptor to the guest's console: a thread that reads and feeds, while a run lasts.
+///
+/// Nothing is lost and nothing spins: while the guest has no room, the thread sleeps until the bell rings. When the
+/// input ends, the guest gets no more; a run goes on without.
+package final class ConsoleInput: Sendable {
+    private final class Ending: Sendable {
+        let isRequested = Atomic(false)
+    }
+
+    private let ending = Ending()
+    private let bell: Doorbell
+    private let hasEnded: EndSignal
+    private let thread: PosixThread
+    /// Whether there is a terminal to give back.
+    private let hasTerminal: Bool
+
+    /// How long a thread that is to end may take before it is interrupted, and interrupted again.
+    private static let patience = Duration.milliseconds(20)
+
+    /// Starts to feed the guest. A terminal is taken over.
+    ///
+    /// - Parameters:
+    ///   - source: Where the input comes from.
+    ///   - receiver: The device that takes it.
+    ///   - bell: What the device rings when it has turned bytes away and would take more. It is this object's alone.
+    ///   - read: How the descriptor is read from.
+    /// - Throws: ``ResourceError`` when the system refuses a thread or a descriptor.
+    package init(
+        _ source: ConsoleSource,
+        to receiver: any ConsoleReceiver,
+        bell: Doorbell,
+        read: @escaping ConsoleFeeder.Read = { ckvm_read($0, $1.baseAddress, $1.count) }
+    ) throws(ResourceError) {
+        try KickSignal.install()
+        let hasEnded = try EndSignal(count: 1)
+        let hasTerminal =
+            if case .terminal(let terminal, _) = source { terminal.takeOver(wakingBy: bell) } else { false }
+        if hasTerminal { Terminal.makeRaw() }
+        let ending = ending
+        do {
+            thread = try PosixThread(name: "console input") {
+                Self.refuseStop()
+                var feeder = ConsoleFeeder(source, to: receiver, bell: bell, read: read)
+                feeder.run { ending.isRequested.load(ordering: .acquiring) }
+                hasEnded.give()
+            }
+        } catch {
+            if hasTerminal { Terminal.release() }
+            throw error
+        }
+        self.bell = bell
+        self.hasEnded = hasEnded
+        self.hasTerminal = hasTerminal
+    }
+
+    /// Asks the thread to end, and does not wait for it.
+    package func requestEnd() {
+        ending.isRequested.store(true, ordering: .releasing)
+        bell.ring()
+    }
+
+    /// Ends the feeding, waits until the thread is gone, and gives the terminal back. Once, when the vCPUs have stopped.
+    package func end() {
+        requestEnd()
+        // Somebody else may have read what poll(2) announced, and the thread be stuck in read(2). A kick that comes just
+        // before read(2) has no effect, so there may have to be more than one.
+        while !hasEnded.wait(timeout: Self.patience) { thread.kick() }
+        thread.join()
+        if hasTerminal { Terminal.release() }
+    }
+
+    /// With SIGTTIN blocked, reading a terminal in the background is an error, and does not stop the whole process.
+    private static func refuseStop() {
+        var signals = sigset_t()
+        sigemptyset(&signals)
+        sigaddset(&signals, SIGTTIN)
+        pthread_sigmask(SIG_BLOCK, &signals, nil)
+    }
+}
+
+/// Where a guest's console input comes from.
+public enum ConsoleSource: Sendable {
+    /// A descriptor, such as a pipe, a file or a terminal with line editing. Nothing is read before the guest asks for
+    /// input, so what it does not want is left to others; but what is read is read in pieces larger than a byte.
+    case stream(Int32)
+    /// A terminal that is the guest's alone while it runs, in raw mode. It is read from at all times, for the sake of
+    /// the escape keys. Those are handed to `action`, on the thread that reads, where it may take its time.
+    case terminal(Terminal, action: @Sendable (EscapeKeys.Action) -> Void)
+}
+
+extension ConsoleSource {
+    /// The descriptor that is read from.
+    package var descriptor: Int32 {
+        switch self {
+        case .stream(let descriptor): descriptor
+        case .terminal(let terminal, _): terminal.descriptor
+        }
+    }
+
+    /// How many bytes may wait for the guest before no more are read.
+    ///
+    /// For a terminal it is more than a person types or pastes while a guest does not listen, for until it is reached
+    /// the escape keys work.
+    package var capacity: Int {
+        switch self {
+        case .stream: 1
+        case .terminal: 1 << 20
+        }
+    }
+}
+
+/// A device that takes console input for the guest.
+package protocol ConsoleReceiver: Sendable {
+    /// Whether the guest would take a byte now. If not, the device calls when it would.
+    func isReadyToReceive() -> Bool
+
+    /// Gives the guest bytes, and returns how many it took. If that is not all, the device calls when it would take more.
+    func receive(_ bytes: ArraySlice<UInt8>) -> Int
+
+    /// Notes that there will be no more.
+    func end()
+
+    /// Whether the guest takes bytes when they come, and not when it wants some: then it needs pauses to handle them.
+    var needsPauses: Bool { get }
+}
+
+extension ConsoleReceiver {
+    /// Most devices hold bytes until the guest asks.
+    package var needsPauses: Bool { false }
+}
+
+extension Serial16550: ConsoleReceiver {
+    /// A serial line has no end.
+    package func end() {}
+
+    /// Linux takes bytes in its interrupt handler.
+    package var needsPauses: Bool { true }
+}

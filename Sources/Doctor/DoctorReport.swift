@@ -1,0 +1,172 @@
+import Counters
+import Host
+import KVM
+import MiniVMM
+import Report
+
+/// What this host offers, as text.
+public struct DoctorReport: Sendable {
+    private let diagnosis: HostDiagnosis
+
+    /// A report of a diagnosis.
+    public init(_ diagnosis: HostDiagnosis) {
+        self.diagnosis = diagnosis
+    }
+
+    /// The whole report. Every line ends with a newline.
+    public var text: String {
+        var table = TextTable([.left, .left])
+        table.add(["device", device])
+        table.add(["modules", diagnosis.modules.isEmpty ? "none" : diagnosis.modules.joined(separator: ", ")])
+        table.add(["kernel", diagnosis.kernelRelease])
+        table.add(["processor", diagnosis.processor ?? "unknown"])
+        table.add(["TSC", timeStampCounter])
+        var lines = table.lines
+        if case .success(let findings) = diagnosis.kvm {
+            lines += ["", "capabilities"] + Self.capabilities(findings)
+            lines += ["", "CPUID traps for guests in ring 0"] + Self.traps(findings)
+            let fault = findings.faultTrap ? "works" : "does not work"
+            lines += ["", "CPUID trap for programs in ring 3, under Linux", "  fault  " + fault]
+        }
+        lines += [""] + verdict
+        return lines.map { $0 + "\n" }.joined()
+    }
+
+    private var device: String {
+        switch diagnosis.kvm {
+        case .success(let findings): "\(diagnosis.devicePath), opens, API version \(findings.apiVersion)"
+        case .failure: "\(diagnosis.devicePath), not usable"
+        }
+    }
+
+    private var timeStampCounter: String {
+        let invariant = diagnosis.hasInvariantTSC ? "invariant" : "not invariant"
+        guard case .success(let findings) = diagnosis.kvm, let tscKHz = findings.tscKHz else {
+            return "frequency unknown, \(invariant)"
+        }
+        return "\(HumanNumber.fixed(Double(tscKHz) / 1000, digits: 3)) MHz, \(invariant)"
+    }
+
+    private static func capabilities(_ findings: HostDiagnosis.Findings) -> [String] {
+        var table = TextTable([.left, .left, .left])
+        for finding in findings.capabilities {
+            let value =
+                switch finding.value {
+                case 0: "no"
+                case 1: "yes"
+                default: String(finding.value)
+                }
+            table.add(["  " + finding.capability.name, value, finding.capability.use])
+        }
+        return table.lines
+    }
+
+    private static func traps(_ findings: HostDiagnosis.Findings) -> [String] {
+        switch findings.traps {
+        case .failure(let error):
+            return ["  could not be tried: \(error.explanation)"]
+        case .success(let traps):
+            func word(_ works: Bool) -> String { works ? "works" : "does not work" }
+            let few = traps.choice(siteCount: DebugRegisters.breakpointCount)
+            let many = traps.choice(siteCount: DebugRegisters.breakpointCount + 1)
+            var table = TextTable([.left, .left])
+            table.add(["  debug", word(traps.debug)])
+            table.add(["  patch", word(traps.patch)])
+            table.add(["  step", word(traps.step)])
+            let auto = few == many ? few.rawValue : "\(few.rawValue) up to four sites, else \(many.rawValue)"
+            table.add(["  auto", auto])
+            return table.lines
+        }
+    }
+
+    /// Whether Linux guests boot.
+    private var linux: [String] {
+        guard case .success(let findings) = diagnosis.kvm, let linux = findings.linux else { return [] }
+        return [linux.verdict] + (linux.remedy.map { [$0] } ?? [])
+    }
+
+    private var verdict: [String] {
+        if diagnosis.isUsable { return ["MiniVMM runs guests here."] + linux + diagnosis.hints }
+        return diagnosis.problems.flatMap { [$0.explanation, $0.remedy] }
+    }
+}
+
+/// What this host offers, as the JSON object that `minivmm doctor --json` prints.
+public struct DoctorRecord: Encodable, Sendable {
+    private let diagnosis: HostDiagnosis
+
+    /// The version of the format: raised when something is renamed or removed, not when something is added.
+    public static let schemaVersion = 1
+
+    /// The record of a diagnosis.
+    public init(_ diagnosis: HostDiagnosis) {
+        self.diagnosis = diagnosis
+    }
+
+    /// The record as one JSON object on several lines, with sorted keys and a newline at the end.
+    public func json() throws -> [UInt8] { try JSONText.encode(self) }
+
+    private enum CodingKeys: String, CodingKey {
+        case schema
+        case usable
+        case device
+        case apiVersion = "api_version"
+        case modules
+        case kernel
+        case processor
+        case tscKHz = "tsc_khz"
+        case invariantTSC = "tsc_invariant"
+        case capabilities
+        case traps = "cpuid_traps"
+        case linux = "linux_guests"
+        case problems
+        case hints
+    }
+
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(Self.schemaVersion, forKey: .schema)
+        try container.encode(diagnosis.isUsable, forKey: .usable)
+        try container.encode(diagnosis.devicePath, forKey: .device)
+        try container.encode(diagnosis.modules, forKey: .modules)
+        try container.encode(diagnosis.kernelRelease, forKey: .kernel)
+        try container.encode(diagnosis.processor, forKey: .processor)
+        try container.encode(diagnosis.hasInvariantTSC, forKey: .invariantTSC)
+        try container.encode(diagnosis.hints, forKey: .hints)
+        try container.encode(
+            diagnosis.problems.map { ["explanation": $0.explanation, "remedy": $0.remedy] }, forKey: .problems)
+        let findings = try? diagnosis.kvm.get()
+        try container.encode(findings?.apiVersion, forKey: .apiVersion)
+        try container.encode(findings?.tscKHz, forKey: .tscKHz)
+        try container.encode(
+            findings.map { Dictionary(uniqueKeysWithValues: $0.capabilities.map { ($0.capability.name, $0.value) }) },
+            forKey: .capabilities)
+        let traps = try? findings?.traps.get()
+        try container.encode(
+            traps.map { traps in
+                ["debug": traps.debug, "patch": traps.patch, "step": traps.step, "fault": findings?.faultTrap ?? false]
+            }, forKey: .traps)
+        try container.encode(findings?.linux.map(LinuxSupportRecord.init), forKey: .linux)
+    }
+}
+
+/// Whether Linux guests boot, in the JSON format.
+struct LinuxSupportRecord: Encodable {
+    private let support: LinuxSupport
+
+    init(_ support: LinuxSupport) {
+        self.support = support
+    }
+
+    private enum CodingKeys: String, CodingKey {
+        case boot
+        case obstacle
+    }
+
+    package func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(support.isComplete, forKey: .boot)
+        // Null where there is none, as everywhere in the format.
+        try container.encode(support.obstacle, forKey: .obstacle)
+    }
+}

@@ -1,0 +1,175 @@
+public import Boot
+import GuestImages
+public import Host
+public import Memory
+
+/// Why a program cannot be run in a guest of its own.
+public enum ExecError: Error, Hashable, Sendable {
+    /// There is no such program, neither at a path nor in the directories of a search path.
+    case programNotFound(name: String, searched: String?)
+    /// The file is none that can be executed. The reason goes on a sentence that begins with its path.
+    case notExecutable(path: String, reason: String)
+    /// What the program, script or library needs to run is not there.
+    case missing(name: String, neededBy: String)
+    /// A file that was asked for, or that one leads to, cannot be read.
+    case unreadable(path: String, ErrorNumber)
+    /// What stands at the path cannot be put into the guest: "a socket".
+    case notAFile(path: String, kind: String)
+    /// The path is one that the guest's kernel has for itself.
+    case reserved(path: String)
+    /// The path of the destination is not absolute.
+    case notAbsolute(path: String)
+    /// A setting for the environment is no `NAME=VALUE`.
+    case invalidSetting(String)
+    /// An argument or a setting holds a zero byte.
+    case zeroByte
+    /// Arguments and environment are longer than Linux accepts, all together or one of them. Bytes.
+    case argumentsTooLong(size: Int, limit: Int)
+    /// The guest's memory does not hold all the files. Bytes.
+    case memoryTooSmall(UInt64, needed: UInt64)
+    /// A file cannot be read, or is too large.
+    case file(ImageError)
+    /// A file does not go into the archive.
+    case archive(InitramfsError)
+    /// There is no kernel to be had.
+    case noKernel(directory: String)
+    /// There are kernels, but this process may not read any: the newest one's path.
+    case unreadableKernel(path: String, ErrorNumber)
+    /// The guest has no memory where the channel to the program has its window.
+    case noWindow(GuestMemoryError)
+    /// The program's output cannot be written: the disk is full.
+    case outputNotWritable(ErrorNumber)
+    /// The guest's init gave up while it did something.
+    case initFailed(ExecStep, ErrorNumber)
+    /// The guest's init wrote something that it does not write.
+    case unknownStatus(UInt32)
+    /// The guest ended without a word of what became of the program.
+    case noStatus
+}
+
+extension ExecError: DiagnosticError {
+    public var explanation: String {
+        switch self {
+        case .programNotFound(let name, nil): return "There is no program \(name)."
+        case .programNotFound(let name, let path?): return "There is no program \(name) in \(path)."
+        case .notExecutable(let path, let reason): return "\(path) \(reason)."
+        case .missing(let name, let needer): return "\(needer) needs \(name), which is not there."
+        case .unreadable(let path, let error):
+            return "\(path) cannot be read (\(error.name): \(error.description))."
+        case .notAFile(let path, let kind): return "\(path) is \(kind), which cannot be put into the guest."
+        case .reserved(let path): return "Nothing can be put at \(path) in the guest: it is the kernel's own."
+        case .notAbsolute(let path): return "\"\(path)\" is no absolute path in the guest."
+        case .invalidSetting(let text): return "\"\(text)\" is no setting of the form NAME=VALUE."
+        case .zeroByte: return "An argument or a setting for the program holds a zero byte, which would end it."
+        case .argumentsTooLong(let size, let limit):
+            return "The program's arguments and environment take \(size) bytes, and Linux accepts \(limit)."
+        case .memoryTooSmall(let size, let needed):
+            return "The guest has \(ByteCount(size)) of memory, and needs \(ByteCount(needed)) to hold the files."
+        case .file(let error): return error.explanation
+        case .archive(let error): return error.explanation
+        case .noKernel(let directory): return "There is no kernel for the guest in \(directory)."
+        case .unreadableKernel(let path, let error):
+            return "The kernel \(path) cannot be read (\(error.name): \(error.description))."
+        case .noWindow(let error): return error.explanation
+        case .outputNotWritable(let error):
+            return "The program's output cannot be written (\(error.name): \(error.description))."
+        case .initFailed(let step, let error):
+            return "In the guest, \(step.description) failed (\(error.name): \(error.description))."
+        case .unknownStatus(let status): return "The guest's init reported \(Hex.number(status)), which has no meaning."
+        case .noStatus: return "The guest ended, and did not say what became of the program."
+        }
+    }
+
+    public var remedy: String {
+        switch self {
+        case .programNotFound: "Check the name; give the path of a program that is not in PATH."
+        case .notExecutable: "Give a program or script for x86-64 Linux, and make it executable with `chmod +x`."
+        case .missing: "Install what is missing, or correct the path to it."
+        case .unreadable, .unreadableKernel:
+            "Check the path, and the permissions with `ls -l`; `sudo chmod a+r` makes a file readable."
+        case .notAFile: "Give files, directories and symbolic links only."
+        case .reserved, .notAbsolute: "Give a place such as /data with --add SOURCE:DESTINATION."
+        case .invalidSetting: "Write --env NAME=VALUE, or --env NAME to pass on a setting."
+        case .zeroByte: "Leave the zero byte out."
+        case .argumentsTooLong: "Give fewer or shorter arguments; put long ones into a file with --add."
+        case .memoryTooSmall(_, let needed): "Give the guest more memory with --memory \(needed >> 20)M."
+        case .file(let error): error.remedy
+        case .archive(let error): error.remedy
+        case .noKernel:
+            """
+            Give one with --kernel FILE; on Debian the package linux-image-cloud-amd64 has one, or linux-image-amd64, \
+            and on Ubuntu linux-image-virtual.
+            """
+        case .noWindow: "Give the guest more memory with --memory."
+        case .outputNotWritable: "Check where the output goes, and what space is left there."
+        case .initFailed(let step, _): step.remedy
+        case .unknownStatus: "Look at the kernel's log with --kernel-log."
+        case .noStatus: "Look at the kernel's log with --kernel-log."
+        }
+    }
+
+    public var exitStatus: ExitStatus {
+        switch self {
+        case .programNotFound: .programNotFound
+        case .missing, .notExecutable, .argumentsTooLong: .programNotExecutable
+        case .unreadable, .notAFile, .noKernel, .unreadableKernel: .imageNotReadable
+        case .reserved, .notAbsolute, .invalidSetting, .zeroByte: .usage
+        case .memoryTooSmall, .noWindow: .imageNotAcceptable
+        case .file(let error): error.exitStatus
+        case .archive(let error): error.exitStatus
+        case .outputNotWritable: .outputNotWritable
+        case .initFailed(let step, _): step.exitStatus
+        case .unknownStatus, .noStatus: .guestDied
+        }
+    }
+}
+
+/// What the init of an `exec` guest was doing when it failed.
+public enum ExecStep: UInt32, Hashable, Sendable, CaseIterable {
+    /// Mapping the window of the channel to MiniVMM.
+    case mapWindow = 1
+    /// Reading what it is to execute.
+    case readOrder = 2
+    /// Making pipes and a process.
+    case makeProcess = 3
+    /// Changing to the working directory.
+    case enterDirectory = 4
+    /// Executing the program.
+    case execute = 5
+}
+
+extension ExecStep {
+    /// What was being done, as the subject of a sentence.
+    var description: String {
+        switch self {
+        case .mapWindow: "mapping the window to MiniVMM"
+        case .readOrder: "reading what to execute"
+        case .makeProcess: "making a process for the program"
+        case .enterDirectory: "changing to the working directory"
+        case .execute: "executing the program"
+        }
+    }
+
+    var remedy: String {
+        switch self {
+        case .mapWindow: "Use a kernel with CONFIG_DEVMEM and without lockdown, such as Debian's."
+        case .readOrder, .makeProcess: "Give the guest more memory with --memory."
+        case .enterDirectory: "Run this from another directory."
+        case .execute: "Check that the guest's kernel runs such programs: 32-bit ones need CONFIG_IA32_EMULATION."
+        }
+    }
+
+    var exitStatus: ExitStatus {
+        switch self {
+        case .mapWindow, .readOrder, .makeProcess, .enterDirectory: .guestDied
+        case .execute: .programNotExecutable
+        }
+    }
+}
+
+extension ExitStatus {
+    /// The program to run is there, and cannot be executed; as shells report it.
+    public static let programNotExecutable = ExitStatus(rawValue: 126)
+    /// There is no such program to run; as shells report it.
+    public static let programNotFound = ExitStatus(rawValue: 127)
+}

@@ -1,0 +1,65 @@
+import Boot
+import GuestImages
+
+/// What init is to execute, as a file in the guest. `exec_channel.h` describes the format.
+struct ExecOrder: Hashable, Sendable {
+    /// The program's absolute path.
+    package var program: [UInt8]
+    /// The working directory.
+    package var directory: [UInt8]
+    /// The arguments, the name of the program first.
+    package var arguments: [[UInt8]]
+    /// The environment, in settings of the form NAME=VALUE.
+    package var environment: [[UInt8]]
+    /// Whether standard error is standard output.
+    package var mergesOutput = false
+
+    /// Where init looks for the file.
+    package static let path = "/.minivmm/order"
+
+    /// The longest single string, with its zero. Source: Linux, include/uapi/linux/binfmts.h (MAX_ARG_STRLEN).
+    private static let greatestStringSize = 0x2_0000
+    /// All strings and the pointers to them. Source: execve(2): a quarter of the limit on the stack, which is 8 MiB.
+    private static let greatestSize = 0x20_0000
+    private static let pointerSize = 8
+
+    /// The file's bytes.
+    ///
+    /// - Throws: ``ExecError/argumentsTooLong(size:limit:)``, ``ExecError/zeroByte``.
+    package func encoded() throws(ExecError) -> [UInt8] {
+        try check()
+        var header: [UInt8] = []
+        var strings: [UInt8] = []
+        let pointerCount = arguments.count + environment.count + 2
+        let pointers = Int(EXEC_ORDER_HEADER_SIZE)
+        let firstString = pointers + pointerCount * Self.pointerSize
+
+        /// Puts a string behind the others, and returns its address.
+        func place(_ string: [UInt8]) -> Int {
+            defer { strings += string + [0] }
+            return Int(EXEC_ORDER_ADDRESS) + firstString + strings.count
+        }
+
+        header.append(integer: UInt64(mergesOutput ? EXEC_MERGE_OUTPUT : 0))
+        header.append(integer: UInt64(place(program)))
+        header.append(integer: UInt64(place(directory)))
+        header.append(integer: UInt64(Int(EXEC_ORDER_ADDRESS) + pointers))
+        header.append(integer: UInt64(Int(EXEC_ORDER_ADDRESS) + pointers + (arguments.count + 1) * Self.pointerSize))
+        for list in [arguments, environment] {
+            for string in list { header.append(integer: UInt64(place(string))) }
+            header.append(integer: UInt64(0))
+        }
+        return header + strings
+    }
+
+    private func check() throws(ExecError) {
+        var size = 0
+        for string in [program, directory] + arguments + environment {
+            guard !string.contains(0) else { throw .zeroByte }
+            guard string.count < Self.greatestStringSize
+            else { throw .argumentsTooLong(size: string.count, limit: Self.greatestStringSize - 1) }
+            size += string.count + 1 + Self.pointerSize
+        }
+        guard size <= Self.greatestSize else { throw .argumentsTooLong(size: size, limit: Self.greatestSize) }
+    }
+}

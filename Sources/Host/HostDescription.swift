@@ -1,0 +1,67 @@
+import CKVM
+import Glibc
+
+/// The host that guests run on, as far as it says so itself.
+public struct HostDescription: Hashable, Sendable {
+    /// The processor's own name for itself, where it has one.
+    public var processor: String?
+    /// The kernel's release, such as `6.1.0-30-amd64`.
+    public var kernelRelease: String
+    /// The KVM modules that are loaded or built in, such as `kvm_intel`.
+    public var modules: [String]
+    /// Whether the time-stamp counter runs at the same rate in all power states.
+    public var hasInvariantTSC: Bool
+
+    /// The host of this process.
+    public static var current: HostDescription {
+        HostDescription(
+            processor: HostFacts.processorName, kernelRelease: HostFacts.kernelRelease, modules: HostFacts.kvmModules,
+            hasInvariantTSC: HostFacts.hasInvariantTSC)
+    }
+}
+
+/// Facts about the host that can be had without KVM.
+package enum HostFacts {
+    /// The kernel's release (uname(2)).
+    package static var kernelRelease: String {
+        var name = utsname()
+        guard uname(&name) == 0 else { return "unknown" }
+        // Sound: uname(2) ends every field with a zero inside the field.
+        return withUnsafeBytes(of: &name.release) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+    }
+
+    /// The modules that make /dev/kvm work, of those that are loaded or built in.
+    package static var kvmModules: [String] {
+        ["kvm", "kvm_intel", "kvm_amd", "kvm_pvm"].filter { access("/sys/module/\($0)", F_OK) == 0 }
+    }
+
+    /// The processor's brand string. Source: Intel SDM, volume 2, CPUID, leaves 0x80000002 to 0x80000004.
+    package static var processorName: String? {
+        let brandLeaves: ClosedRange<UInt32> = 0x8000_0002...0x8000_0004
+        guard ckvm_host_cpuid(Leaf.extendedMaximum, 0).eax >= brandLeaves.upperBound else { return nil }
+        var bytes: [UInt8] = []
+        for leaf in brandLeaves {
+            let result = ckvm_host_cpuid(leaf, 0)
+            for register in [result.eax, result.ebx, result.ecx, result.edx] {
+                bytes += (0..<4).map { UInt8(truncatingIfNeeded: register >> (8 * $0)) }
+            }
+        }
+        let name = String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+        let words = name.split(separator: " ")
+        return words.isEmpty ? nil : words.joined(separator: " ")
+    }
+
+    /// Whether the time-stamp counter is invariant.
+    package static var hasInvariantTSC: Bool {
+        guard ckvm_host_cpuid(Leaf.extendedMaximum, 0).eax >= Leaf.powerManagement else { return false }
+        return ckvm_host_cpuid(Leaf.powerManagement, 0).edx & Leaf.invariantTSCBit != 0
+    }
+
+    /// The leaves of the host's CPUID that are read. Source: Intel SDM, volume 2, CPUID.
+    private enum Leaf {
+        static let extendedMaximum: UInt32 = 0x8000_0000
+        static let powerManagement: UInt32 = 0x8000_0007
+        /// EDX bit 8: the time-stamp counter runs at a constant rate in all power states.
+        static let invariantTSCBit: UInt32 = 1 << 8
+    }
+}

@@ -1,0 +1,66 @@
+import CKVM
+
+/// A thread of the operating system, for work that blocks: KVM_RUN, sigwait(3). Swift's cooperative pool is for work
+/// that does not.
+package struct PosixThread {
+    private let handle: pthread_t
+
+    /// What the new thread is handed: the work, kept alive until the thread takes it over.
+    private final class Work: Sendable {
+        let name: String
+        let body: @Sendable () -> Void
+
+        init(name: String, body: @escaping @Sendable () -> Void) {
+            self.name = name
+            self.body = body
+        }
+    }
+
+    /// Starts a thread.
+    ///
+    /// - Throws: ``ResourceError`` when the system refuses another thread.
+    package init(name: String, body: @escaping @Sendable () -> Void) throws(ResourceError) {
+        let work = Unmanaged.passRetained(Work(name: name, body: body))
+        var handle = pthread_t()
+        let result = pthread_create(
+            &handle, nil,
+            { argument in
+                // Sound: the argument is the reference that was retained for this thread, and it is taken once.
+                guard let argument else { return nil }
+                let work = Unmanaged<Work>.fromOpaque(argument).takeRetainedValue()
+                ckvm_set_thread_name(work.name)
+                work.body()
+                return nil
+            }, work.toOpaque())
+        guard result == 0 else {
+            // The thread that would have taken the reference was never made.
+            work.release()
+            throw ResourceError("a thread for \(name)", ErrorNumber(rawValue: result))
+        }
+        self.handle = handle
+    }
+
+    /// Interrupts the system call that the thread is in, if any. Before it is joined, and with the kick's handler
+    /// installed.
+    package func kick() {
+        // Sound: a thread that has not been joined has a valid handle, whether it still runs or not.
+        _ = ckvm_kick(handle)
+    }
+
+    /// Waits until the thread has ended.
+    package func join() {
+        // Sound: the handle is that of a thread that was made joinable and is joined nowhere else.
+        pthread_join(handle, nil)
+    }
+}
+
+/// The signal by which threads are kicked out of system calls.
+package enum KickSignal {
+    /// Installs the handler, which does nothing: the system call that a thread is in returns EINTR.
+    ///
+    /// - Throws: ``ResourceError`` when the system refuses.
+    package static func install() throws(ResourceError) {
+        let result = ckvm_install_kick_handler()
+        guard result >= 0 else { throw ResourceError("the handler of a signal", ErrorNumber(rawValue: 0 &- result)) }
+    }
+}

@@ -1,0 +1,122 @@
+public import CKVM
+public import Host
+
+/// A vCPU of KVM: its descriptor and its run page.
+///
+/// All but ``requestImmediateExit()`` is for one thread at a time: the vCPU's own once it runs.
+public final class VCPU: Sendable {
+    /// The number of the vCPU, which is also its local APIC's id.
+    public let id: UInt32
+
+    @usableFromInline package let descriptor: OwnedDescriptor
+    @usableFromInline let mapping: MemoryMapping
+    /// Keeps the virtual machine, and with it the guest's memory, for as long as a vCPU can run.
+    private let owner: VirtualMachine
+
+    package init(
+        id: UInt32, descriptor: consuming OwnedDescriptor, runPage: consuming MemoryMapping, owner: VirtualMachine
+    ) {
+        self.id = id
+        self.descriptor = descriptor
+        self.mapping = runPage
+        self.owner = owner
+    }
+
+    /// The run page: why KVM_RUN returned, and where it is answered.
+    ///
+    /// Valid for as long as this object lives.
+    @inlinable
+    package var runPage: UnsafeMutablePointer<kvm_run> {
+        // Sound: the mapping is page-aligned, at least as long as kvm_run (checked when it was made), and holds one.
+        mapping.baseAddress.assumingMemoryBound(to: kvm_run.self)
+    }
+
+    /// The bytes of the run page.
+    @inlinable
+    package var runPageSize: Int { mapping.size }
+
+    /// Enters the guest, and lends the exit that it comes back with.
+    ///
+    /// A request for an immediate exit is withdrawn when it has been answered: look whether the program wants to stop,
+    /// and run again.
+    ///
+    /// - Parameter body: Services the exit, which points into the run page and is valid only for this call.
+    /// - Returns: What the closure returns; nil when a signal or ``requestImmediateExit()`` ended KVM_RUN without an exit.
+    /// - Throws: ``KVMError`` when KVM_RUN fails; what the closure throws.
+    public func run<Result>(_ body: (borrowing Exit) throws -> Result) throws -> Result? {
+        let result = enter()
+        if result == -EINTR || result == -EAGAIN {
+            clearImmediateExit()
+            return nil
+        }
+        guard result == 0 else { throw KVMError.failed("KVM_RUN", result) }
+        return try body(Exit(of: self))
+    }
+
+    /// Enters the guest and returns when it exits.
+    ///
+    /// - Returns: 0, or -errno.
+    @inlinable
+    @inline(__always)
+    package func enter() -> Int32 {
+        ckvm_run(descriptor.number)
+    }
+
+    /// Lets the next KVM_RUN, or with a signal the present one, return EINTR. Any thread may ask.
+    public func requestImmediateExit() {
+        ckvm_set_immediate_exit(runPage, true)
+    }
+
+    /// Withdraws ``requestImmediateExit()``.
+    public func clearImmediateExit() {
+        ckvm_set_immediate_exit(runPage, false)
+    }
+
+    /// Answers an MSR exit.
+    ///
+    /// - Parameter value: What RDMSR reads, or anything for WRMSR; nil for a #GP in the guest.
+    public func answerMSR(_ value: UInt64?) {
+        ckvm_answer_msr(runPage, value ?? 0, value == nil)
+    }
+
+    /// Answers a hypercall exit.
+    ///
+    /// - Parameter result: What the guest finds in RAX.
+    public func answerHypercall(_ result: UInt64) {
+        ckvm_answer_hypercall(runPage, result)
+    }
+
+    /// Lets KVM finish the instruction whose exit was just serviced, and returns before the next one.
+    ///
+    /// - Throws: ``KVMError`` when KVM_RUN fails with anything but EINTR.
+    public func finishInstruction() throws(KVMError) {
+        requestImmediateExit()
+        let result = enter()
+        clearImmediateExit()
+        // 0 would be another exit of the same instruction, as a long string instruction has: it is still to be serviced.
+        guard result == -EINTR || result == 0 else { throw .failed("KVM_RUN", result) }
+    }
+}
+
+extension VCPU {
+    /// Sets a model-specific register (KVM_SET_MSRS).
+    ///
+    /// - Returns: Whether KVM took the value. It refuses registers and bits that it does not have.
+    /// - Throws: ``KVMError`` when the ioctl fails as such.
+    package func setMSR(_ index: UInt32, _ value: UInt64) throws(KVMError) -> Bool {
+        // One entry behind its header, as KVM_SET_MSRS takes them.
+        let size = MemoryLayout<kvm_msrs>.size + MemoryLayout<kvm_msr_entry>.stride
+        let memory = UnsafeMutableRawPointer.allocate(byteCount: size, alignment: MemoryLayout<kvm_msrs>.alignment)
+        defer { memory.deallocate() }
+        memory.initializeMemory(as: UInt8.self, repeating: 0, count: size)
+        // Sound: the memory is aligned and long enough for the header and one entry, and zero is valid for both.
+        let table = memory.bindMemory(to: kvm_msrs.self, capacity: 1)
+        table.pointee.nmsrs = 1
+        ckvm_msr_entries(table).pointee.index = index
+        ckvm_msr_entries(table).pointee.data = value
+        let result = ckvm_set_msrs(descriptor.number, table)
+        guard result >= 0 else { throw .failed("KVM_SET_MSRS", result) }
+        // The ioctl returns how many entries it took.
+        return result == 1
+    }
+}

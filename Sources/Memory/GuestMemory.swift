@@ -1,0 +1,267 @@
+import CKVM
+public import Host
+
+/// The guest's physical memory: one mapping of this process's memory per region.
+///
+/// Every access is checked against the regions, and no access crosses from one into another. The guest may write while
+/// MiniVMM reads: what is read is then some mix of old and new bytes, and callers treat it as the guest's word, which
+/// it is. Nothing read is ever trusted as an address or a length without a check.
+public final class GuestMemory: Sendable {
+    /// A stretch of guest-physical addresses with memory behind it.
+    public struct Region: Sendable {
+        /// The first address.
+        public let start: GuestPhysicalAddress
+        /// Bytes; a multiple of the page size.
+        public let size: UInt64
+        /// Where this process sees the region. Valid for as long as the ``GuestMemory`` that it belongs to.
+        ///
+        /// Sound to share between threads: the address never changes; see ``GuestMemory`` for the accesses.
+        @usableFromInline
+        package nonisolated(unsafe) let hostAddress: UnsafeMutableRawPointer
+
+        /// The address after the last; regions end below 2^64, which their making checks.
+        @inlinable
+        package var end: UInt64 { start.rawValue &+ size }
+    }
+
+    /// The bytes of a page. Source: Intel SDM, volume 3, "Paging".
+    @inlinable public static var pageSize: UInt64 { 4096 }
+
+    /// The regions, in ascending order.
+    public let regions: [Region]
+
+    /// All regions are cut out of one mapping, which starts where the first region does.
+    private let mapping: MemoryMapping
+
+    /// Makes memory for stretches of guest-physical addresses. The memory is zero, and is taken from the system as the
+    /// guest touches it.
+    ///
+    /// - Parameter layout: Start and size in bytes of each region, ascending, in whole pages.
+    /// - Throws: ``GuestMemoryError`` when the layout is impossible or the system refuses the memory.
+    public convenience init(
+        layout: [(start: GuestPhysicalAddress, size: UInt64)]
+    ) throws(GuestMemoryError) {
+        try self.init(layout: layout, systemCalls: .live)
+    }
+
+    package init(
+        layout: [(start: GuestPhysicalAddress, size: UInt64)],
+        systemCalls: MemorySystemCalls
+    ) throws(GuestMemoryError) {
+        let total = try Self.checkedTotal(layout)
+        var address: UnsafeMutableRawPointer?
+        let result = systemCalls.mapAnonymous(total, &address)
+        guard result >= 0, let address else {
+            throw .refused(byteCount: UInt64(total), ErrorNumber(rawValue: 0 &- result))
+        }
+        mapping = MemoryMapping(takingOver: address, size: total)
+        var offset = 0
+        regions = layout.map { start, size in
+            // Sound: the sizes add up to the mapping's, so every region lies inside it.
+            defer { offset += Int(size) }
+            return Region(start: start, size: size, hostAddress: address + offset)
+        }
+    }
+
+    /// The sum of the sizes of a layout that holds together.
+    private static func checkedTotal(
+        _ layout: [(start: GuestPhysicalAddress, size: UInt64)]
+    ) throws(GuestMemoryError) -> Int {
+        var total = 0
+        var lowestFree: UInt64 = 0
+        for (start, size) in layout {
+            let (end, pastEnd) = start.rawValue.addingReportingOverflow(size)
+            guard size > 0, size % pageSize == 0, start.rawValue % pageSize == 0, !pastEnd,
+                start.rawValue >= lowestFree, let count = Int(exactly: size)
+            else { throw .invalidLayout }
+            let (sum, overflow) = total.addingReportingOverflow(count)
+            guard !overflow else { throw .invalidLayout }
+            total = sum
+            lowestFree = end
+        }
+        guard total > 0 else { throw .invalidLayout }
+        return total
+    }
+
+    /// The bytes of all regions together.
+    public var size: UInt64 { UInt64(mapping.size) }
+
+    /// Where this process sees `byteCount` bytes at `address`, or nil when they do not lie in one region.
+    @inlinable
+    @inline(__always)
+    func hostAddress(
+        of address: GuestPhysicalAddress,
+        byteCount: UInt64
+    ) -> UnsafeMutableRawPointer? {
+        for region in regions {
+            // Subtractions in this order cannot wrap: the address is at or after the start, and before the end.
+            guard address >= region.start, address.rawValue < region.end else { continue }
+            let offset = address.rawValue &- region.start.rawValue
+            guard byteCount <= region.size &- offset else { return nil }
+            // Sound: offset + byteCount <= size, which was an Int when the region was made.
+            return region.hostAddress + Int(truncatingIfNeeded: offset)
+        }
+        return nil
+    }
+
+    @inlinable
+    func checkedHostAddress(
+        of address: GuestPhysicalAddress,
+        byteCount: Int
+    ) throws(GuestMemoryError) -> UnsafeMutableRawPointer {
+        let count = UInt64(byteCount)
+        guard let host = hostAddress(of: address, byteCount: count) else {
+            throw .outOfBounds(address: address, byteCount: count)
+        }
+        return host
+    }
+
+    /// Whether `byteCount` bytes at `address` lie in one region.
+    public func contains(_ address: GuestPhysicalAddress, byteCount: UInt64) -> Bool {
+        hostAddress(of: address, byteCount: byteCount) != nil
+    }
+
+    /// Reads a little-endian integer.
+    ///
+    /// - Throws: ``GuestMemoryError/outOfBounds(address:byteCount:)``.
+    @inlinable
+    public func load<Value: FixedWidthInteger & BitwiseCopyable>(
+        _ type: Value.Type = Value.self,
+        at address: GuestPhysicalAddress
+    ) throws(GuestMemoryError) -> Value {
+        let host = try checkedHostAddress(of: address, byteCount: MemoryLayout<Value>.size)
+        // Sound: the check covers every byte of Value, and an unaligned load of a bitwise-copyable type is defined.
+        return Value(littleEndian: host.loadUnaligned(as: Value.self))
+    }
+
+    /// Writes a little-endian integer.
+    ///
+    /// - Throws: ``GuestMemoryError/outOfBounds(address:byteCount:)``.
+    @inlinable
+    public func store<Value: FixedWidthInteger & BitwiseCopyable>(
+        _ value: Value,
+        at address: GuestPhysicalAddress
+    ) throws(GuestMemoryError) {
+        let host = try checkedHostAddress(of: address, byteCount: MemoryLayout<Value>.size)
+        // Sound: as for load.
+        host.storeBytes(of: value.littleEndian, as: Value.self)
+    }
+
+    /// Copies bytes into the guest.
+    ///
+    /// - Throws: ``GuestMemoryError/outOfBounds(address:byteCount:)``; then nothing was written.
+    public func write(_ bytes: [UInt8], at address: GuestPhysicalAddress) throws(GuestMemoryError) {
+        try write(bytes[...], at: address)
+    }
+
+    /// Copies a part of an array into the guest, without a copy of that part on the way.
+    ///
+    /// - Throws: ``GuestMemoryError/outOfBounds(address:byteCount:)``; then nothing was written.
+    public func write(_ bytes: ArraySlice<UInt8>, at address: GuestPhysicalAddress) throws(GuestMemoryError) {
+        guard !bytes.isEmpty else { return }
+        let host = try checkedHostAddress(of: address, byteCount: bytes.count)
+        bytes.withUnsafeBytes { source in
+            guard let start = source.baseAddress else { return }
+            // Sound: both sides hold bytes.count bytes, and an array never overlaps the guest's mapping.
+            host.copyMemory(from: start, byteCount: source.count)
+        }
+    }
+
+    /// Copies bytes out of the guest.
+    ///
+    /// - Throws: ``GuestMemoryError/outOfBounds(address:byteCount:)``.
+    public func bytes(at address: GuestPhysicalAddress, count: Int) throws(GuestMemoryError) -> [UInt8] {
+        guard count > 0 else { return [] }
+        let host = try checkedHostAddress(of: address, byteCount: count)
+        // Sound: the check covers count bytes.
+        return [UInt8](UnsafeRawBufferPointer(start: host, count: count))
+    }
+}
+
+/// The system call by which guest memory is taken, in a place that tests can replace to see what happens when the
+/// system refuses. It returns 0, or -errno.
+package struct MemorySystemCalls: Sendable {
+    package var mapAnonymous: @Sendable (_ size: Int, _ address: inout UnsafeMutableRawPointer?) -> Int32 = {
+        ckvm_map_anonymous($0, &$1)
+    }
+
+    package init() {}
+
+    /// The system's own.
+    package static let live = MemorySystemCalls()
+}
+
+/// What can go wrong with guest memory.
+public enum GuestMemoryError: Error, Hashable, Sendable {
+    /// The access touches an address that has no memory behind it, or crosses the end of a region.
+    case outOfBounds(address: GuestPhysicalAddress, byteCount: UInt64)
+    /// The system does not give the memory.
+    case refused(byteCount: UInt64, ErrorNumber)
+    /// The regions are empty, not made of whole pages, overlap, or pass the end of the address space.
+    case invalidLayout
+}
+
+extension GuestMemoryError: DiagnosticError {
+    public var explanation: String {
+        switch self {
+        case .outOfBounds(let address, let byteCount):
+            "There is no guest memory for \(byteCount) bytes at \(address)."
+        case .refused(let byteCount, let error):
+            "The system refused \(byteCount >> 20) MiB of guest memory (\(error.name))."
+        case .invalidLayout:
+            "The regions of guest memory are empty, overlap or are not made of whole pages."
+        }
+    }
+
+    public var remedy: String {
+        switch self {
+        case .outOfBounds: "Give the guest more memory with --memory, or choose an address inside it."
+        case .refused: "Give the guest less memory with --memory, or raise the limit that `ulimit -v` shows."
+        case .invalidLayout: "Choose whole pages of 4096 bytes that do not overlap."
+        }
+    }
+
+    public var exitStatus: ExitStatus {
+        switch self {
+        case .outOfBounds: .imageNotAcceptable
+        case .refused: .systemRefused
+        case .invalidLayout: .internalFault
+        }
+    }
+}
+
+/// A stretch of the guest's memory that a device shares with the guest, checked once and for all.
+///
+/// The guest may change it at any time, while the device looks at it too.
+@usableFromInline package struct GuestWindow: Sendable {
+    /// Keeps the mapping in place.
+    @usableFromInline let memory: GuestMemory
+    /// Sound to share between threads: the address never changes; see ``GuestMemory`` for the accesses.
+    @usableFromInline nonisolated(unsafe) let bytes: UnsafeMutableRawBufferPointer
+
+    /// A stretch of memory.
+    ///
+    /// - Parameters:
+    ///   - memory: The guest's memory.
+    ///   - address: Where it starts.
+    ///   - size: Its bytes, at least 1.
+    /// - Throws: ``GuestMemoryError/outOfBounds(address:byteCount:)`` when it does not lie in one region.
+    package init(_ memory: GuestMemory, at address: GuestPhysicalAddress, size: Int) throws(GuestMemoryError) {
+        let region = memory.regions.first { address >= $0.start && address.rawValue < $0.end }
+        guard let region, memory.contains(address, byteCount: UInt64(size))
+        else { throw .outOfBounds(address: address, byteCount: UInt64(size)) }
+        self.memory = memory
+        // Sound: the memory that was just found to hold all the bytes is one region, in which the address lies.
+        let start = region.hostAddress + Int(address.rawValue - region.start.rawValue)
+        bytes = UnsafeMutableRawBufferPointer(start: start, count: size)
+    }
+
+    /// Accesses a part. A part that is not wholly inside is a mistake of the program.
+    @inlinable
+    package func withBytes<Result>(at offset: Int, count: Int, _ body: (UnsafeMutableRawBufferPointer) -> Result)
+        -> Result
+    {
+        // Sound: a slice is checked against the buffer, whose mapping `memory` keeps.
+        withExtendedLifetime(memory) { body(UnsafeMutableRawBufferPointer(rebasing: bytes[offset..<offset + count])) }
+    }
+}

@@ -1,0 +1,285 @@
+public import Boot
+import CKVM
+public import Counters
+public import Devices
+public import Host
+public import KVM
+import Memory
+import Synchronization
+
+/// A machine that is ready to run a guest, once.
+public final class Machine: Sendable {
+    /// Ends the run from outside: another thread, a signal.
+    public let control: RunControl
+
+    package let runners: [VCPURunner]
+    package let parts: MachineParts
+    private let receiver: (any ConsoleReceiver)?
+    private let workers: [Worker]
+    private let inputBell: Doorbell
+    private let kvm: KVM
+    private let trap: CPUIDTrap
+    /// Whether the guest is a flat image, without an operating system that would handle a terminal.
+    public let isFlat: Bool
+    /// The frequency of the time-stamp counter, where it is known.
+    public let tscKHz: UInt32?
+    private let hasRun = Atomic(false)
+
+    /// Makes a machine for a guest.
+    ///
+    /// - Parameters:
+    ///   - kvm: The host's KVM.
+    ///   - guest: The guest, see ``GuestLoaders``.
+    ///   - options: What the machine is made with.
+    /// - Throws: A ``DiagnosticError``: what the host refuses, or what is wrong with guest or options.
+    public init(kvm: KVM, guest: some Guest, options: MachineOptions = MachineOptions()) throws {
+        let product = try MachineBuilder(kvm: kvm, options: options).build(guest)
+        self.kvm = kvm
+        parts = product.parts
+        control = parts.control
+        trap = product.trap
+        runners = product.runners
+        isFlat = product.hasFirmwareStubs
+        receiver = product.attachments.receiver
+        inputBell = product.attachments.machine.inputBell
+        workers = product.attachments.workers
+        tscKHz = runners.first?.vcpu.tscKHz
+    }
+
+    /// Runs the guest until it ends, is ended, or the time is up. Blocks the calling thread.
+    ///
+    /// - Parameters:
+    ///   - timeout: How long the guest may run; nil for as long as it likes.
+    ///   - input: Where the input of the guest's console comes from, or of its program if the guest was made for one;
+    ///     nil for none. It is read from only during the run.
+    /// - Returns: How the run ended, a failure of MiniVMM included, and what it came to until then.
+    /// - Throws: ``MachineError/alreadyRun`` the second time; ``ResourceError`` when the system refuses threads or
+    ///   descriptors; then no guest code ran to its end.
+    public func run(timeout: Duration? = nil, input: ConsoleSource? = nil) throws -> RunOutcome {
+        let isFirst = !hasRun.exchange(true, ordering: .sequentiallyConsistent)
+        guard isFirst else { throw MachineError.alreadyRun }
+        try KickSignal.install()
+
+        let allEnded = try EndSignal(count: runners.count)
+        let feeding = try startFeeding(input)
+        defer { feeding?.end() }
+        let helpers = try startWorkers()
+        defer { for helper in helpers { helper.end() } }
+        let origin = ckvm_rdtsc()
+        for runner in runners { runner.recorder?.start(at: origin) }
+        let start = ContinuousClock.now
+        let threads = try startThreads(allEnded)
+        RunSupervisor(control: control, console: parts.console, allEnded: allEnded).wait(timeout: timeout)
+        // It ends while the numbers are put together.
+        feeding?.requestEnd()
+        for thread in threads { thread.join() }
+        var outcome = outcome(after: start.duration(to: .now))
+        if parts.recording != RecordingOptions() { addRecords(to: &outcome, origin: origin) }
+        return outcome
+    }
+
+    /// Starts to feed the guest's console, if there is anything to feed it with.
+    private func startFeeding(_ input: ConsoleSource?) throws(ResourceError) -> ConsoleInput? {
+        guard let receiver else { return nil }
+        guard let input else {
+            receiver.end()
+            return nil
+        }
+        return try ConsoleInput(input, to: receiver, bell: inputBell)
+    }
+
+    /// Starts the components' threads: all, or none that still runs.
+    private func startWorkers() throws(ResourceError) -> [RunningWorker] {
+        var running: [RunningWorker] = []
+        for worker in workers {
+            do {
+                running.append(try RunningWorker(worker))
+            } catch {
+                for worker in running { worker.end() }
+                throw error
+            }
+        }
+        return running
+    }
+
+    /// Starts the vCPUs' threads: all, or none that still runs.
+    private func startThreads(_ allEnded: EndSignal) throws(ResourceError) -> [PosixThread] {
+        var threads: [PosixThread] = []
+        for runner in runners {
+            do {
+                let thread = try PosixThread(name: "vcpu \(runner.index)") {
+                    runner.run()
+                    allEnded.give()
+                }
+                threads.append(thread)
+            } catch {
+                control.stop(.failed(error))
+                for thread in threads { thread.join() }
+                throw error
+            }
+        }
+        return threads
+    }
+
+    /// What there is to say of the run. Only when the threads have ended.
+    private func outcome(after duration: Duration) -> RunOutcome {
+        RunOutcome(
+            // A vCPU's thread ends only when the run was stopped.
+            ending: explain(control.ending ?? .stopped),
+            statistics: RunStatistics(parts.counters),
+            duration: duration,
+            tscKHz: tscKHz,
+            trap: trap,
+            unclaimedPorts: UnclaimedAddress.sum(runners.map(\.unclaimed.touchedPorts)),
+            unclaimedPages: UnclaimedAddress.sum(runners.map(\.unclaimed.touchedPages))
+        )
+    }
+
+    /// Adds to a death what the host has to do with it.
+    private func explain(_ ending: RunEnding) -> RunEnding {
+        guard case .died(var death) = ending, case .emulationFailure = death.cause else { return ending }
+        death.isRingZeroEmulated = (try? kvm.linuxSupport()) == .emulatesRingZero
+        return .died(death)
+    }
+}
+
+extension Machine {
+    /// The counters so far. At any time, on any thread.
+    public var countersSoFar: CounterSnapshot { CounterSnapshot(parts.counters) }
+}
+
+/// What a machine kept of its exits besides the counters.
+extension Machine {
+    /// Puts what was kept into the outcome. Only when the threads have ended.
+    func addRecords(to outcome: inout RunOutcome, origin: UInt64) {
+        let timelines = runners.compactMap { $0.recorder?.timeline }
+        if !timelines.isEmpty {
+            outcome.timeline = ExitTimeline(sumOf: timelines)
+            outcome.distributions = distributions(of: outcome.statistics.total.kinds.map(\.kind))
+        }
+        if parts.recording.readsKernelStatistics {
+            // A KVM that does not hand them out has none to show. Each vCPU has some, or none has.
+            outcome.kernelStatistics = runners.compactMap { try? $0.vcpu.kernelStatistics() }
+        }
+        let tracks = runners.compactMap { runner in
+            runner.recorder?.trace.map { trace in
+                let events = trace.kept
+                return ExitTrace.Track(
+                    vcpu: runner.index, events: events, lostCount: trace.recordedCount &- UInt64(events.count))
+            }
+        }
+        if !tracks.isEmpty { outcome.trace = ExitTrace(tracks: tracks, origin: origin) }
+    }
+
+    private func distributions(of kinds: [ExitKind]) -> [ServiceTimeDistribution] {
+        kinds.map { kind in
+            ServiceTimeDistribution(kind, of: runners.compactMap { $0.counters.histogram(of: kind) })
+        }
+    }
+}
+
+/// Looks at a machine's counters a few times a second while it runs, on a thread of its own.
+package final class LiveWatch: Sendable {
+    /// What a look found.
+    package struct Look: Sendable {
+        /// The counters.
+        package let counters: CounterSnapshot
+        /// What they were at the look before, if there was one.
+        package let previous: CounterSnapshot?
+        /// Since the first look.
+        package let elapsed: Duration
+        /// Since the look before.
+        package let interval: Duration
+    }
+
+    private let thread: PosixThread
+    private let isOver: EndSignal
+
+    /// Starts to look.
+    ///
+    /// - Parameters:
+    ///   - interval: The time between two looks.
+    ///   - onLook: Called with what was found.
+    /// - Throws: ``ResourceError`` when the system refuses a thread or a descriptor.
+    package init(
+        _ machine: Machine, every interval: Duration = .milliseconds(250), onLook: @escaping @Sendable (Look) -> Void
+    ) throws(ResourceError) {
+        let isOver = try EndSignal(count: 1)
+        self.isOver = isOver
+        thread = try PosixThread(name: "live line") {
+            let start = ContinuousClock.now
+            var last = start
+            var previous: CounterSnapshot?
+            while !isOver.wait(timeout: interval) {
+                let now = ContinuousClock.now
+                let counters = machine.countersSoFar
+                onLook(
+                    Look(
+                        counters: counters, previous: previous, elapsed: start.duration(to: now),
+                        interval: last.duration(to: now)))
+                last = now
+                previous = counters
+            }
+        }
+    }
+
+    /// Stops to look. After it there is no call any more. To be called once.
+    package func end() {
+        isOver.give()
+        thread.join()
+    }
+}
+
+/// A component's thread that runs.
+private struct RunningWorker {
+    private let control: Worker.Control
+    private let thread: PosixThread
+
+    /// Starts it.
+    init(_ worker: Worker) throws(ResourceError) {
+        let control = try Worker.Control()
+        self.control = control
+        thread = try PosixThread(name: worker.name) { worker.body(control) }
+    }
+
+    /// Asks it to end and waits until it has.
+    func end() {
+        control.end()
+        thread.join()
+    }
+}
+
+/// What can be wrong with the use of a machine.
+public enum MachineError: Error, Hashable, Sendable {
+    /// A machine runs once: make another.
+    case alreadyRun
+}
+
+extension MachineError: DiagnosticError {
+    public var explanation: String {
+        switch self {
+        case .alreadyRun: "This machine has run already, and a machine runs once."
+        }
+    }
+
+    public var remedy: String { "Make another machine for the guest." }
+
+    public var exitStatus: ExitStatus { .internalFault }
+}
+
+extension Machine {
+    /// What the machine is made of.
+    public var machineDescription: MachineDescription {
+        MachineDescription(memorySize: Self.memorySize(parts.memory), vcpuCount: runners.count)
+    }
+
+    /// The size as it was asked for: what lies below 4 GiB counts up to its end, with the holes that a PC has in its
+    /// first megabyte, and what lies above counts without the hole below it.
+    private static func memorySize(_ memory: GuestMemory) -> UInt64 {
+        let (low, high) = memory.regions.reduce(into: (low: UInt64(0), high: UInt64(0))) { sizes, region in
+            let isLow = region.end <= BootLayout.highMemory.rawValue
+            if isLow { sizes.low = region.end } else { sizes.high += region.size }
+        }
+        return low + high
+    }
+}

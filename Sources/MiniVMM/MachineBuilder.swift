@@ -1,0 +1,189 @@
+import Boot
+package import Counters
+import Devices
+import Host
+import KVM
+import Logging
+package import Memory
+
+/// Puts a machine together: memory, virtual machine, components, ACPI, guest, vCPUs, trap.
+struct MachineBuilder {
+    /// What every machine has. A new built-in device is an entry here.
+    static let standardComponents: [any Component] = [
+        DebugPorts(), SerialPort(), RealTimeClock(), Keyboard(), PowerManagement(), ResetControl(),
+    ]
+
+    let kvm: KVM
+    let options: MachineOptions
+
+    /// What a machine is made of.
+    struct Product {
+        let parts: MachineParts
+        let runners: [VCPURunner]
+        let trap: CPUIDTrap
+        let attachments: Attachments
+        let hasFirmwareStubs: Bool
+    }
+
+    /// Builds the machine for a guest.
+    ///
+    /// - Throws: A ``DiagnosticError``.
+    func build(_ guest: some Guest) throws -> Product {
+        try checkHost(for: guest)
+        let memory = try guest.makeMemory()
+        let machine = try makeVirtualMachine(memory)
+        let hasInterruptControllers = guest.wantsInterruptControllers || options.cpuCount > 1
+        if hasInterruptControllers { try machine.createInterruptControllers() }
+
+        let control = RunControl()
+        let attachments = try attach(memory, machine, control, hasInterruptControllers: hasInterruptControllers)
+        let entry = try load(guest, into: memory, attachments)
+        let trap = try TrapPlan(for: guest, options: options, kvm: kvm, memory: memory)
+        options.logger.info("CPUID trap", metadata: trap.metadata)
+
+        let vcpus = try makeVCPUs(machine, for: guest)
+        try vcpus[0].enter(entry)
+        if case .fault = trap { try CPUIDFaulting.enable(machine, vcpus) }
+        let parts = try makeParts(
+            memory, control, attachments, vcpus, hasInterruptControllers: hasInterruptControllers)
+        let runners = try vcpus.enumerated().map { index, vcpu in
+            try trap.makeRunner(vcpu, index, parts, hasFirmwareStubs: guest.hasFirmwareStubs)
+        }
+        return Product(
+            parts: parts, runners: runners, trap: trap.name, attachments: attachments,
+            hasFirmwareStubs: guest.hasFirmwareStubs)
+    }
+
+    /// Checks what the host must have, before anything is made.
+    private func checkHost(for guest: some Guest) throws {
+        try kvm.require(Capability.required)
+        if guest.wantsInterruptControllers { try kvm.require(Capability.requiredForLinux) }
+        try options.checkCPUCount(kvm)
+        try options.pinnedCPUs?.checkUsable()
+    }
+
+    private func makeVirtualMachine(_ memory: GuestMemory) throws(KVMError) -> VirtualMachine {
+        let machine = try VirtualMachine(kvm: kvm, memory: memory)
+        try machine.setRealModePages()
+        try machine.reportEmulationFailures()
+        return machine
+    }
+
+    /// Attaches all components, the standard ones first.
+    private func attach(
+        _ memory: GuestMemory, _ machine: VirtualMachine, _ control: RunControl, hasInterruptControllers: Bool
+    ) throws -> Attachments {
+        let console = try ConsoleOutput(
+            descriptor: options.consoleDescriptor,
+            shouldGiveUp: { control.isStopping },
+            statusLine: options.statusLine,
+            onFailure: { control.stop(.failed($0)) })
+        let context = MachineContext(
+            memory: memory, console: console, inputBell: try Doorbell(),
+            setInterruptLevel: { line, isHigh in
+                if hasInterruptControllers { machine.setInterruptLine(line, isHigh: isHigh) }
+            },
+            isEnding: { control.isStopping },
+            end: { event in control.end(event, flushing: console) })
+        control.watch(context.panicWatch)
+        var attachments = Attachments(machine: context)
+        for component in Self.standardComponents + options.components { try component.attach(to: &attachments) }
+        return attachments
+    }
+
+    /// Loads the guest, and writes the ACPI tables of what is attached.
+    private func load(
+        _ guest: some Guest, into memory: GuestMemory, _ attachments: Attachments
+    ) throws -> EntryState {
+        var tables: ACPITables?
+        if guest.wantsACPI {
+            tables = try ACPITables.build(
+                at: BootLayout.acpiTables, vcpuCount: options.cpuCount, describing: attachments.description)
+        }
+        // The guest is loaded first, because it expects the memory to be zero.
+        let loaded = try guest.load(
+            into: memory,
+            on: GuestPlatform(acpiRootPointer: tables?.rsdp, kernelArguments: attachments.kernelArguments))
+        if let tables { try memory.write(tables.bytes, at: tables.start) }
+        options.logger.info(
+            "guest loaded",
+            metadata: [
+                "entry": "\(Hex.number(loaded.entry.rip))", "mode": "\(loaded.entry.mode)",
+                "image": "\(loaded.image)", "initrd": "\(loaded.initrd.map { "\($0)" } ?? "none")",
+            ])
+        return loaded.entry
+    }
+
+    /// The vCPUs, of which all but the first wait until they are started, and their CPUID tables.
+    private func makeVCPUs(_ machine: VirtualMachine, for guest: some Guest) throws(KVMError) -> [VCPU] {
+        let supported = try kvm.supportedCPUID()
+        let topology = CPUTopology(coreCount: options.cpuCount)
+        let hasDeadlineTimer = guest.wantsInterruptControllers && kvm.value(of: .deadlineTimer) != 0
+        var vcpus: [VCPU] = []
+        for number in 0..<options.cpuCount {
+            let vcpu = try machine.makeVCPU(id: UInt32(number))
+            try vcpu.setCPUID(
+                .guest(
+                    supported: supported, apicID: vcpu.id, topology: topology, hasDeadlineTimer: hasDeadlineTimer))
+            if guest.wantsInterruptControllers { try vcpu.connectLocalInterrupts() }
+            vcpus.append(vcpu)
+        }
+        return vcpus
+    }
+
+    private func makeParts(
+        _ memory: GuestMemory, _ control: RunControl, _ attachments: Attachments, _ vcpus: [VCPU],
+        hasInterruptControllers: Bool
+    ) throws -> MachineParts {
+        let counters = ExitCounterTable(vcpuCount: options.cpuCount)
+        return MachineParts(
+            memory: memory,
+            ports: try PortBus(attachments.portAttachments),
+            mmio: try MMIOBus(attachments.mmioAttachments),
+            counters: counters,
+            leaves: options.leaves,
+            source: try makeSource(counters, vcpus),
+            control: control,
+            console: attachments.machine.console,
+            syncRegisters: UInt64(kvm.value(of: .syncRegisters)),
+            hasInterruptControllers: hasInterruptControllers,
+            pinnedCPUs: options.pinnedCPUs,
+            recording: options.recording,
+            recorders: try (0..<options.cpuCount).map { _ in try ExitRecorder(options.recording) }
+        )
+    }
+
+    /// Where the guest's counts come from. A new source is a case here.
+    private func makeSource(_ counters: ExitCounterTable, _ vcpus: [VCPU]) throws -> any CounterSource {
+        guard options.reportsKernelExits else { return counters }
+        guard let kernelExits = try KernelExits(of: vcpus) else {
+            throw KVMError.missingCapability(.binaryStatistics)
+        }
+        return KernelTotalSource(counters, kernelExits)
+    }
+}
+
+/// What the vCPUs of a machine share.
+package struct MachineParts: Sendable {
+    package let memory: GuestMemory
+    let ports: PortBus
+    let mmio: MMIOBus
+    package let counters: ExitCounterTable
+    let leaves: CounterLeaves
+    /// Where the numbers come from that the leaves answer with.
+    let source: any CounterSource
+    let control: RunControl
+    let console: ConsoleOutput
+    /// What KVM_CAP_SYNC_REGS answers: a bit for each set of registers that KVM keeps in the run page.
+    let syncRegisters: UInt64
+    /// Whether KVM has interrupt controllers for the guest. Then HLT is KVM's as well, and comes out no more.
+    var hasInterruptControllers = false
+    /// The host's CPUs that the vCPUs are kept on.
+    var pinnedCPUs: CPUList?
+    /// What is kept of the exits besides the counters.
+    var recording = RecordingOptions()
+    /// Each vCPU's recorder, if anything is kept.
+    ///
+    /// Sound to share between threads: each is for its vCPU's own thread, and for others after that was joined.
+    nonisolated(unsafe) let recorders: [ExitRecorder?]
+}

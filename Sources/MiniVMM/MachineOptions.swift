@@ -1,0 +1,69 @@
+public import Counters
+public import Devices
+public import Host
+import KVM
+public import Logging
+
+/// What a machine is made with, whatever guest it runs.
+public struct MachineOptions: Sendable {
+    /// The layout of the counter leaves.
+    public var leaves = CounterLeaves.f22
+    /// Whether guests that ask for the total number of exits are told KVM's own count, which includes the exits that
+    /// KVM settles alone, in place of MiniVMM's.
+    public var reportsKernelExits = false
+    /// The CPUID trap.
+    public var trap = CPUIDTrap.auto
+    /// The linear addresses of the guest's CPUID instructions; nil to scan the image for them.
+    public var cpuidSites: [UInt64]?
+    /// How many vCPUs the machine has.
+    public var cpuCount = 1
+    /// The host's CPUs that the vCPUs are kept on, see ``CPUList/cpu(forVCPU:)``; nil to leave that to the host.
+    public var pinnedCPUs: CPUList?
+    /// The descriptor that the guest's console is written to.
+    public var consoleDescriptor: Int32 = 1
+
+    /// Components that the machine has besides the standard ones.
+    public var components: [any Component] = []
+
+    /// A line that makes way for the guest's console on the same terminal.
+    package var statusLine: StatusLine?
+
+    /// What is kept of the exits besides the counters.
+    public var recording = RecordingOptions()
+
+    /// Where the machine says what it does; nothing unless one is given.
+    public var logger = Logger(label: "minivmm") { _ in SwiftLogNoOpLogHandler() }
+
+    /// The defaults.
+    public init() {}
+}
+
+extension MachineOptions {
+    /// - Throws: ``CPUCountError`` when the machine cannot have as many vCPUs.
+    func checkCPUCount(_ kvm: KVM) throws(CPUCountError) {
+        let greatest = min(ACPITables.greatestVCPUCount, max(1, Int(kvm.value(of: .maximumVCPUs))))
+        guard (1...greatest).contains(cpuCount) else { throw .outOfRange(cpuCount, greatest: greatest) }
+    }
+}
+
+/// Why a machine cannot have as many vCPUs as were asked for.
+public enum CPUCountError: Error, Hashable, Sendable {
+    /// More than this host's KVM, or the interrupt controllers, know; or none.
+    case outOfRange(Int, greatest: Int)
+}
+
+extension CPUCountError: DiagnosticError {
+    public var explanation: String {
+        switch self {
+        case .outOfRange(let count, _): "A machine cannot have \(count) vCPUs here."
+        }
+    }
+
+    public var remedy: String {
+        switch self {
+        case .outOfRange(_, let greatest): "Choose a --cpus from 1 to \(greatest)."
+        }
+    }
+
+    public var exitStatus: ExitStatus { .usage }
+}

@@ -1,0 +1,219 @@
+import CKVM
+public import Counters
+import Devices
+import Host
+package import KVM
+import Synchronization
+
+/// How a run is ended or paused from anywhere: by a device, another vCPU, a timeout, a signal, a debugger.
+///
+/// The first who asks decides how the run ended. Every vCPU is kicked out of KVM_RUN: `immediate_exit` catches one
+/// that is about to enter, a signal one that is inside. A vCPU clears `immediate_exit` before it looks at
+/// ``isStopping``, so no kick is lost.
+public final class RunControl: Sendable {
+    private struct State {
+        var ending: RunEnding?
+        var threads: [Running] = []
+        /// What wakes the thread that waits for the end.
+        var bell: Doorbell?
+        var panicWatch: PanicWatch?
+        /// How many ask for a pause.
+        var pauses = 0
+        /// The vCPUs that are out of KVM_RUN because of a pause.
+        var parkedCount = 0
+    }
+
+    /// A vCPU whose thread runs.
+    private struct Running: Sendable {
+        let vcpu: VCPU
+        let thread: pthread_t
+    }
+
+    private let state = Locked(State())
+    private let stopping = Atomic(false)
+    private let pausing = Atomic(false)
+    /// What parked vCPUs, and those who wait for them to be parked, sleep on. It is rung at every change.
+    private let change = ConditionSignal()
+
+    /// Makes the control of one run.
+    public init() {}
+
+    /// Whether the run has been ended. Its vCPUs may still be on their way out.
+    public var isStopping: Bool { stopping.load(ordering: .sequentiallyConsistent) }
+
+    /// How the run ended, once it has been.
+    public var ending: RunEnding? { state.withLock { $0.ending } }
+
+    /// Ends the run. Later calls change nothing.
+    public func stop(_ ending: RunEnding) {
+        state.withLock { state in
+            guard state.ending == nil else { return }
+            state.ending = ending
+            stopping.store(true, ordering: .sequentiallyConsistent)
+            change.notifyAll()
+            for running in state.threads { Self.kick(running) }
+            // A vCPU that ends a run alone is on its way to say so.
+            if state.threads.contains(where: { pthread_equal($0.thread, pthread_self()) == 0 }) { state.bell?.ring() }
+        }
+    }
+
+    /// Ends the run on behalf of the guest, on its vCPU's thread: what it has written comes out first.
+    func end(_ ending: RunEnding, flushing console: ConsoleOutput) {
+        console.flush()
+        stop(ending)
+    }
+
+    /// Ends the run with what a component says, on its vCPU's thread: what the guest has written comes out first.
+    func end(_ event: MachineEvent, flushing console: ConsoleOutput) {
+        let ending: RunEnding =
+            switch event {
+            case .exit(let status): .exitPort(status)
+            case .powerOff: .poweredOff
+            case .reset: state.withLock { $0.panicWatch?.hasPanicked ?? false } ? .panicked : .reset
+            case .programExited(let status): .programExited(status)
+            case .programKilled(let signal): .programKilled(signal)
+            case .failed(let error): .failed(error)
+            }
+        end(ending, flushing: console)
+    }
+
+    /// Tells a reset after a panic from a reboot by what a console has seen.
+    func watch(_ panicWatch: PanicWatch) {
+        state.withLock { $0.panicWatch = panicWatch }
+    }
+
+    /// Rings a bell when the run is ended, now if it has been.
+    func ring(_ bell: Doorbell) {
+        state.withLock { state in
+            state.bell = bell
+            if state.ending != nil { bell.ring() }
+        }
+    }
+
+    /// Kicks the vCPUs that have not ended yet once more.
+    func kick() {
+        state.withLock { state in
+            for running in state.threads { Self.kick(running) }
+        }
+    }
+
+    /// Kicks one vCPU, so that its thread looks around.
+    func kickOne() {
+        state.withLock { state in
+            if let running = state.threads.first { Self.kick(running) }
+        }
+    }
+
+    /// Notes that a vCPU's thread runs, so that it can be kicked. Called on that thread, before it enters the guest.
+    package func join(_ vcpu: VCPU) {
+        state.withLock { state in
+            state.threads.append(Running(vcpu: vcpu, thread: pthread_self()))
+            if state.ending != nil || state.pauses > 0 { vcpu.requestImmediateExit() }
+        }
+    }
+
+    /// Notes that a vCPU's thread is about to end, after which it must not be kicked. Called on that thread.
+    package func leave(_ vcpu: VCPU) {
+        state.withLock { state in state.threads.removeAll { $0.vcpu === vcpu } }
+        change.notifyAll()
+    }
+
+    // MARK: Pausing
+
+    /// Stops all vCPUs outside KVM_RUN and waits until they are: from then on the counters are exact, and registers and
+    /// memory stay as they are. Pauses add up: the run goes on when each was resumed.
+    ///
+    /// Exits that have begun are serviced first. A guest whose console nobody reads is paused when it has been read.
+    /// Not to be called on a vCPU's thread, nor while holding what a device needs.
+    ///
+    /// - Returns: Whether the run is paused; false when it has ended, or ends.
+    @discardableResult
+    public func pause() -> Bool {
+        state.withLock { state in
+            state.pauses += 1
+            pausing.store(true, ordering: .sequentiallyConsistent)
+            for running in state.threads { Self.kick(running) }
+        }
+        while true {
+            let ticket = change.ticket
+            let (isParked, isRunning) = state.withLock { state in
+                (state.parkedCount == state.threads.count, state.ending == nil)
+            }
+            guard isRunning else { return false }
+            if isParked { return true }
+            // A kick that comes just before a vCPU waits for a console's reader does not end that wait.
+            if !change.wait(after: ticket, timeout: Self.timeBetweenKicks) { kick() }
+        }
+    }
+
+    /// Takes one ``pause()`` back.
+    public func resume() {
+        state.withLock { state in
+            guard state.pauses > 0 else { return }
+            state.pauses -= 1
+            if state.pauses == 0 { pausing.store(false, ordering: .sequentiallyConsistent) }
+        }
+        change.notifyAll()
+    }
+
+    /// Keeps the calling vCPU's thread here while the run is paused. Called outside KVM_RUN, after
+    /// `immediate_exit` was cleared: a pause that comes later kicks again.
+    ///
+    /// - Returns: Whether it was kept.
+    @inline(__always)
+    func parkWhilePaused() -> Bool {
+        guard pausing.load(ordering: .sequentiallyConsistent) else { return false }
+        park()
+        return true
+    }
+
+    @inline(never)
+    private func park() {
+        state.withLock { $0.parkedCount += 1 }
+        change.notifyAll()
+        while true {
+            let ticket = change.ticket
+            let goesOn = state.withLock { state in
+                guard state.pauses == 0 || state.ending != nil else { return false }
+                state.parkedCount -= 1
+                return true
+            }
+            if goesOn { return }
+            _ = change.wait(after: ticket, timeout: nil)
+        }
+    }
+
+    static let timeBetweenKicks = Duration.milliseconds(10)
+
+    private static func kick(_ running: Running) {
+        running.vcpu.requestImmediateExit()
+        // Sound: the thread takes itself off the list, under the same lock, before it ends. The signal cannot fail
+        // otherwise, and a thread that kicks itself is out of KVM_RUN already.
+        _ = ckvm_kick(running.thread)
+    }
+}
+
+/// What the thread that started a run does until the vCPUs' threads have ended: it ends the run when the time is up,
+/// kicks vCPUs that have not noticed that it is over, and sees to it that the console keeps nothing back.
+struct RunSupervisor {
+    let control: RunControl
+    let console: ConsoleOutput
+    let allEnded: EndSignal
+
+    /// Blocks until all threads have given the signal.
+    ///
+    /// - Parameter timeout: How long the run may take; nil for as long as it likes.
+    func wait(timeout: Duration?) {
+        let deadline = timeout.map { ContinuousClock.now + max($0, .zero) }
+        control.ring(allEnded.bell)
+        while !allEnded.isGiven {
+            // A kick that comes just before a thread waits for a console's reader does not end that wait.
+            let next = control.isStopping ? .now + RunControl.timeBetweenKicks : deadline
+            switch allEnded.bell.wait(until: next, or: console.timerDescriptor) {
+            case .ringing: allEnded.bell.silence()
+            case .otherReadable: if console.timerHasExpired() { control.kickOne() }
+            case .timeIsUp: if control.isStopping { control.kick() } else { control.stop(.timeout) }
+            }
+        }
+    }
+}

@@ -1,0 +1,128 @@
+import CKVM
+import Counters
+import Devices
+import Host
+import KVM
+import Memory
+
+/// Port I/O and MMIO: the frequent exits.
+extension VCPURunner {
+    @inline(__always)
+    func writePort(_ access: PortAccess) {
+        var isClaimed = true
+        for index in 0..<access.count {
+            isClaimed = machine.ports.write(access.port, access.width, access.item(index))
+        }
+        if !isClaimed { unclaimed.recordPort(access.port, isWrite: true) }
+    }
+
+    @inline(__always)
+    func readPort(_ access: PortAccess) {
+        var isClaimed = true
+        for index in 0..<access.count {
+            let value = machine.ports.read(access.port, access.width)
+            isClaimed = value != nil
+            access.setItem(index, value ?? .max)
+        }
+        if !isClaimed { unclaimed.recordPort(access.port, isWrite: false) }
+    }
+
+    @inline(__always)
+    func writeMMIO(_ access: MMIOAccess) {
+        guard let width = access.width, machine.mmio.write(access.address, width, access.value) else {
+            unclaimed.recordMMIO(access.address, isWrite: true)
+            return
+        }
+    }
+
+    @inline(__always)
+    func readMMIO(_ access: MMIOAccess) {
+        guard let width = access.width, let value = machine.mmio.read(access.address, width) else {
+            unclaimed.recordMMIO(access.address, isWrite: false)
+            access.setValue(.max)
+            return
+        }
+        access.setValue(value)
+    }
+}
+
+/// The ports and addresses that a vCPU's guest code touched although nobody claims them.
+///
+/// For one thread at a time. Recording takes no lock and allocates nothing; the memory is bounded whatever the guest
+/// does.
+final class UnclaimedAccesses {
+    private static let portCount = 0x1_0000
+    /// The ports of a word of `touched`.
+    private static let portsPerWord = 64
+    /// How many pages of MMIO are told apart; accesses to further ones are counted together.
+    static let greatestPageCount = 64
+
+    /// Reads of each port, then writes of each. Saturating.
+    private let ports: UnsafeMutablePointer<UInt32>
+    /// A bit a port, set once it was touched: looking for those in `ports` would read half a megabyte of zeros.
+    private let touched: UnsafeMutablePointer<UInt64>
+    private var pages: [UnclaimedAddress] = []
+    private(set) var otherMMIO: UInt64 = 0
+
+    /// - Throws: ``ResourceError`` when the system refuses the memory.
+    init() throws(ResourceError) {
+        touched = try zeroedMemory(of: UInt64.self, count: Self.portCount / Self.portsPerWord)
+        do {
+            ports = try zeroedMemory(of: UInt32.self, count: 2 * Self.portCount)
+        } catch {
+            free(touched)
+            throw error
+        }
+        pages.reserveCapacity(Self.greatestPageCount)
+    }
+
+    deinit {
+        free(ports)
+        free(touched)
+    }
+
+    @inline(__always)
+    func recordPort(_ port: UInt16, isWrite: Bool) {
+        // Sound: the index is below twice the number of ports.
+        let counter = ports + (Int(port) &+ (isWrite ? Self.portCount : 0))
+        if counter.pointee != .max { counter.pointee &+= 1 }
+        // Sound: a port is less than the number of bits.
+        touched[Int(port) / Self.portsPerWord] |= 1 << (UInt64(port) % UInt64(Self.portsPerWord))
+    }
+
+    func recordMMIO(_ address: GuestPhysicalAddress, isWrite: Bool) {
+        let page = address.rawValue & ~(GuestMemory.pageSize &- 1)
+        let index = pages.firstIndex { $0.address == page } ?? addPage(page)
+        guard let index else {
+            otherMMIO &+= 1
+            return
+        }
+        if isWrite { pages[index].writes &+= 1 } else { pages[index].reads &+= 1 }
+    }
+
+    private func addPage(_ page: UInt64) -> Int? {
+        guard pages.count < Self.greatestPageCount else { return nil }
+        pages.append(UnclaimedAddress(address: page, reads: 0, writes: 0))
+        return pages.count - 1
+    }
+
+    /// The ports that were touched, in ascending order.
+    var touchedPorts: [UnclaimedAddress] {
+        var addresses: [UnclaimedAddress] = []
+        for word in 0..<(Self.portCount / Self.portsPerWord) {
+            var bits = touched[word]
+            while bits != 0 {
+                let port = word * Self.portsPerWord + bits.trailingZeroBitCount
+                let writes = ports[port + Self.portCount]
+                addresses.append(
+                    UnclaimedAddress(address: UInt64(port), reads: UInt64(ports[port]), writes: UInt64(writes)))
+                // Clears the lowest bit that is set.
+                bits &= bits &- 1
+            }
+        }
+        return addresses
+    }
+
+    /// The pages of MMIO that were touched, in ascending order.
+    var touchedPages: [UnclaimedAddress] { pages.sorted { $0.address < $1.address } }
+}

@@ -1,0 +1,43 @@
+import CKVM
+import Counters
+import KVM
+
+/// The exits that a guest does not make thousands of times a second, and those that end it.
+extension VCPURunner {
+    func serviceRare(_ exit: Exit) -> Service {
+        let kind = exit.kind
+        counters.begin(kind)
+        switch exit {
+        case .hlt:
+            // Without an interrupt controller nothing can wake the vCPU, whether or not interrupts are on.
+            return over(kind, .halted)
+        case .rdmsr, .wrmsr:
+            // An MSR that neither KVM nor MiniVMM knows faults, as on a processor that lacks it.
+            vcpu.answerMSR(nil)
+            return .booked(kind)
+        case .hypercall:
+            vcpu.answerHypercall(Self.unknownHypercall)
+            return .booked(kind)
+        case .irqWindowOpen, .interrupted, .setTPR, .tprAccess, .ioapicEOI, .nmi, .dirtyRingFull, .busLock, .notify:
+            // Notices that ask for nothing of a machine whose interrupt controllers live in KVM.
+            return .booked(kind)
+        case .systemEvent(let type):
+            return serviceSystemEvent(kind, type)
+        default:
+            return over(kind, .died(death(GuestDeath.Cause(exit, of: vcpu))))
+        }
+    }
+
+    /// -KVM_ENOSYS. Source: include/uapi/linux/kvm_para.h.
+    private static let unknownHypercall = UInt64(bitPattern: -1000)
+
+    private func serviceSystemEvent(_ kind: ExitKind, _ type: UInt32) -> Service {
+        switch Int32(truncatingIfNeeded: type) {
+        case KVM_SYSTEM_EVENT_SHUTDOWN: over(kind, .poweredOff)
+        case KVM_SYSTEM_EVENT_RESET: over(kind, .reset)
+        case KVM_SYSTEM_EVENT_CRASH: over(kind, .died(death(.crashEvent(type: type))))
+        // Wake-up and suspend notices.
+        default: .booked(kind)
+        }
+    }
+}

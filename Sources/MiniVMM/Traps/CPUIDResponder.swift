@@ -1,0 +1,49 @@
+import CKVM
+import Counters
+import Host
+import KVM
+
+/// Answers a vCPU's trapped CPUID instructions: counter leaves from the counters, all others as KVM would.
+///
+/// For the vCPU's own thread. Answering allocates nothing.
+final class CPUIDResponder {
+    private let vcpu: VCPU
+    private let leaves: CounterLeaves
+    private let source: any CounterSource
+    /// The leaf that was asked for last, for traces.
+    private(set) var lastLeaf: UInt32 = 0
+    /// The subleaf that was asked for last, for traces.
+    private(set) var lastSubleaf: UInt32 = 0
+    private let buffer = KernelCPUIDBuffer(capacity: CPUIDTable.greatestEntryCount)
+
+    init(vcpu: VCPU, leaves: CounterLeaves, source: any CounterSource) {
+        self.vcpu = vcpu
+        self.leaves = leaves
+        self.source = source
+    }
+
+    /// Puts the answer to the CPUID that the registers ask for into RAX, RBX, RCX and RDX, clearing their upper halves
+    /// as the instruction does.
+    ///
+    /// - Throws: ``KVMError`` when KVM does not hand out its table.
+    func answer(_ registers: inout GeneralRegisters) throws(KVMError) {
+        let leaf = UInt32(truncatingIfNeeded: registers.rax)
+        let subleaf = UInt32(truncatingIfNeeded: registers.rcx)
+        lastLeaf = leaf
+        lastSubleaf = subleaf
+        let result: CPUIDResult
+        if let counted = leaves.answer(leaf: leaf, type: subleaf, source: source) {
+            result = counted
+        } else {
+            // Asked for afresh each time: KVM keeps the bits that depend on CR4, XCR0 and the APIC up to date in it.
+            buffer.reset()
+            let status = ckvm_get_cpuid2(vcpu.descriptor.number, buffer.table)
+            guard status >= 0 else { throw .failed("KVM_GET_CPUID2", status) }
+            result = buffer.lookUp(leaf: leaf, subleaf: subleaf)
+        }
+        registers.rax = UInt64(result.eax)
+        registers.rbx = UInt64(result.ebx)
+        registers.rcx = UInt64(result.ecx)
+        registers.rdx = UInt64(result.edx)
+    }
+}

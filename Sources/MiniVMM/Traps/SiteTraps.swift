@@ -1,0 +1,177 @@
+import CKVM
+import Counters
+import KVM
+import Memory
+
+/// The trap `debug`: a debug register on each site.
+final class SiteBreakpoints: ExitInterceptor {
+    private let sites: CPUIDSites
+
+    init(_ sites: CPUIDSites) {
+        self.sites = sites
+    }
+
+    var wantedRegisters: SynchronizedRegisters.Demand { .general }
+
+    func start(_ runner: VCPURunner) throws(KVMError) {
+        try runner.setGuestDebug(.breakpoints(sites.addresses))
+    }
+
+    func rare(_ exit: Exit, _ runner: VCPURunner) throws(KVMError) -> VCPURunner.Service? {
+        guard case .debug(let pc, _) = exit, sites.contains(pc) else { return nil }
+        runner.counters.begin(.cpuid)
+        var registers = try runner.registers.general()
+        try runner.responder.answer(&registers)
+        registers.rip = registers.rip &+ UInt64(CPUIDSites.opcode.count)
+        try runner.registers.setGeneral(registers)
+        return .booked(.cpuid)
+    }
+}
+
+/// The trap `patch`: an OUT in place of each site. The patches were written when the guest was loaded.
+final class PatchedSites: ExitInterceptor {
+    private let sites: CPUIDSites
+    private let port: UInt16
+    private let memory: GuestMemory
+
+    init(_ sites: CPUIDSites, port: UInt8, memory: GuestMemory) {
+        self.sites = sites
+        self.port = UInt16(port)
+        self.memory = memory
+    }
+
+    var wantedRegisters: SynchronizedRegisters.Demand { .general }
+
+    @inline(__always)
+    func portOut(_ access: PortAccess, _ runner: VCPURunner) throws(KVMError) -> VCPURunner.Service? {
+        access.port == port ? try service(runner) : nil
+    }
+
+    @inline(never)
+    private func service(_ runner: VCPURunner) throws(KVMError) -> VCPURunner.Service? {
+        var general = try runner.registers.general()
+        guard isAtSite(general, try runner.registers.special()) else { return nil }
+        runner.counters.begin(.cpuid)
+        try runner.responder.answer(&general)
+        // RIP stays as it is: where it is still at the OUT, KVM skips the OUT at the next KVM_RUN.
+        try runner.registers.setGeneral(general)
+        return .booked(.cpuid)
+    }
+
+    /// Whether an OUT that just exited stands at a site. RIP is after it when KVM's emulator ran it, else at it.
+    private func isAtSite(_ general: GeneralRegisters, _ special: SpecialRegisters) -> Bool {
+        let linear = general.linearInstructionPointer(special)
+        let walk = special.pageWalk
+        if let after = walk.translate(linear &- UInt64(CPUIDSites.opcode.count), in: memory),
+            sites.contains(after.rawValue)
+        {
+            return true
+        }
+        // Prefixes of the CPUID are now the OUT's.
+        let prefixes = InstructionWindow(at: linear, walk: walk, memory: memory)
+            .prefixCount(is64Bit: special.isCode64Bit)
+        guard let at = walk.translate(linear &+ UInt64(prefixes), in: memory) else { return false }
+        return sites.contains(at.rawValue)
+    }
+}
+
+/// The trap `step`: an exit after every instruction.
+final class SingleStep: ExitInterceptor {
+    /// The linear address after the HLT that is the next instruction, if it is one.
+    private var haltEnd: UInt64?
+
+    var wantedRegisters: SynchronizedRegisters.Demand { .all }
+
+    func start(_ runner: VCPURunner) throws(KVMError) {
+        try runner.setGuestDebug(.singleStep)
+        // No step leads to the first instruction.
+        try serviceCPUIDsAtInstructionPointer(runner)
+        try runner.setGuestDebug(.singleStep)
+    }
+
+    func rare(_ exit: Exit, _ runner: VCPURunner) throws(KVMError) -> VCPURunner.Service? {
+        guard case .debug(let pc, _) = exit else { return nil }
+        if steppedOverHalt(pc: pc, runner) { return runner.serviceRare(.hlt) }
+        // The step led to a CPUID: it is that instruction's exit. Else it is nothing but a step.
+        return try serviceNextInstruction(runner) ? .booked(.cpuid) : .ownDoing
+    }
+
+    /// INIT resets the trap flag by which KVM steps, and no step leads to the first instruction after it.
+    func resume(_ runner: VCPURunner) throws(KVMError) {
+        try serviceCPUIDsAtInstructionPointer(runner)
+        try runner.setGuestDebug(.singleStep)
+    }
+
+    /// Services the CPUIDs that follow an exit, and sets out for the next step.
+    func proceed(after exit: Exit, _ runner: VCPURunner) throws(KVMError) -> Bool {
+        if case .debug = exit {} else { guard try finishInstruction(runner) else { return false } }
+        try serviceCPUIDsAtInstructionPointer(runner)
+        // An instruction that KVM emulates loses the trap flag, and a changed instruction pointer is not the one that KVM
+        // steps from: it has to be told before each step. Source: arch/x86/kvm/x86.c, __kvm_set_rflags().
+        try runner.setGuestDebug(.singleStep)
+        runner.entry = ckvm_rdtsc()
+        return !runner.machine.control.isStopping
+    }
+
+    /// Lets KVM finish the instruction that has exited.
+    ///
+    /// A step over an instruction that exits is reported as that exit alone, so the instruction after it would run
+    /// before the next step is reported.
+    ///
+    /// - Returns: Whether the guest goes on.
+    private func finishInstruction(_ runner: VCPURunner) throws(KVMError) -> Bool {
+        while true {
+            runner.vcpu.requestImmediateExit()
+            let result = runner.vcpu.enter()
+            runner.serviceStart = ckvm_rdtsc()
+            guard result == 0 else {
+                guard try runner.shouldReenter(after: result) else { return false }
+                runner.counters.bookInternal(cycles: ckvm_rdtsc() &- runner.serviceStart)
+                return true
+            }
+            // Another exit of the same instruction, or the step's own. Should this clear a kick along with our own
+            // request, the next turn finds that the run is stopping.
+            runner.vcpu.clearImmediateExit()
+            guard runner.settle(try runner.runLoop.service(runner, Exit(of: runner.vcpu))) else { return false }
+        }
+    }
+
+    /// Services CPUIDs for as long as one is next. Each is booked as an exit of its own, as it would be with any trap.
+    private func serviceCPUIDsAtInstructionPointer(_ runner: VCPURunner) throws(KVMError) {
+        while !runner.machine.control.isStopping {
+            runner.serviceStart = ckvm_rdtsc()
+            guard try serviceNextInstruction(runner) else { return }
+            _ = runner.settle(.booked(.cpuid))
+        }
+    }
+
+    /// Looks at the instruction that is next: a CPUID is serviced and skipped, a HLT remembered.
+    ///
+    /// - Returns: Whether it was a CPUID.
+    private func serviceNextInstruction(_ runner: VCPURunner) throws(KVMError) -> Bool {
+        var general = try runner.registers.general()
+        let special = try runner.registers.special()
+        let linear = general.linearInstructionPointer(special)
+        let window = InstructionWindow(at: linear, walk: special.pageWalk, memory: runner.machine.memory)
+        let prefixes = window.prefixCount(is64Bit: special.isCode64Bit)
+        haltEnd = window[prefixes] == Self.hlt ? linear &+ UInt64(prefixes) &+ 1 : nil
+        guard window[prefixes] == CPUIDSites.opcode[0], window[prefixes &+ 1] == CPUIDSites.opcode[1] else {
+            return false
+        }
+        runner.counters.begin(.cpuid)
+        try runner.responder.answer(&general)
+        general.rip = general.rip &+ UInt64(prefixes &+ CPUIDSites.opcode.count)
+        try runner.registers.setGeneralNow(general)
+        return true
+    }
+
+    /// The opcode of HLT. Source: Intel SDM, volume 2.
+    private static let hlt: UInt8 = 0xf4
+
+    /// Whether a step led over a HLT. Where KVM's emulator ran it, the step is reported and the HLT is not.
+    private func steppedOverHalt(pc: UInt64, _ runner: VCPURunner) -> Bool {
+        defer { haltEnd = nil }
+        // With interrupt controllers the vCPU now waits in KVM for an interrupt, as it would without single-stepping.
+        return pc == haltEnd && !runner.machine.hasInterruptControllers
+    }
+}

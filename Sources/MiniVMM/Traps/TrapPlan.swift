@@ -1,0 +1,130 @@
+import Boot
+import Counters
+import Host
+package import KVM
+import Logging
+package import Memory
+
+/// Which trap a run has, chosen once. A new trap is a case here and an ``ExitInterceptor``.
+enum TrapPlan {
+    case none
+    case breakpoints(CPUIDSites)
+    case patches(CPUIDSites, port: UInt8, GuestMemory)
+    case step
+    case fault(GuestMemory, FaultTrap.Mechanism)
+
+    /// The trap for a guest that is loaded: what was asked for, or what works here and suffices.
+    ///
+    /// - Throws: ``SiteTrapError`` when what was asked for cannot be had; ``KVMError`` when the self-test cannot run.
+    init(for guest: some Guest, options: MachineOptions, kvm: KVM, memory: GuestMemory) throws {
+        switch guest.code {
+        case .image(let image, let address):
+            let site = try SiteTrap.choose(for: image, loadedAt: address, options: options, kvm: kvm)
+            switch site.mechanism {
+            case .debug:
+                // A breakpoint is taken for a CPUID. What a person names must be one; what a scan finds is.
+                try site.check(memory)
+                self = .breakpoints(site.sites)
+            case .patch:
+                try site.patch(memory)
+                self = .patches(site.sites, port: site.port, memory)
+            case .step: self = .step
+            case .none, .auto, .fault: self = .none
+            }
+        case .operatingSystem:
+            let mechanism = try CPUIDFaulting.mechanism(options.trap, kvm: kvm, memory: memory)
+            self = mechanism.map { .fault(memory, $0) } ?? .none
+        }
+    }
+
+    /// The name that reports give it.
+    var name: CPUIDTrap {
+        switch self {
+        case .none: .none
+        case .breakpoints: .debug
+        case .patches: .patch
+        case .step: .step
+        case .fault: .fault
+        }
+    }
+
+    /// What the log says of it.
+    var metadata: Logger.Metadata {
+        let sites: [UInt64] =
+            switch self {
+            case .breakpoints(let sites), .patches(let sites, _, _): sites.addresses
+            case .none, .step, .fault: []
+            }
+        return ["mechanism": "\(name.rawValue)", "sites": "\(sites.map { Hex.number($0) })"]
+    }
+
+    /// Makes what runs a vCPU, with the trap and, for a guest that has them, the interrupt stubs in front of it.
+    ///
+    /// - Throws: ``ResourceError`` when the system refuses memory.
+    func makeRunner(
+        _ vcpu: VCPU, _ index: Int, _ parts: MachineParts, hasFirmwareStubs: Bool
+    ) throws(ResourceError) -> VCPURunner {
+        try VCPURunner(
+            vcpu: vcpu, index: index, machine: parts,
+            loop: hasFirmwareStubs ? loopWithFirmwareCalls : loop)
+    }
+
+    /// The run loop with the trap.
+    private var loop: RunLoop {
+        switch self {
+        case .none: RunLoop(NoTrap())
+        case .breakpoints(let sites): RunLoop(SiteBreakpoints(sites))
+        case .patches(let sites, let port, let memory): RunLoop(PatchedSites(sites, port: port, memory: memory))
+        case .step: RunLoop(SingleStep())
+        case .fault(let memory, let mechanism): RunLoop(FaultTrap(memory: memory, mechanism: mechanism))
+        }
+    }
+
+    /// The same, and behind the trap the interrupt stubs of a flat guest, whose programs have no fault trap.
+    private var loopWithFirmwareCalls: RunLoop {
+        switch self {
+        case .none, .fault: RunLoop(FirmwareCalls(NoTrap()))
+        case .breakpoints(let sites): RunLoop(FirmwareCalls(SiteBreakpoints(sites)))
+        case .patches(let sites, let port, let memory):
+            RunLoop(FirmwareCalls(PatchedSites(sites, port: port, memory: memory)))
+        case .step: RunLoop(FirmwareCalls(SingleStep()))
+        }
+    }
+}
+
+/// CPUID faulting: the processor's feature that the fault trap is made of.
+package enum CPUIDFaulting {
+    /// What makes a handler exit: a debug register where they work, else an OUT.
+    ///
+    /// - Returns: nil when there is to be no trap.
+    /// - Throws: ``SiteTrapError`` when a trap is asked for that cannot be had; ``KVMError``.
+    static func mechanism(_ asked: CPUIDTrap, kvm: KVM, memory: GuestMemory) throws -> FaultTrap.Mechanism? {
+        switch asked {
+        case .none: return nil
+        case .auto: guard try kvm.supportsFaultTrap() else { return nil }
+        case .fault: guard try kvm.supportsFaultTrap() else { throw SiteTrapError.notSupported(.fault) }
+        case .debug, .patch, .step: throw SiteTrapError.notForLinuxGuests(asked)
+        }
+        return try best(kvm: kvm, memory: memory)
+    }
+
+    /// The mechanism that works here.
+    ///
+    /// - Throws: ``KVMError`` or ``GuestMemoryError`` when not even a throw-away machine can be made.
+    package static func best(kvm: KVM, memory: GuestMemory) throws -> FaultTrap.Mechanism {
+        try kvm.trapSupport().debug
+            ? .debugRegister : .patch(HandlerPatches(memory: memory, port: SiteTrap.candidatePorts[0]))
+    }
+
+    /// Switches CPUID faulting on, and lets the guest's own accesses to its MSR exit.
+    ///
+    /// - Throws: ``SiteTrapError/notSupported(_:)``; ``KVMError``.
+    static func enable(_ machine: VirtualMachine, _ vcpus: [VCPU]) throws {
+        try machine.interceptMSR(ModelSpecificRegister.miscFeaturesEnables)
+        for vcpu in vcpus {
+            let isOn = try vcpu.setMSR(
+                ModelSpecificRegister.miscFeaturesEnables, ModelSpecificRegister.cpuidFaulting)
+            guard isOn else { throw SiteTrapError.notSupported(.fault) }
+        }
+    }
+}

@@ -1,0 +1,178 @@
+public import Counters
+import Host
+
+/// A run as one HTML file that needs nothing else: no network, no script.
+public struct HTMLReport: Sendable {
+    private let outcome: RunOutcome
+    private let leaves: CounterLeaves
+    private let context: RunContext
+    private let palette: KindPalette
+
+    /// A report of a run. What the machine did not keep, the exits over time for one, is left out.
+    public init(_ outcome: RunOutcome, leaves: CounterLeaves, context: RunContext) {
+        self.outcome = outcome
+        self.leaves = leaves
+        self.context = context
+        palette = KindPalette(outcome.statistics.total)
+    }
+
+    /// The whole file.
+    public var text: String {
+        let title = "MiniVMM: " + HTML.escaped(context.guest)
+        return """
+            <!DOCTYPE html>
+            <html lang="en">
+            <head>
+            <meta charset="utf-8">
+            <meta name="viewport" content="width=device-width, initial-scale=1">
+            <meta name="color-scheme" content="light dark">
+            <link rel="icon" href="data:,">
+            <title>\(title)</title>
+            <style>
+            \(HTMLStyle.sheet)
+            </style>
+            </head>
+            <body>
+            <header>
+            <h1>\(HTML.escaped(context.guest))</h1>
+            <p>\(TextReport(outcome).summary.map(HTML.escaped).joined(separator: "<br>\n"))</p>
+            </header>
+            <main>
+            \(tiles)\(sections.joined())</main>
+            <footer><p>Made by MiniVMM. Cycles are those of the host's time-stamp counter. Service time is what MiniVMM \
+            takes between two KVM_RUNs.</p></footer>
+            </body>
+            </html>
+
+            """
+    }
+
+    private var sections: [String] {
+        let total = outcome.statistics.total
+        var sections: [String] = []
+        guard total.exits > 0 else { return [facts] }
+        if let timeline = outcome.timeline {
+            let chart = TimelineChart(timeline, palette: palette, tscKHz: outcome.tscKHz)
+            sections.append(HTML.section("Exits over time", chart.html))
+        }
+        sections.append(HTML.section("Share by kind", ShareChart(total, palette: palette).html))
+        if !outcome.distributions.isEmpty {
+            let chart = DistributionChart(outcome.distributions, total, palette: palette, tscKHz: outcome.tscKHz)
+            sections.append(HTML.section("Service time by kind", chart.html))
+        }
+        sections.append(HTML.section("All kinds", table(total)))
+        if outcome.statistics.vcpus.count > 1 {
+            let tables = outcome.statistics.vcpus.map { "<h3>vCPU \($0.vcpu ?? 0)</h3>\n" + table($0) }
+            sections.append(HTML.section("Each vCPU", tables.joined()))
+        }
+        let kernel = KernelCounts(outcome.kernelStatistics)
+        if !kernel.counts.isEmpty {
+            let relation = kernel.relation(to: total).map { "<p>\($0)</p>\n" } ?? ""
+            let counts = kernel.counts.map { "<div><span>\(HTML.escaped($0.name))</span><b>\($0.value)</b></div>" }
+            let list = "<div class=\"counts\">\n" + counts.joined(separator: "\n") + "\n</div>\n"
+            sections.append(HTML.section("KVM's own counts", relation + list))
+        }
+        return sections + [facts]
+    }
+
+    // MARK: Numbers at a glance
+
+    private var tiles: String {
+        let total = outcome.statistics.total
+        let seconds = outcome.seconds
+        let own = total.serviceCycles &+ total.internalCycles
+        let all = own &+ total.runCycles
+        let tiles = [
+            ("exits", HumanNumber.count(total.exits)),
+            ("exits per second", seconds > 0 ? HumanNumber.count(Double(total.exits) / seconds) : "-"),
+            ("run time", HumanNumber.spaced(seconds: seconds)),
+            ("in MiniVMM", HumanNumber.share(own, of: all)),
+            ("in KVM_RUN", HumanNumber.share(total.runCycles, of: all)),
+        ]
+        let items = tiles.map { "<div><b>\($0.1)</b>\($0.0)</div>" }
+        return "<div class=\"tiles\">" + items.joined() + "</div>\n"
+    }
+
+    // MARK: Tables
+
+    private func table(_ statistics: VCPUStatistics) -> String {
+        let text = TextReport(outcome)
+        let kinds = statistics.kinds.sorted { $0.serviceCycles > $1.serviceCycles }
+        let rows = kinds.map { kind in
+            [palette.label(kind.kind)] + text.row(kind, statistics).dropFirst()
+        }
+        return HTML.table(TextReport.columns, rows, footer: text.totalRow(statistics))
+    }
+
+    private var facts: String {
+        let machine = context.machine
+        let frequency = outcome.tscKHz.map { HumanNumber.fixed(Double($0) / 1000, digits: 3) + " MHz" } ?? "unknown"
+        let invariant = context.host.hasInvariantTSC ? "invariant" : "not invariant"
+        // A line may end between words only, and not within an option.
+        let words = context.commandWords.map { "<span>\(HTML.escaped($0))</span>" }
+        var facts = [
+            ("Command", "<code>\(words.joined(separator: " "))</code>"),
+            ("Started", HTML.escaped(context.startedAt)),
+            ("Ended", HTML.escaped(outcome.ending.summary)),
+            ("Guest", HTML.escaped(context.guest)),
+            (
+                "Machine",
+                "\(machine.vcpuCount) vCPU\(machine.vcpuCount == 1 ? "" : "s"), \(ByteCount(machine.memorySize)) of memory"
+            ),
+            ("CPUID", "counter leaves \(leaves.rawValue), trap \(outcome.trap.rawValue)"),
+            ("Processor", HTML.escaped(context.host.processor ?? "unknown")),
+            ("Time-stamp counter", "\(frequency), \(invariant)"),
+            ("Kernel", HTML.escaped(context.host.kernelRelease)),
+            ("KVM", HTML.escaped(context.host.modules.joined(separator: ", "))),
+        ]
+        facts += TextReport(outcome).notes.map { ("Note", HTML.escaped($0)) }
+        let items = facts.map { "<dt>\($0.0)</dt><dd>\($0.1)</dd>" }
+        return HTML.section("Run, machine and host", "<dl>\n" + items.joined(separator: "\n") + "\n</dl>\n")
+    }
+}
+
+/// Pieces of HTML and SVG.
+package enum HTML {
+    /// Text as it stands between tags and in attributes.
+    static func escaped(_ text: String) -> String {
+        var result = ""
+        for character in text.unicodeScalars {
+            switch character {
+            case "&": result += "&amp;"
+            case "<": result += "&lt;"
+            case ">": result += "&gt;"
+            case "\"": result += "&quot;"
+            case "'": result += "&#39;"
+            // What HTML does not allow, a control character of a command line for one, is shown as replaced.
+            case "\u{0}"..."\u{8}", "\u{b}", "\u{e}"..."\u{1f}", "\u{7f}"..."\u{9f}": result += "\u{fffd}"
+            default: result.unicodeScalars.append(character)
+            }
+        }
+        return result
+    }
+
+    /// A number in an attribute: at most three digits after the point.
+    package static func number(_ value: Double) -> String {
+        let text = HumanNumber.fixed(value, digits: 3)
+        guard text.contains(".") else { return text }
+        var trimmed = Substring(text)
+        while trimmed.last == "0" { trimmed.removeLast() }
+        if trimmed.last == "." { trimmed.removeLast() }
+        return String(trimmed)
+    }
+
+    /// A section with a heading.
+    package static func section(_ heading: String, _ body: String) -> String {
+        "<section>\n<h2>\(escaped(heading))</h2>\n\(body)</section>\n"
+    }
+
+    /// A table. All columns but the first hold numbers, and are aligned to the right.
+    package static func table(_ head: [String], _ rows: [[String]], footer: [String]? = nil) -> String {
+        func row(_ cells: [String], _ tag: String) -> String {
+            "<tr>" + cells.map { "<\(tag)>\($0)</\(tag)>" }.joined() + "</tr>\n"
+        }
+        let foot = footer.map { "<tfoot>" + row($0, "td") + "</tfoot>\n" } ?? ""
+        return "<div class=\"scroll\"><table>\n<thead>" + row(head, "th") + "</thead>\n<tbody>\n"
+            + rows.map { row($0, "td") }.joined() + "</tbody>\n" + foot + "</table></div>\n"
+    }
+}

@@ -1,0 +1,66 @@
+import ArgumentParser
+import Counters
+import Devices
+import Exec
+import Glibc
+import KVM
+import Logging
+import MiniVMM
+
+/// `minivmm exec`: runs one Linux program in a guest of its own.
+struct ExecCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "exec",
+        abstract: "Run one Linux program in a guest of its own.",
+        discussion: """
+            The program finds itself in a Linux guest with the kernel given, with all files that it needs to start, and \
+            in a directory of the same name as here. Standard input, output and error are the program's, and the exit \
+            status is its own: 128 plus the signal's number if a signal killed it.
+
+            124: --timeout. 126, 127: the program cannot be executed, or is not there. The others are those of \
+            `minivmm run`.
+            """
+    )
+
+    @OptionGroup(title: "Guest") var guest: ExecOptions
+    @OptionGroup(title: "Processors") var processors: ProcessorOptions
+    @OptionGroup(title: "CPUID") var cpuid: CPUIDOptions
+    @OptionGroup(title: "Statistics") var statistics: StatisticsOptions
+    @OptionGroup(title: "Reports") var reports: ReportOptions
+    @OptionGroup(title: "Machine") var host: HostOptions
+    @OptionGroup(title: "Machine") var limits: RunLimits
+
+    func run() throws {
+        // A reader of standard output that has gone is for the program to notice, as it would without a guest.
+        signal(SIGPIPE, SIG_IGN)
+        try Diagnostics.report {
+            let signals = try SignalWatcher()
+            let sink = try statistics.openSink()
+            let files = try reports.openFiles()
+            var options = MachineOptions(
+                processors: processors, cpuid: cpuid, statistics: statistics, reports: reports, host: host)
+            let log = try guest.openKernelLog()
+            options.consoleDescriptor = log.descriptor
+            options.components = [ProgramChannel()]
+            let image = try guest.makeGuest()
+            let kvm = try KVM(path: host.kvmDevice)
+            Diagnostics.warnUnlessLinuxBoots(kvm)
+            let machine = try Machine(kvm: kvm, guest: image, options: options)
+            signals.watch { machine.control.stop(.signal($0)) }
+            let outcome = try machine.run(timeout: limits.duration, input: .stream(STDIN_FILENO))
+            RunAnnouncement.announce(outcome)
+            try sink.write(statistics.text(outcome, leaves: options.leaves, style: sink.textStyle))
+            try files.write(outcome, leaves: options.leaves, machine: machine, guest: guest.displayName)
+            if Self.saysNothingOfProgram(outcome.ending) { throw ExecError.noStatus }
+            return outcome.ending.exitStatus
+        }
+    }
+
+    /// Whether the guest ended in a way that would be well for another guest, and leaves open what its program did.
+    private static func saysNothingOfProgram(_ ending: RunEnding) -> Bool {
+        switch ending {
+        case .halted, .exitPort, .poweredOff, .reset, .panicked: true
+        case .programExited, .programKilled, .died, .timeout, .signal, .stopped, .failed: false
+        }
+    }
+}

@@ -1,0 +1,30 @@
+import ArgumentParser
+import MiniVMM
+
+/// The command `minivmm`.
+struct MiniVMMCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "minivmm",
+        abstract: "A small hypervisor that counts and times every VM exit.",
+        version: "0.1.0",
+        subcommands: [
+            RunCommand.self, ExecCommand.self, BenchCommand.self, CompareCommand.self, GuestsCommand.self,
+            DoctorCommand.self,
+        ]
+    )
+}
+
+/// Where the program starts: plain command lines take the short way, all others that of ArgumentParser.
+@main
+enum EntryPoint {
+    static func main() {
+        guard let request = PlainArguments.parse(Array(CommandLine.arguments.dropFirst())) else {
+            return MiniVMMCommand.main()
+        }
+        do {
+            try request.run()
+        } catch {
+            MiniVMMCommand.exit(withError: error)
+        }
+    }
+}

@@ -1,0 +1,92 @@
+import ArgumentParser
+import Counters
+import Devices
+import Glibc
+import MiniVMM
+
+/// `minivmm run`: boots a guest, and says afterwards what its exits cost.
+struct RunCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "run",
+        abstract: "Run a guest.",
+        discussion: """
+            The guest's console is standard input and output; statistics and messages go to standard error. While \
+            Linux runs on a terminal, every key goes to the guest, Ctrl-C included, but for these:
+
+            \(EscapeKeys.help)
+
+            The exit status is the guest's own: 0 when it halts, what it writes to port 0xf4 when it does. \
+            1: the guest died. 64: wrong arguments. 65: the image is not acceptable. 66: it cannot be read. \
+            69: no usable KVM. 70: a fault of MiniVMM. 71: the system refused memory or threads. 74: the console or a \
+            file could not be written. 124: --timeout. 130, 143: SIGINT, SIGTERM.
+            """
+    )
+
+    @OptionGroup(title: "Guest") var guest: GuestOptions
+    @OptionGroup(title: "Processors") var processors: ProcessorOptions
+    @OptionGroup(title: "CPUID") var cpuid: CPUIDOptions
+    @OptionGroup(title: "Statistics") var statistics: StatisticsOptions
+    @OptionGroup(title: "Reports") var reports: ReportOptions
+    @OptionGroup(title: "Machine") var host: HostOptions
+
+    @OptionGroup(title: "Machine") var limits: RunLimits
+
+    /// The options without ArgumentParser's groups.
+    var request: RunRequest {
+        RunRequest(
+            guest: guest, processors: processors, cpuid: cpuid, statistics: statistics, reports: reports, host: host,
+            limits: limits)
+    }
+
+    func run() throws {
+        try request.run()
+    }
+}
+
+/// What `minivmm run` is asked for, and the doing of it.
+struct RunRequest {
+    var guest = GuestOptions.defaults
+    var processors = ProcessorOptions.defaults
+    var cpuid = CPUIDOptions.defaults
+    var statistics = StatisticsOptions.defaults
+    var reports = ReportOptions.defaults
+    var host = HostOptions.defaults
+    var limits = RunLimits.defaults
+
+    /// What ArgumentParser does for the groups of a command.
+    mutating func validate() throws {
+        try guest.validate()
+        try processors.validate()
+        try cpuid.validate()
+        try statistics.validate()
+        try reports.validate()
+        try host.validate()
+        try limits.validate()
+    }
+
+    func run() throws {
+        // A reader of standard output that has gone ends the run with its statistics, not the process without them.
+        signal(SIGPIPE, SIG_IGN)
+        try Diagnostics.report {
+            let signals = try SignalWatcher()
+            let sink = try statistics.openSink()
+            let files = try reports.openFiles()
+            var options = MachineOptions(
+                processors: processors, cpuid: cpuid, statistics: statistics, reports: reports, host: host)
+            let isWatched = LiveStatus.isWanted(by: statistics)
+            if isWatched { LiveStatus.apply(to: &options) }
+            let machine = try guest.makeMachine(kvmDevice: host.kvmDevice, options: options)
+            signals.watch { machine.control.stop(.signal($0)) }
+            let live = isWatched ? try LiveStatus(machine) : nil
+            let outcome: RunOutcome
+            do {
+                defer { live?.end() }
+                outcome = try machine.run(timeout: limits.duration, input: StandardInput.source(for: machine))
+            }
+            RunAnnouncement.announce(outcome)
+            try sink.write(statistics.text(outcome, leaves: options.leaves, style: sink.textStyle))
+            try files.write(outcome, leaves: options.leaves, machine: machine, guest: guest.displayName)
+            return outcome.ending.exitStatus
+        }
+    }
+}

@@ -1,0 +1,143 @@
+import ArgumentParser
+import Boot
+import Exec
+import Glibc
+import Host
+import MiniVMM
+
+/// Which program to run, and what its guest is made of.
+struct ExecOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "The guest's kernel: a bzImage, or an ELF kernel with a PVH note. (default: the newest vmlinuz in "
+                + "\(InstalledKernels.directory))", valueName: "file"),
+        completion: .file())
+    var kernel: String?
+
+    @Option(help: "The guest's memory, as in 512M or 2G. (default: as much as the files need, and 512M)")
+    var memory: ByteCount?
+
+    @Option(
+        name: .customLong("env"),
+        help: ArgumentHelp(
+            "Set a variable for the program; NAME alone passes on the one here. Repeatable. "
+                + "(default: PATH, HOME, TERM)", valueName: "name=value"))
+    var settings: [String] = []
+
+    @Option(
+        name: .customLong("add"),
+        help: ArgumentHelp(
+            "Put a file, with what it needs to run, or a directory into the guest, at the same path or at DESTINATION. "
+                + "Repeatable.", valueName: "source[:destination]"))
+    var additions: [String] = []
+
+    @Option(help: ArgumentHelp("More arguments for the kernel.", valueName: "args"))
+    var append: String?
+
+    @Flag(help: "Show the kernel's log on standard error.")
+    var kernelLog = false
+
+    @Argument(
+        parsing: .captureForPassthrough,
+        help: ArgumentHelp(
+            "The program, a path or a name to look for in PATH, and its arguments.", valueName: "program"))
+    var command: [String]
+
+    func validate() throws {
+        if let word = command.first, word.hasPrefix("-"), word != "--" {
+            throw ValidationError("Unknown option '\(word)'")
+        }
+        if words.isEmpty { throw ValidationError("Give a program to run: minivmm exec -- PROGRAM ARGUMENT…") }
+    }
+
+    /// What reports call the guest: the program's command line.
+    var displayName: String { words.joined(separator: " ") }
+
+    /// The program and its arguments, without what divides them from the options.
+    private var words: [String] { command.first == "--" ? Array(command.dropFirst()) : command }
+
+    /// Makes the guest that the options ask for.
+    func makeGuest() throws -> LinuxGuest {
+        let image = try ExecGuest(program())
+        var guest = try loadKernel()
+        guest.memorySize = memory?.rawValue ?? image.defaultMemorySize
+        guard guest.memorySize >= image.leastMemorySize
+        else { throw ExecError.memoryTooSmall(guest.memorySize, needed: image.leastMemorySize) }
+        guest.initrd = image.initrd
+        guest.commandLine = ExecGuest.commandLine(showsKernelLog: kernelLog)
+        if let append { guest.commandLine += " " + append }
+        return guest
+    }
+
+    private func loadKernel() throws -> LinuxGuest {
+        let path = try kernel ?? InstalledKernels.newest()
+        let guest = try GuestLoaders.guest(ImageFile(reading: path))
+        guard let guest = guest as? LinuxGuest else { throw ImageError.unsupported(path: path, .flat) }
+        return guest
+    }
+
+    private func program() throws -> ExecProgram {
+        // An argument can hold any bytes, and need not be text.
+        let arguments = RawArguments.last(words.count)
+        var program = ExecProgram(name: words[0], arguments: Array(arguments.dropFirst()))
+        program.directory = try Self.currentDirectory()
+        if let path = RawArguments.environment("PATH") { program.searchPath = String(decoding: path, as: UTF8.self) }
+        program.environment = try environment()
+        program.additions = additions.map(ExecAddition.init)
+        program.mergesOutput = Self.isSame(STDOUT_FILENO, STDERR_FILENO)
+        return program
+    }
+
+    private func environment() throws -> ExecEnvironment {
+        var environment = ExecEnvironment(terminal: RawArguments.environment("TERM") ?? Array("dumb".utf8))
+        for setting in settings {
+            if setting.contains("=") {
+                try environment.set(Array(setting.utf8))
+            } else if let value = RawArguments.environment(setting) {
+                try environment.set(Array("\(setting)=".utf8) + value)
+            }
+        }
+        return environment
+    }
+
+    private static func currentDirectory() throws -> String {
+        guard let directory = getcwd(nil, 0)
+        else { throw ExecError.unreadable(path: ".", ErrorNumber(rawValue: errno)) }
+        defer { free(directory) }
+        return String(cString: directory)
+    }
+
+    /// Whether two descriptors lead to the same place.
+    private static func isSame(_ one: Int32, _ other: Int32) -> Bool {
+        var (first, second) = (stat(), stat())
+        guard fstat(one, &first) == 0, fstat(other, &second) == 0 else { return false }
+        return first.st_dev == second.st_dev && first.st_ino == second.st_ino
+    }
+
+    /// Where the kernel's log goes.
+    func openKernelLog() throws -> OutputFile {
+        kernelLog ? .standardError : try OutputFile(creating: "/dev/null")
+    }
+}
+
+/// What this process was given by the one that started it, byte for byte: it need not be text.
+enum RawArguments {
+    /// The last arguments of the command line.
+    static func last(_ count: Int) -> [[UInt8]] {
+        let all = Int(CommandLine.argc)
+        return (max(0, all - count)..<all).compactMap { index in
+            // Sound: the index is less than the number of arguments, and each ends with a zero.
+            CommandLine.unsafeArgv[index].map(bytes)
+        }
+    }
+
+    /// A variable of the environment.
+    static func environment(_ name: String) -> [UInt8]? {
+        // Sound: nothing in this process changes the environment.
+        getenv(name).map(bytes)
+    }
+
+    private static func bytes(_ text: UnsafeMutablePointer<CChar>) -> [UInt8] {
+        Array(UnsafeRawBufferPointer(start: text, count: strlen(text)))
+    }
+}

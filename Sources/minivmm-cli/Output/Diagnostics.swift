@@ -1,0 +1,50 @@
+import ArgumentParser
+import Counters
+import Glibc
+import Host
+import KVM
+import MiniVMM
+import Report
+
+/// How errors reach the person, and the exit status the shell.
+enum Diagnostics {
+    /// Runs a command's work and ends the command with the status that it returns, or that its error has.
+    static func report(_ work: () throws -> ExitStatus) throws {
+        StandardDescriptors.fill()
+        let status: ExitStatus
+        do {
+            status = try work()
+        } catch let error as any DiagnosticError {
+            show(error)
+            status = error.exitStatus
+        }
+        if status != .success { throw ExitCode(status.rawValue) }
+    }
+
+    /// Says so where Linux cannot boot. A kernel may run for minutes until it meets what is missing; and one that does
+    /// without is welcome to try.
+    static func warnUnlessLinuxBoots(_ kvm: KVM) {
+        guard let support = try? kvm.linuxSupport(), let remedy = support.remedy else { return }
+        StandardError.write("minivmm: \(support.verdict)\n\(remedy)\n")
+    }
+
+    /// Shows an error: what happened, and what to do about it.
+    static func show(_ error: any DiagnosticError) {
+        StandardError.write("minivmm: \(error.explanation)\n\(error.remedy)\n")
+    }
+}
+
+/// Says how a run ended, where that is more than the guest's own ending.
+enum RunAnnouncement {
+    static func announce(_ outcome: RunOutcome) {
+        switch outcome.ending {
+        case .halted, .exitPort, .programExited, .poweredOff: break
+        // What happens to every program whose reader has gone. Shells say nothing either.
+        case .programKilled(SIGPIPE): break
+        case .programKilled, .reset, .panicked, .timeout, .signal, .stopped:
+            StandardError.write("minivmm: \(outcome.ending.summary).\n")
+        case .died(let death): StandardError.write(DeathReport(death).text)
+        case .failed(let error): Diagnostics.show(error)
+        }
+    }
+}

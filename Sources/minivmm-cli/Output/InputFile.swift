@@ -1,0 +1,68 @@
+import Glibc
+import Host
+import MiniVMM
+import Report
+
+/// A file that a command reads.
+enum InputFile {
+    /// More than any report has.
+    private static let greatestSize = 1 << 28
+    private static let chunkSize = 1 << 16
+
+    /// All bytes of a file.
+    ///
+    /// - Throws: ``InputError``.
+    static func read(_ path: String) throws(InputError) -> [UInt8] {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw .notReadable(path: path, ErrorNumber(rawValue: errno)) }
+        defer { close(descriptor) }
+        var bytes: [UInt8] = []
+        var chunk = [UInt8](repeating: 0, count: chunkSize)
+        while bytes.count <= greatestSize {
+            let count = Glibc.read(descriptor, &chunk, chunk.count)
+            if count == 0 { return bytes }
+            if count > 0 {
+                bytes += chunk[..<count]
+            } else if errno != EINTR {
+                throw .notReadable(path: path, ErrorNumber(rawValue: errno))
+            }
+        }
+        throw .tooLarge(path: path)
+    }
+}
+
+/// Why a file could not be made use of.
+enum InputError: Error {
+    /// It cannot be opened or read.
+    case notReadable(path: String, ErrorNumber)
+    /// It is larger than any that could be meant.
+    case tooLarge(path: String)
+    /// It is no record of a run.
+    case notARecord(path: String, RecordError)
+}
+
+extension InputError: DiagnosticError {
+    var explanation: String {
+        switch self {
+        case .notReadable(let path, let error): "\(path) cannot be read (\(error.name): \(error.description))."
+        case .tooLarge(let path): "\(path) is too large for a report."
+        case .notARecord(let path, .notARecord): "\(path) is no report of a run in JSON."
+        case .notARecord(let path, .wrongSchema(let number)):
+            "\(path) is a report of format \(number), and this is for format \(RunRecord.schemaVersion)."
+        }
+    }
+
+    var remedy: String {
+        switch self {
+        case .notReadable: "Check the path and its permissions."
+        case .tooLarge, .notARecord: "Make one with `minivmm run --report FILE.json`."
+        }
+    }
+
+    var exitStatus: ExitStatus {
+        switch self {
+        case .notReadable: .imageNotReadable
+        case .tooLarge, .notARecord: .imageNotAcceptable
+        }
+    }
+}
