@@ -8,9 +8,12 @@ let swiftSettings: [SwiftSetting] = [
     .enableUpcomingFeature("MemberImportVisibility"),
 ]
 
+/// The same for what is not a test: every unsafe use is marked.
+let safeSettings = swiftSettings + [.strictMemorySafety()]
+
 /// A layer of the library: a target that may use the layers named, and no others.
 func layer(_ name: String, on layers: Target.Dependency...) -> Target {
-    .target(name: name, dependencies: layers, swiftSettings: swiftSettings)
+    .target(name: name, dependencies: layers, swiftSettings: safeSettings)
 }
 
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
@@ -50,7 +53,7 @@ let package = Package(
                 "CKVM", "Host", "Memory", "KVM", "Counters", "Devices", "Boot", "MiniVMM", "Report", "Exec", "Bench",
                 "Doctor", argumentParser, logging,
             ],
-            swiftSettings: swiftSettings
+            swiftSettings: safeSettings
         ),
         .testTarget(
             name: "MiniVMMTests",

@@ -17,7 +17,7 @@ struct FileSignature: Sendable {
     }
 
     private init(_ name: String, _ text: StaticString, at offset: Int = 0) {
-        self.init(name, text.withUTF8Buffer { [UInt8]($0) }, at: offset)
+        self.init(name, text.withUTF8Buffer { unsafe [UInt8]($0) }, at: offset)
     }
 
     /// The first signature of the table that the bytes have.

@@ -51,7 +51,7 @@ public struct ImageFile: Hashable, Sendable {
     /// The size that the system states, in bytes; 0 for what has none, such as a pipe.
     private static func checkedSize(_ path: String, limit: UInt64) throws(ImageError) -> Int {
         var status = stat()
-        guard stat(path, &status) == 0 else { throw .unreadable(path: path, ErrorNumber(rawValue: errno)) }
+        guard unsafe stat(path, &status) == 0 else { throw .unreadable(path: path, ErrorNumber(rawValue: errno)) }
         switch status.st_mode & S_IFMT {
         case S_IFREG, S_IFIFO: break
         case S_IFDIR: throw .notAFile(path: path, kind: "a directory")
@@ -66,8 +66,8 @@ public struct ImageFile: Hashable, Sendable {
     }
 
     private static func open(_ path: String) throws(ImageError) -> OwnedDescriptor {
-        var result = ckvm_open(path, O_RDONLY)
-        while result == -EINTR { result = ckvm_open(path, O_RDONLY) }
+        var result = unsafe ckvm_open(path, O_RDONLY)
+        while result == -EINTR { result = unsafe ckvm_open(path, O_RDONLY) }
         guard result >= 0 else { throw .unreadable(path: path, ErrorNumber(rawValue: 0 &- result)) }
         return OwnedDescriptor(takingOver: result)
     }
@@ -79,13 +79,13 @@ public struct ImageFile: Hashable, Sendable {
         atMost room: Int
     ) throws(ImageError) -> [UInt8] {
         // An array that the system has no memory for would end the process; asking first costs no memory.
-        guard let probe = malloc(room) else { throw .unreadable(path: path, .outOfMemory) }
-        free(probe)
+        guard let probe = unsafe malloc(room) else { throw .unreadable(path: path, .outOfMemory) }
+        unsafe free(probe)
         var failure: Int?
-        let bytes = [UInt8](unsafeUninitializedCapacity: room) { buffer, count in
+        let bytes = unsafe [UInt8](unsafeUninitializedCapacity: room) { buffer, count in
             while count < room, let start = buffer.baseAddress {
                 // Sound: room - count bytes are left behind start + count.
-                let result = ckvm_read(descriptor, start + count, room - count)
+                let result = unsafe ckvm_read(descriptor, start + count, room - count)
                 if result == -Int(EINTR) { continue }
                 if result < 0 { failure = result }
                 if result <= 0 { return }
@@ -205,9 +205,9 @@ extension [UInt8] {
     ) -> Value? {
         guard let start = Int(exactly: offset), start <= count, count &- start >= MemoryLayout<Value>.size
         else { return nil }
-        return withUnsafeBytes { bytes in
+        return unsafe withUnsafeBytes { bytes in
             // Sound: the check covers every byte of Value, and an unaligned load of a bitwise-copyable type is defined.
-            Value(littleEndian: bytes.loadUnaligned(fromByteOffset: start, as: Value.self))
+            unsafe Value(littleEndian: bytes.loadUnaligned(fromByteOffset: start, as: Value.self))
         }
     }
 
@@ -226,6 +226,6 @@ extension [UInt8] {
 
     /// Appends an integer, little-endian.
     package mutating func append(integer value: some FixedWidthInteger & BitwiseCopyable) {
-        Swift.withUnsafeBytes(of: value.littleEndian) { append(contentsOf: $0) }
+        unsafe Swift.withUnsafeBytes(of: value.littleEndian) { unsafe append(contentsOf: $0) }
     }
 }

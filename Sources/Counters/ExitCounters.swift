@@ -7,6 +7,9 @@ public import Synchronization
 /// Each vCPU has a block of its own, on cache lines of its own, which only its thread writes; any thread may read.
 /// Numbers are read and written with relaxed atomics: a reader sees some recent value of each, and exact ones when the
 /// vCPU is stopped.
+// Safe to use: the words and histograms are allocated with the table, released with it, and reached by checked
+// numbers only.
+@safe
 public final class ExitCounterTable: Sendable {
     /// The number of vCPUs.
     public let vcpuCount: Int
@@ -33,21 +36,21 @@ public final class ExitCounterTable: Sendable {
         let memory = UnsafeMutableRawPointer.allocate(
             byteCount: count * MemoryLayout<Atomic<UInt64>>.stride, alignment: Self.alignment)
         // Sound: the memory is as long as the words and aligned for them, and every word is initialized here.
-        words = memory.bindMemory(to: Atomic<UInt64>.self, capacity: count)
-        for index in 0..<count { (words + index).initialize(to: Atomic(0)) }
-        histograms = .allocate(capacity: vcpuCount * ExitCounters.kindCount)
-        histograms.initialize(repeating: nil, count: vcpuCount * ExitCounters.kindCount)
+        unsafe words = unsafe memory.bindMemory(to: Atomic<UInt64>.self, capacity: count)
+        for index in 0..<count { unsafe (words + index).initialize(to: Atomic(0)) }
+        unsafe histograms = .allocate(capacity: vcpuCount * ExitCounters.kindCount)
+        unsafe histograms.initialize(repeating: nil, count: vcpuCount * ExitCounters.kindCount)
     }
 
     deinit {
-        words.deinitialize(count: wordCount)
-        UnsafeMutableRawPointer(words).deallocate()
+        unsafe words.deinitialize(count: wordCount)
+        unsafe UnsafeMutableRawPointer(words).deallocate()
         for index in 0..<histogramCount {
             // Sound: a pointer that is there was made by ExitCounters and is owned by this table alone.
-            histograms[index]?.deinitialize(count: 1)
-            histograms[index]?.deallocate()
+            unsafe histograms[index]?.deinitialize(count: 1)
+            unsafe histograms[index]?.deallocate()
         }
-        histograms.deallocate()
+        unsafe histograms.deallocate()
     }
 
     /// The counters of one vCPU. The table must outlive them.
@@ -55,7 +58,7 @@ public final class ExitCounterTable: Sendable {
     package func counters(of vcpu: Int) -> ExitCounters {
         precondition(vcpu >= 0 && vcpu < vcpuCount)
         // Sound: the index was just checked, and each block has blockStride words and kindCount histograms.
-        return ExitCounters(
+        return unsafe ExitCounters(
             words: words + vcpu * ExitCounters.blockStride,
             histograms: histograms + vcpu * ExitCounters.kindCount
         )
@@ -91,6 +94,8 @@ public final class ExitCounterTable: Sendable {
 /// What counts as an exit of the guest, and what is MiniVMM's own doing, is decided by the run loop: it calls
 /// ``begin(_:)`` and ``finish(_:serviceCycles:)`` for the one, ``bookInternal(cycles:)`` for the other.
 @usableFromInline
+// Safe to use: every offset is made of a kind, of which there are as many as a block has room for.
+@safe
 package struct ExitCounters {
     /// Where in a block a number stands, in words.
     @usableFromInline
@@ -115,8 +120,8 @@ package struct ExitCounters {
 
     @inlinable
     package init(words: UnsafeMutablePointer<Atomic<UInt64>>, histograms: UnsafeMutablePointer<HistogramPointer?>) {
-        self.words = words
-        self.histograms = histograms
+        unsafe self.words = unsafe words
+        unsafe self.histograms = unsafe histograms
     }
 
     // MARK: Writing, on the vCPU's thread
@@ -138,11 +143,13 @@ package struct ExitCounters {
     package func finish(_ kind: ExitKind, serviceCycles: UInt64) -> UInt64 {
         add(serviceCycles, to: Self.word(kind, 1))
         let greatest = Self.word(kind, 2)
-        if serviceCycles > load(greatest) { words[greatest].store(serviceCycles, ordering: .relaxed) }
+        if serviceCycles > load(greatest) { unsafe words[greatest].store(serviceCycles, ordering: .relaxed) }
         // Sound: a block has one histogram per kind, and rawValue is the kind's number.
-        guard let histogram = histograms[kind.index] else { return makeHistogram(kind, recording: serviceCycles) }
+        guard let histogram = unsafe histograms[kind.index] else {
+            return makeHistogram(kind, recording: serviceCycles)
+        }
         // A longer time than the histogram tracks (hours) is left out of it, and is in every other number.
-        histogram.pointee.record(serviceCycles)
+        unsafe histogram.pointee.record(serviceCycles)
         return 0
     }
 
@@ -173,10 +180,10 @@ package struct ExitCounters {
         let start = ckvm_rdtsc()
         let histogram = HistogramPointer.allocate(capacity: 1)
         // Two significant digits, up to 2^42 cycles: about half an hour.
-        histogram.initialize(to: Histogram(highestTrackableValue: 1 << 42, numberOfSignificantValueDigits: .two))
-        histogram.pointee.record(serviceCycles)
+        unsafe histogram.initialize(to: Histogram(highestTrackableValue: 1 << 42, numberOfSignificantValueDigits: .two))
+        unsafe histogram.pointee.record(serviceCycles)
         // Sound: as for finish. The table releases it.
-        histograms[kind.index] = histogram
+        unsafe histograms[kind.index] = unsafe histogram
         let cycles = ckvm_rdtsc() &- start
         add(cycles, to: Word.internalCycles)
         return cycles
@@ -186,7 +193,7 @@ package struct ExitCounters {
     @inlinable
     @inline(__always)
     func add(_ value: UInt64, to word: Int) {
-        words[word].store(load(word) &+ value, ordering: .relaxed)
+        unsafe words[word].store(load(word) &+ value, ordering: .relaxed)
     }
 
     // MARK: Reading, on any thread
@@ -194,7 +201,7 @@ package struct ExitCounters {
     @inlinable
     @inline(__always)
     func load(_ word: Int) -> UInt64 {
-        words[word].load(ordering: .relaxed)
+        unsafe words[word].load(ordering: .relaxed)
     }
 
     @inlinable
@@ -230,6 +237,6 @@ package struct ExitCounters {
 
     /// The histogram of a kind's service times, or nil when there was no such exit. Only when the vCPU is stopped.
     package func histogram(of kind: ExitKind) -> Histogram<UInt64>? {
-        histograms[kind.index]?.pointee
+        unsafe histograms[kind.index]?.pointee
     }
 }

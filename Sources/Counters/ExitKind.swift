@@ -78,7 +78,7 @@ extension ExitKind {
     package var index: Int {
         // Sound: an enumeration of less than 256 cases without values is a byte that holds the case's number, and a test
         // compares each with its raw value.
-        Int(unsafeBitCast(self, to: UInt8.self))
+        unsafe Int(unsafeBitCast(self, to: UInt8.self))
     }
 
     /// The name in tables and files: lower case, words joined by underscores. Part of the JSON format.

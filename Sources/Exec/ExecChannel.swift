@@ -55,8 +55,8 @@ final class ExecChannel: MMIODevice {
     /// Gives the guest input. There is nothing else to be read.
     func readMMIO(_ offset: UInt64, width: AccessWidth) -> UInt64 {
         guard width == .long, offset == Register.input else { return width.allOnes }
-        return window.withBytes(at: Int(EXEC_INPUT_OFFSET), count: Int(EXEC_INPUT_SIZE)) { memory in
-            switch input.fetch(into: memory) {
+        return unsafe window.withBytes(at: Int(EXEC_INPUT_OFFSET), count: Int(EXEC_INPUT_SIZE)) { memory in
+            switch unsafe input.fetch(into: memory) {
             case .bytes(let count): UInt64(count)
             case .end: UInt64(EXEC_INPUT_END)
             }
@@ -77,10 +77,12 @@ final class ExecChannel: MMIODevice {
 
     private func write(_ count: UInt32, to stream: ExecOutput) {
         let size = min(Int(count), Int(EXEC_OUTPUT_SIZE))
-        let failure = window.withBytes(at: Int(EXEC_OUTPUT_OFFSET), count: size) { stream.write(.init($0)) }
-        window.withBytes(at: Int(EXEC_RESULT_OFFSET), count: MemoryLayout<UInt32>.size) { memory in
+        let failure = unsafe window.withBytes(at: Int(EXEC_OUTPUT_OFFSET), count: size) {
+            unsafe stream.write(.init($0))
+        }
+        unsafe window.withBytes(at: Int(EXEC_RESULT_OFFSET), count: MemoryLayout<UInt32>.size) { memory in
             let result = UInt32(truncatingIfNeeded: failure?.rawValue ?? 0)
-            memory.storeBytes(of: result.littleEndian, as: UInt32.self)
+            unsafe memory.storeBytes(of: result.littleEndian, as: UInt32.self)
         }
         // That a reader has gone, the program hears by SIGPIPE, as it would here. There is no way to tell it of a full
         // disk, and its output must not get lost in silence.

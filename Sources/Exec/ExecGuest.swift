@@ -42,7 +42,7 @@ public struct ExecGuest: Sendable {
     /// The init that MiniVMM brings along.
     static var initImage: [UInt8] {
         // Sound: the image is a constant that lies between the two addresses.
-        Array(UnsafeBufferPointer(start: guest_init_image(), count: guest_init_size()))
+        unsafe Array(UnsafeBufferPointer(start: guest_init_image(), count: guest_init_size()))
     }
 
     /// The kernel's command line.

@@ -87,7 +87,8 @@ package final class ExecInput: ConsoleReceiver {
             let count = min(memory.count, state.waiting.count)
             if count > 0 {
                 // Sound: the count is at most the memory's.
-                UnsafeMutableRawBufferPointer(rebasing: memory[..<count]).copyBytes(from: state.waiting.prefix(count))
+                unsafe UnsafeMutableRawBufferPointer(rebasing: memory[..<count]).copyBytes(
+                    from: state.waiting.prefix(count))
                 state.waiting.removeFirst(count)
             }
             state.guestWaits = count == 0 && !state.hasEnded
@@ -124,13 +125,13 @@ final class ExecOutput: Sendable {
     /// - Returns: Why it failed, now or before.
     func write(_ bytes: UnsafeRawBufferPointer) -> ErrorNumber? {
         failure.withLock { failure in
-            var rest = bytes[...]
-            while failure == nil, !rest.isEmpty {
+            var rest = unsafe bytes[...]
+            while failure == nil, unsafe !rest.isEmpty {
                 // Sound: the pointer and the count are those of what is left of the caller's buffer.
-                let part = UnsafeRawBufferPointer(rebasing: rest)
-                let result = ckvm_write(descriptor, part.baseAddress, part.count)
+                let part = unsafe UnsafeRawBufferPointer(rebasing: rest)
+                let result = unsafe ckvm_write(descriptor, part.baseAddress, part.count)
                 if result > 0 {
-                    rest = rest.dropFirst(result)
+                    unsafe rest = unsafe rest.dropFirst(result)
                 } else if !isPassing(result) {
                     failure = ErrorNumber(rawValue: Int32(truncatingIfNeeded: 0 &- result))
                 } else if shouldGiveUp() {
@@ -146,7 +147,7 @@ final class ExecOutput: Sendable {
         guard result == -Int(EAGAIN) else { return result == -Int(EINTR) }
         var wanted = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
         // A signal ends the wait, and the next write tells whether it had come to its end by itself.
-        _ = poll(&wanted, 1, -1)
+        _ = unsafe poll(&wanted, 1, -1)
         return true
     }
 }

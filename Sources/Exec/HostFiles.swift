@@ -38,7 +38,7 @@ package ///
     /// What stands at a path, whose last part may be a link that is not followed.
     package func status(_ path: String) throws(ErrorNumber) -> Status {
         var result = stat()
-        guard lstat(hostPath(path), &result) == 0 else { throw ErrorNumber(rawValue: errno) }
+        guard unsafe lstat(hostPath(path), &result) == 0 else { throw ErrorNumber(rawValue: errno) }
         let kind: Kind =
             switch result.st_mode & S_IFMT {
             case S_IFREG: .file
@@ -56,9 +56,9 @@ package ///
     func linkTarget(_ path: String) throws(ErrorNumber) -> String {
         var failure: Int32 = 0
         let size = Int(PATH_MAX)
-        let bytes = [UInt8](unsafeUninitializedCapacity: size) { buffer, count in
-            let result = buffer.withMemoryRebound(to: CChar.self) { text in
-                text.baseAddress.map { readlink(hostPath(path), $0, size) } ?? 0
+        let bytes = unsafe [UInt8](unsafeUninitializedCapacity: size) { buffer, count in
+            let result = unsafe buffer.withMemoryRebound(to: CChar.self) { text in
+                unsafe text.baseAddress.map { unsafe readlink(hostPath(path), $0, size) } ?? 0
             }
             if result < 0 { failure = errno }
             // Sound: readlink(2) has written that many bytes, and no more than there is room for.
@@ -101,13 +101,13 @@ package ///
 
     /// The names in a directory, in the order of their bytes, without `.` and `..`.
     package func names(in path: String) throws(ErrorNumber) -> [String] {
-        guard let directory = opendir(hostPath(path)) else { throw ErrorNumber(rawValue: errno) }
-        defer { closedir(directory) }
+        guard let directory = unsafe opendir(hostPath(path)) else { throw ErrorNumber(rawValue: errno) }
+        defer { unsafe closedir(directory) }
         var names: [String] = []
-        while let entry = try Self.next(of: directory) {
+        while let entry = try unsafe Self.next(of: directory) {
             // Sound: d_name ends with a zero, and lives until the next readdir(3).
-            let name = withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
-                String(validating: bytes.prefix { $0 != 0 }, as: UTF8.self)
+            let name = unsafe withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
+                unsafe String(validating: bytes.prefix { $0 != 0 }, as: UTF8.self)
             }
             guard let name else { throw .illegalBytes }
             if name != ".", name != ".." { names.append(name) }
@@ -118,7 +118,7 @@ package ///
     /// The next entry of a directory; nil at its end.
     private static func next(of directory: OpaquePointer) throws(ErrorNumber) -> UnsafeMutablePointer<dirent>? {
         errno = 0
-        if let entry = readdir(directory) { return entry }
+        if let entry = unsafe readdir(directory) { return unsafe entry }
         guard errno == 0 else { throw ErrorNumber(rawValue: errno) }
         return nil
     }

@@ -84,7 +84,7 @@ public enum InstalledKernels {
         guard let newest = kernels.last else { throw .noKernel(directory: directory) }
         var failure: ErrorNumber?
         for kernel in kernels.reversed() {
-            if access(kernel, R_OK) == 0 { return kernel }
+            if unsafe access(kernel, R_OK) == 0 { return kernel }
             failure = failure ?? ErrorNumber(rawValue: errno)
         }
         throw .unreadableKernel(path: newest, failure ?? .accessDenied)

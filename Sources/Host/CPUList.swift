@@ -64,7 +64,7 @@ extension CPUList {
     /// - Throws: ``CPUPinningError/refused(cpu:_:)`` when the system does not tell.
     package static func usable() throws(CPUPinningError) -> CPUList {
         var words = [UInt64](repeating: 0, count: numberLimit / UInt64.bitWidth)
-        let result = ckvm_usable_cpus(&words, words.count * MemoryLayout<UInt64>.size)
+        let result = unsafe ckvm_usable_cpus(&words, words.count * MemoryLayout<UInt64>.size)
         let numbers = (0..<numberLimit).filter { words[$0 / UInt64.bitWidth] >> UInt64($0 % UInt64.bitWidth) & 1 == 1 }
         guard result >= 0, let list = CPUList(numbers: numbers) else {
             throw .refused(cpu: nil, ErrorNumber(rawValue: 0 &- result))

@@ -20,7 +20,7 @@ public enum HostClock {
         var time = timespec()
         // Sound: the pointer is to a local variable, for the length of the call. The call fails only for a clock that
         // the system does not have, and has both; it would then leave zeros.
-        _ = clock_gettime(clock, &time)
+        _ = unsafe clock_gettime(clock, &time)
         return Int64(time.tv_sec) &* nanosecondsPerSecond &+ Int64(time.tv_nsec)
     }
 }

@@ -24,13 +24,13 @@ package final class Doorbell: Sendable {
     package func ring() {
         var one: UInt64 = 1
         // An eventfd takes eight bytes at once, and cannot overflow by a handful of ones.
-        _ = ckvm_write(descriptor, &one, MemoryLayout<UInt64>.size)
+        _ = unsafe ckvm_write(descriptor, &one, MemoryLayout<UInt64>.size)
     }
 
     /// Makes it quiet again. Only while it rings, and only the thread that sleeps on it.
     package func silence() {
         var rings: UInt64 = 0
-        _ = ckvm_read(descriptor, &rings, MemoryLayout<UInt64>.size)
+        _ = unsafe ckvm_read(descriptor, &rings, MemoryLayout<UInt64>.size)
     }
 
     /// Waits until it rings, and leaves it ringing.
@@ -62,7 +62,7 @@ package final class Doorbell: Sendable {
             let left = deadline.map { max(ContinuousClock.now.duration(to: $0), .zero) }
             let (seconds, attoseconds) = left?.components ?? (-1, 0)
             // A Duration's part below a second is less than 10^18 attoseconds.
-            let result = ckvm_poll(&wanted, nfds_t(wanted.count), seconds, attoseconds / 1_000_000_000)
+            let result = unsafe ckvm_poll(&wanted, nfds_t(wanted.count), seconds, attoseconds / 1_000_000_000)
             if result > 0 { return wanted[0].revents != 0 ? .ringing : .otherReadable }
             if result == 0 { return .timeIsUp }
             // EINTR: a signal for another purpose. Anything else would come again at once, so it ends the wait.
@@ -131,7 +131,7 @@ package struct Timer: Sendable, ~Copyable {
     /// Makes it quiet after it has expired. Only then, or it waits for that.
     package func acknowledge() {
         var expirations: UInt64 = 0
-        _ = ckvm_read(descriptor, &expirations, MemoryLayout<UInt64>.size)
+        _ = unsafe ckvm_read(descriptor, &expirations, MemoryLayout<UInt64>.size)
     }
 }
 
@@ -139,27 +139,29 @@ package struct Timer: Sendable, ~Copyable {
 ///
 /// Whoever waits takes a ticket first, then looks at what it waits for, and then sleeps: a change in between ends the
 /// sleep at once.
+// Safe to use: the word is allocated with the signal and released with it.
+@safe
 package final class ConditionSignal: Sendable {
     /// Sound to share between threads: the pointer never changes, and what it points to is atomic.
     private nonisolated(unsafe) let changes = UnsafeMutablePointer<Atomic<UInt32>>.allocate(capacity: 1)
 
     /// A signal without changes.
     package init() {
-        changes.initialize(to: Atomic(0))
+        unsafe changes.initialize(to: Atomic(0))
     }
 
     deinit {
-        changes.deinitialize(count: 1)
-        changes.deallocate()
+        unsafe changes.deinitialize(count: 1)
+        unsafe changes.deallocate()
     }
 
     /// The changes so far. Modulo 2^32.
-    package var ticket: UInt32 { changes.pointee.load(ordering: .sequentiallyConsistent) }
+    package var ticket: UInt32 { unsafe changes.pointee.load(ordering: .sequentiallyConsistent) }
 
     /// Notes a change and wakes all that sleep.
     package func notifyAll() {
-        changes.pointee.wrappingAdd(1, ordering: .sequentiallyConsistent)
-        ckvm_futex_wake_all(word)
+        unsafe changes.pointee.wrappingAdd(1, ordering: .sequentiallyConsistent)
+        unsafe ckvm_futex_wake_all(word)
     }
 
     /// Sleeps until there is a change after a ticket was taken.
@@ -174,7 +176,7 @@ package final class ConditionSignal: Sendable {
             let left = deadline.map { max(ContinuousClock.now.duration(to: $0), .zero) }
             if left == .zero { return false }
             let (seconds, attoseconds) = left?.components ?? (-1, 0)
-            ckvm_futex_wait(word, ticket, seconds, attoseconds / 1_000_000_000)
+            unsafe ckvm_futex_wait(word, ticket, seconds, attoseconds / 1_000_000_000)
         }
         return true
     }
@@ -182,6 +184,6 @@ package final class ConditionSignal: Sendable {
     /// The word for the kernel, which compares it and does not write to it.
     private var word: UnsafePointer<UInt32> {
         // Sound: an atomic of 32 bits has the size and alignment of its value, and lives as long as this object.
-        UnsafeRawPointer(changes).assumingMemoryBound(to: UInt32.self)
+        unsafe UnsafeRawPointer(changes).assumingMemoryBound(to: UInt32.self)
     }
 }

@@ -13,15 +13,15 @@ public struct ErrorNumber: RawRepresentable, Hashable, Sendable {
     /// The symbolic name, such as `ENOENT`; `errno 4242` for a number that has none.
     public var name: String {
         // Sound: the C library returns a string constant, or nil for a number that it does not know.
-        guard let name = ckvm_errno_name(rawValue) else { return "errno \(rawValue)" }
-        return String(cString: name)
+        guard let name = unsafe ckvm_errno_name(rawValue) else { return "errno \(rawValue)" }
+        return unsafe String(cString: name)
     }
 
     /// What the number means, in the C library's words.
     public var description: String {
         // Sound: as above.
-        guard let words = ckvm_errno_description(rawValue) else { return "unknown error" }
-        return String(cString: words)
+        guard let words = unsafe ckvm_errno_description(rawValue) else { return "unknown error" }
+        return unsafe String(cString: words)
     }
 }
 

@@ -25,14 +25,16 @@ package enum HostFacts {
     /// The kernel's release (uname(2)).
     package static var kernelRelease: String {
         var name = utsname()
-        guard uname(&name) == 0 else { return "unknown" }
+        guard unsafe uname(&name) == 0 else { return "unknown" }
         // Sound: uname(2) ends every field with a zero inside the field.
-        return withUnsafeBytes(of: &name.release) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+        return unsafe withUnsafeBytes(of: &name.release) {
+            unsafe String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+        }
     }
 
     /// The modules that make /dev/kvm work, of those that are loaded or built in.
     package static var kvmModules: [String] {
-        ["kvm", "kvm_intel", "kvm_amd", "kvm_pvm"].filter { access("/sys/module/\($0)", F_OK) == 0 }
+        ["kvm", "kvm_intel", "kvm_amd", "kvm_pvm"].filter { unsafe access("/sys/module/\($0)", F_OK) == 0 }
     }
 
     /// The processor's brand string. Source: Intel SDM, volume 2, CPUID, leaves 0x80000002 to 0x80000004.

@@ -18,6 +18,8 @@ package struct OwnedDescriptor: ~Copyable, Sendable {
 
 /// A mapping of memory with one owner, which unmaps it exactly once.
 @usableFromInline
+// Safe to use: whoever follows the address marks that as unsafe; the mapping only unmaps it, once.
+@safe
 package struct MemoryMapping: ~Copyable, Sendable {
     /// Where the mapping starts.
     ///
@@ -30,12 +32,12 @@ package struct MemoryMapping: ~Copyable, Sendable {
 
     /// Takes over `size` bytes that mmap(2) returned.
     package init(takingOver baseAddress: UnsafeMutableRawPointer, size: Int) {
-        self.baseAddress = baseAddress
+        unsafe self.baseAddress = unsafe baseAddress
         self.size = size
     }
 
     deinit {
-        munmap(baseAddress, size)
+        unsafe munmap(baseAddress, size)
     }
 }
 
@@ -52,8 +54,8 @@ package struct MemoryMapping: ~Copyable, Sendable {
 package func zeroedMemory<Value: BitwiseCopyable>(
     of type: Value.Type, count: Int
 ) throws(ResourceError) -> UnsafeMutablePointer<Value> {
-    let memory = calloc(count, MemoryLayout<Value>.stride)
-    guard let memory else { throw ResourceError("memory for \(count) times \(type)", .outOfMemory) }
+    let memory = unsafe calloc(count, MemoryLayout<Value>.stride)
+    guard let memory = unsafe memory else { throw ResourceError("memory for \(count) times \(type)", .outOfMemory) }
     // Sound: the memory has room for `count` values, is aligned for any type, and is zero, which the caller vouches for.
-    return memory.bindMemory(to: type, capacity: count)
+    return unsafe memory.bindMemory(to: type, capacity: count)
 }

@@ -20,21 +20,21 @@ package struct PosixThread {
     ///
     /// - Throws: ``ResourceError`` when the system refuses another thread.
     package init(name: String, body: @escaping @Sendable () -> Void) throws(ResourceError) {
-        let work = Unmanaged.passRetained(Work(name: name, body: body))
+        let work = unsafe Unmanaged.passRetained(Work(name: name, body: body))
         var handle = pthread_t()
-        let result = pthread_create(
+        let result = unsafe pthread_create(
             &handle, nil,
             { argument in
                 // Sound: the argument is the reference that was retained for this thread, and it is taken once.
-                guard let argument else { return nil }
-                let work = Unmanaged<Work>.fromOpaque(argument).takeRetainedValue()
-                ckvm_set_thread_name(work.name)
+                guard let argument = unsafe argument else { return nil }
+                let work = unsafe Unmanaged<Work>.fromOpaque(argument).takeRetainedValue()
+                unsafe ckvm_set_thread_name(work.name)
                 work.body()
                 return nil
-            }, work.toOpaque())
+            }, unsafe work.toOpaque())
         guard result == 0 else {
             // The thread that would have taken the reference was never made.
-            work.release()
+            unsafe work.release()
             throw ResourceError("a thread for \(name)", ErrorNumber(rawValue: result))
         }
         self.handle = handle

@@ -58,7 +58,10 @@ extension CPUIDTable: CPUIDLookup {
 
 extension KernelCPUIDBuffer: CPUIDLookup {
     package func storedResult(leaf: UInt32, subleaf: UInt32) -> CPUIDResult? {
-        for entry in entries where entry.function == leaf {
+        let entries = unsafe entries
+        for index in entries.indices {
+            let entry = unsafe entries[index]
+            guard entry.function == leaf else { continue }
             if entry.flags & CPUIDTable.Entry.indexedFlag == 0 || entry.index == subleaf {
                 return CPUIDResult(eax: entry.eax, ebx: entry.ebx, ecx: entry.ecx, edx: entry.edx)
             }

@@ -88,20 +88,22 @@ extension CPUIDTable {
         _ ioctl: (UnsafeMutablePointer<kvm_cpuid2>) -> Int32
     ) throws(KVMError) -> CPUIDTable {
         let buffer = KernelCPUIDBuffer(capacity: greatestEntryCount)
-        let result = ioctl(buffer.table)
+        let result = unsafe ioctl(buffer.table)
         guard result >= 0 else { throw .failed(name, result) }
-        return CPUIDTable(entries: buffer.entries.map(Entry.init))
+        return unsafe CPUIDTable(entries: buffer.entries.map(Entry.init))
     }
 
     /// Lends the table in the form that KVM_SET_CPUID2 takes.
     func withKernelTable<Result>(_ body: (UnsafeMutablePointer<kvm_cpuid2>) -> Result) -> Result {
         let buffer = KernelCPUIDBuffer(capacity: entries.count)
         for (index, entry) in entries.enumerated() { buffer.set(index, entry.kernelEntry) }
-        return withExtendedLifetime(buffer) { body(buffer.table) }
+        return withExtendedLifetime(buffer) { unsafe body(buffer.table) }
     }
 }
 
 /// A `kvm_cpuid2` with room for a number of entries behind its header.
+// Safe to use: the memory is allocated with the buffer, and every index is compared with its room.
+@safe
 package final class KernelCPUIDBuffer {
     /// The header; its `nent` says how many entries follow.
     package let table: UnsafeMutablePointer<kvm_cpuid2>
@@ -111,19 +113,19 @@ package final class KernelCPUIDBuffer {
         self.capacity = capacity
         let size = MemoryLayout<kvm_cpuid2>.size + capacity * MemoryLayout<kvm_cpuid_entry2>.stride
         let memory = UnsafeMutableRawPointer.allocate(byteCount: size, alignment: MemoryLayout<kvm_cpuid2>.alignment)
-        memory.initializeMemory(as: UInt8.self, repeating: 0, count: size)
+        unsafe memory.initializeMemory(as: UInt8.self, repeating: 0, count: size)
         // Sound: the memory is aligned for the header, at least as long, and zero, which is a valid header.
-        table = memory.bindMemory(to: kvm_cpuid2.self, capacity: 1)
-        table.pointee.nent = UInt32(capacity)
+        unsafe table = unsafe memory.bindMemory(to: kvm_cpuid2.self, capacity: 1)
+        unsafe table.pointee.nent = UInt32(capacity)
     }
 
     deinit {
-        UnsafeMutableRawPointer(table).deallocate()
+        unsafe UnsafeMutableRawPointer(table).deallocate()
     }
 
     /// Tells the kernel again how many entries there is room for, after an ioctl has left its own number there.
     package func reset() {
-        table.pointee.nent = UInt32(capacity)
+        unsafe table.pointee.nent = UInt32(capacity)
     }
 
     /// The entries that the kernel says are there.
@@ -131,12 +133,12 @@ package final class KernelCPUIDBuffer {
     /// Valid for as long as this object lives.
     package var entries: UnsafeBufferPointer<kvm_cpuid_entry2> {
         // Sound: the entries follow the header, and the count is bounded by the room that was allocated.
-        UnsafeBufferPointer(start: ckvm_cpuid_entries(table), count: min(Int(table.pointee.nent), capacity))
+        unsafe UnsafeBufferPointer(start: ckvm_cpuid_entries(table), count: min(Int(table.pointee.nent), capacity))
     }
 
     package func set(_ index: Int, _ entry: kvm_cpuid_entry2) {
         precondition(index < capacity)
         // Sound: the index was just checked against the room that was allocated.
-        ckvm_cpuid_entries(table)[index] = entry
+        unsafe ckvm_cpuid_entries(table)[index] = entry
     }
 }

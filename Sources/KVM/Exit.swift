@@ -74,59 +74,60 @@ extension Exit {
     @inlinable
     @inline(__always)
     package init(of vcpu: borrowing VCPU) {
-        let run = vcpu.runPage
-        switch Int32(truncatingIfNeeded: run.pointee.exit_reason) {
-        case KVM_EXIT_IO: self = Self.decodeIO(run, pageSize: vcpu.runPageSize)
-        case KVM_EXIT_MMIO: self = Self.decodeMMIO(run)
+        let run = unsafe vcpu.runPage
+        switch unsafe Int32(truncatingIfNeeded: run.pointee.exit_reason) {
+        case KVM_EXIT_IO: self = unsafe Self.decodeIO(run, pageSize: vcpu.runPageSize)
+        case KVM_EXIT_MMIO: self = unsafe Self.decodeMMIO(run)
         case KVM_EXIT_HLT: self = .hlt
-        default: self = Self.decodeRare(run)
+        default: self = unsafe Self.decodeRare(run)
         }
     }
 
     @inlinable
     @inline(__always)
     static func decodeIO(_ run: UnsafeMutablePointer<kvm_run>, pageSize: Int) -> Exit {
-        let io = ckvm_exit_io(run)
-        let count = Int(io.count)
+        let io = unsafe ckvm_exit_io(run)
+        let count = unsafe Int(io.count)
         // Sound to subtract: both pointers are into the run page.
-        let offset = UnsafeMutableRawPointer(io.data) - UnsafeMutableRawPointer(run)
+        let offset = unsafe UnsafeMutableRawPointer(io.data) - UnsafeMutableRawPointer(run)
         // The kernel wrote these numbers; they are checked all the same, because pointers are made of them. The
         // product cannot overflow: a 32-bit count times an 8-bit size.
-        guard let width = AccessWidth(rawValue: Int(io.size)), width != .quad, count > 0,
+        guard let width = unsafe AccessWidth(rawValue: Int(io.size)), width != .quad, count > 0,
             offset >= 0, offset <= pageSize, count * width.rawValue <= pageSize - offset
         else { return .other(reason: UInt32(KVM_EXIT_IO)) }
-        let access = PortAccess(port: io.port, width: width, count: count, data: UnsafeMutableRawPointer(io.data))
-        return io.is_out ? .portOut(access) : .portIn(access)
+        let access = unsafe PortAccess(
+            port: io.port, width: width, count: count, data: UnsafeMutableRawPointer(io.data))
+        return unsafe io.is_out ? .portOut(access) : .portIn(access)
     }
 
     @inlinable
     @inline(__always)
     static func decodeMMIO(_ run: UnsafeMutablePointer<kvm_run>) -> Exit {
-        let mmio = ckvm_exit_mmio(run)
-        guard mmio.size >= 1, mmio.size <= 8 else { return .other(reason: UInt32(KVM_EXIT_MMIO)) }
-        let access = MMIOAccess(
+        let mmio = unsafe ckvm_exit_mmio(run)
+        guard unsafe mmio.size >= 1, unsafe mmio.size <= 8 else { return .other(reason: UInt32(KVM_EXIT_MMIO)) }
+        let access = unsafe MMIOAccess(
             address: GuestPhysicalAddress(mmio.address), byteCount: Int(mmio.size), data: mmio.data)
-        return mmio.is_write ? .mmioWrite(access) : .mmioRead(access)
+        return unsafe mmio.is_write ? .mmioWrite(access) : .mmioRead(access)
     }
 
     /// All that a guest does not do thousands of times a second.
     @usableFromInline
     static func decodeRare(_ run: UnsafeMutablePointer<kvm_run>) -> Exit {
-        let reason = run.pointee.exit_reason
+        let reason = unsafe run.pointee.exit_reason
         switch Int32(truncatingIfNeeded: reason) {
         case KVM_EXIT_DEBUG:
-            let debug = ckvm_exit_debug(run)
+            let debug = unsafe ckvm_exit_debug(run)
             return .debug(pc: debug.pc, dr6: debug.dr6)
-        case KVM_EXIT_X86_RDMSR: return .rdmsr(index: ckvm_exit_msr(run).index)
+        case KVM_EXIT_X86_RDMSR: return unsafe .rdmsr(index: ckvm_exit_msr(run).index)
         case KVM_EXIT_X86_WRMSR:
-            let msr = ckvm_exit_msr(run)
+            let msr = unsafe ckvm_exit_msr(run)
             return .wrmsr(index: msr.index, value: msr.data)
-        case KVM_EXIT_HYPERCALL: return .hypercall(number: ckvm_exit_hypercall_number(run))
-        case KVM_EXIT_FAIL_ENTRY: return .failEntry(hardwareReason: ckvm_exit_entry_failure_reason(run))
-        case KVM_EXIT_INTERNAL_ERROR: return .internalError(suberror: ckvm_exit_internal_error(run).suberror)
-        case KVM_EXIT_UNKNOWN: return .unknown(hardwareReason: ckvm_exit_hardware_reason(run))
-        case KVM_EXIT_EXCEPTION: return .exception(vector: ckvm_exit_exception_vector(run))
-        case KVM_EXIT_SYSTEM_EVENT: return .systemEvent(type: ckvm_exit_system_event_type(run))
+        case KVM_EXIT_HYPERCALL: return unsafe .hypercall(number: ckvm_exit_hypercall_number(run))
+        case KVM_EXIT_FAIL_ENTRY: return unsafe .failEntry(hardwareReason: ckvm_exit_entry_failure_reason(run))
+        case KVM_EXIT_INTERNAL_ERROR: return unsafe .internalError(suberror: ckvm_exit_internal_error(run).suberror)
+        case KVM_EXIT_UNKNOWN: return unsafe .unknown(hardwareReason: ckvm_exit_hardware_reason(run))
+        case KVM_EXIT_EXCEPTION: return unsafe .exception(vector: ckvm_exit_exception_vector(run))
+        case KVM_EXIT_SYSTEM_EVENT: return unsafe .systemEvent(type: ckvm_exit_system_event_type(run))
         default: return decodePlain(reason)
         }
     }
@@ -156,6 +157,9 @@ extension Exit {
 }
 
 /// A port I/O exit: one IN or OUT, or a run of items of one INS or OUTS.
+// Safe to use: the items were checked to lie in the run page, and every index is checked; the exit is lent, and so is
+// the page.
+@safe
 public struct PortAccess {
     /// The port.
     public let port: UInt16
@@ -174,7 +178,7 @@ public struct PortAccess {
         self.port = port
         self.width = width
         self.count = count
-        self.data = data
+        unsafe self.data = unsafe data
     }
 
     /// The item with the given number, in the low bytes. There must be one.
@@ -182,12 +186,12 @@ public struct PortAccess {
     @inline(__always)
     public func item(_ index: Int) -> UInt32 {
         precondition(index >= 0 && index < count, "no such item")
-        let address = data + index &* width.rawValue
+        let address = unsafe data + index &* width.rawValue
         // Sound: `Exit` has checked that `count` items of this width lie in the run page, and index < count.
         return switch width {
-        case .byte: UInt32(address.load(as: UInt8.self))
-        case .word: UInt32(UInt16(littleEndian: address.loadUnaligned(as: UInt16.self)))
-        case .long, .quad: UInt32(littleEndian: address.loadUnaligned(as: UInt32.self))
+        case .byte: unsafe UInt32(address.load(as: UInt8.self))
+        case .word: unsafe UInt32(UInt16(littleEndian: address.loadUnaligned(as: UInt16.self)))
+        case .long, .quad: unsafe UInt32(littleEndian: address.loadUnaligned(as: UInt32.self))
         }
     }
 
@@ -196,17 +200,19 @@ public struct PortAccess {
     @inline(__always)
     public func setItem(_ index: Int, _ value: UInt32) {
         precondition(index >= 0 && index < count, "no such item")
-        let address = data + index &* width.rawValue
+        let address = unsafe data + index &* width.rawValue
         // Sound: as for reading.
         switch width {
-        case .byte: address.storeBytes(of: UInt8(truncatingIfNeeded: value), as: UInt8.self)
-        case .word: address.storeBytes(of: UInt16(truncatingIfNeeded: value).littleEndian, as: UInt16.self)
-        case .long, .quad: address.storeBytes(of: value.littleEndian, as: UInt32.self)
+        case .byte: unsafe address.storeBytes(of: UInt8(truncatingIfNeeded: value), as: UInt8.self)
+        case .word: unsafe address.storeBytes(of: UInt16(truncatingIfNeeded: value).littleEndian, as: UInt16.self)
+        case .long, .quad: unsafe address.storeBytes(of: value.littleEndian, as: UInt32.self)
         }
     }
 }
 
 /// An MMIO exit: one access to a physical address without memory.
+// Safe to use: the run page has eight bytes there; the exit is lent, and so is the page.
+@safe
 public struct MMIOAccess {
     /// The address.
     public let address: GuestPhysicalAddress
@@ -222,7 +228,7 @@ public struct MMIOAccess {
     init(address: GuestPhysicalAddress, byteCount: Int, data: UnsafeMutableRawPointer) {
         self.address = address
         self.byteCount = byteCount
-        self.data = data
+        unsafe self.data = unsafe data
     }
 
     /// The width, where the access has one that devices know.
@@ -235,7 +241,7 @@ public struct MMIOAccess {
     @inline(__always)
     public var value: UInt64 {
         // Sound: the run page keeps eight bytes for MMIO data, whatever the length; those past it are masked out.
-        let word = UInt64(littleEndian: data.loadUnaligned(as: UInt64.self))
+        let word = unsafe UInt64(littleEndian: data.loadUnaligned(as: UInt64.self))
         return word & (UInt64.max >> UInt64(64 &- 8 &* byteCount))
     }
 
@@ -244,6 +250,6 @@ public struct MMIOAccess {
     @inline(__always)
     public func setValue(_ value: UInt64) {
         // Sound: as for reading; KVM takes the low byteCount bytes only.
-        data.storeBytes(of: value.littleEndian, as: UInt64.self)
+        unsafe data.storeBytes(of: value.littleEndian, as: UInt64.self)
     }
 }

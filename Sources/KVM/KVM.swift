@@ -64,7 +64,7 @@ public final class KVM: Sendable {
     ///
     /// - Throws: ``KVMError`` when the ioctl fails.
     public func supportedCPUID() throws(KVMError) -> CPUIDTable {
-        try CPUIDTable.read("KVM_GET_SUPPORTED_CPUID") { ckvm_get_supported_cpuid(descriptor.number, $0) }
+        try unsafe CPUIDTable.read("KVM_GET_SUPPORTED_CPUID") { unsafe ckvm_get_supported_cpuid(descriptor.number, $0) }
     }
 
     /// What was found out about this KVM by trying it, or is now.
@@ -86,8 +86,10 @@ public final class KVM: Sendable {
 /// happens when the system refuses.
 ///
 /// Each returns its value, or -errno. Calls that a running vCPU makes are not among them: they go straight to CKVM.
+// Safe to use: the closures store an address and read none.
+@safe
 package struct KVMSystemCalls: Sendable {
-    package var open: @Sendable (_ path: String) -> Int32 = { ckvm_open($0, O_RDWR) }
+    package var open: @Sendable (_ path: String) -> Int32 = { unsafe ckvm_open($0, O_RDWR) }
     var getAPIVersion: @Sendable (_ kvm: Int32) -> Int32 = { ckvm_get_api_version($0) }
     var checkExtension: @Sendable (_ kvm: Int32, _ capability: Int32) -> Int32 = {
         ckvm_check_extension($0, UInt64(truncatingIfNeeded: $1))
@@ -95,7 +97,7 @@ package struct KVMSystemCalls: Sendable {
     var createVM: @Sendable (_ kvm: Int32) -> Int32 = { ckvm_create_vm($0, 0) }
     var createVCPU: @Sendable (_ vm: Int32, _ id: UInt32) -> Int32 = { ckvm_create_vcpu($0, UInt64($1)) }
     var mapShared: @Sendable (_ fd: Int32, _ size: Int, _ address: inout UnsafeMutableRawPointer?) -> Int32 = {
-        ckvm_map_shared($0, $1, &$2)
+        unsafe ckvm_map_shared($0, $1, &$2)
     }
 
     /// The system's own.

@@ -59,7 +59,7 @@ public final class KernelStatisticsFile: Sendable {
         var number: UInt64 = 0
         let size = MemoryLayout<UInt64>.size
         // Sound: no more than the number's own bytes are asked for, and any bytes are a valid number.
-        return ckvm_pread(descriptor.number, &number, size, offset) == size ? number : nil
+        return unsafe ckvm_pread(descriptor.number, &number, size, offset) == size ? number : nil
     }
 
     private func readBytes() throws(KVMError) -> [UInt8] {
@@ -67,10 +67,10 @@ public final class KernelStatisticsFile: Sendable {
         while bytes.count < Self.greatestSize {
             let start = bytes.count
             bytes += repeatElement(0, count: Self.chunkSize)
-            let result = bytes.withUnsafeMutableBytes { buffer in
+            let result = unsafe bytes.withUnsafeMutableBytes { buffer in
                 // Sound: the slice is the chunk that was just added, and no more than its size is asked for.
-                let chunk = UnsafeMutableRawBufferPointer(rebasing: buffer[start...])
-                return ckvm_pread(descriptor.number, chunk.baseAddress, chunk.count, Int64(start))
+                let chunk = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[start...])
+                return unsafe ckvm_pread(descriptor.number, chunk.baseAddress, chunk.count, Int64(start))
             }
             guard result >= 0 else {
                 throw .failed("pread of the statistics", Int32(truncatingIfNeeded: result))
@@ -168,10 +168,10 @@ extension KernelStatistics {
         /// A value in the processor's byte order, or nil when it is not all there.
         func load<Value: BitwiseCopyable>(_ type: Value.Type, at offset: UInt64) -> Value? {
             guard contains(offset, size: UInt64(MemoryLayout<Value>.size)) else { return nil }
-            return bytes.withUnsafeBytes { buffer in
+            return unsafe bytes.withUnsafeBytes { buffer in
                 // Sound: the bytes were just checked to be there, and any bytes are a valid value of the C structures and
                 // integers that this is used for. The offset is at most the array's count.
-                buffer.loadUnaligned(fromByteOffset: Int(offset), as: type)
+                unsafe buffer.loadUnaligned(fromByteOffset: Int(offset), as: type)
             }
         }
 

@@ -142,14 +142,14 @@ extension GeneralRegisters {
     @inline(__always)
     init(_ kernelValue: kvm_regs) {
         // Sound: the layout is that of `struct kvm_regs`, which a test compares, and any bits are valid.
-        self = unsafeBitCast(kernelValue, to: GeneralRegisters.self)
+        self = unsafe unsafeBitCast(kernelValue, to: GeneralRegisters.self)
     }
 
     /// The same for the kernel.
     @inline(__always)
     var kernelValue: kvm_regs {
         // Sound: as above.
-        unsafeBitCast(self, to: kvm_regs.self)
+        unsafe unsafeBitCast(self, to: kvm_regs.self)
     }
 }
 
@@ -158,14 +158,14 @@ extension SpecialRegisters {
     @inline(__always)
     init(_ kernelValue: kvm_sregs) {
         // Sound: the layout is that of `struct kvm_sregs`, which a test compares, and any bits are valid.
-        self = unsafeBitCast(kernelValue, to: SpecialRegisters.self)
+        self = unsafe unsafeBitCast(kernelValue, to: SpecialRegisters.self)
     }
 
     /// The same for the kernel.
     @inline(__always)
     var kernelValue: kvm_sregs {
         // Sound: as above.
-        unsafeBitCast(self, to: kvm_sregs.self)
+        unsafe unsafeBitCast(self, to: kvm_sregs.self)
     }
 }
 

@@ -31,48 +31,48 @@ package struct SynchronizedRegisters {
         self.vcpu = vcpu
         hasGeneral = demand != .none && supported & ckvm_sync_regs != 0
         canHaveSpecial = supported & ckvm_sync_sregs != 0
-        vcpu.runPage.pointee.kvm_valid_regs = hasGeneral ? ckvm_sync_regs : 0
+        unsafe vcpu.runPage.pointee.kvm_valid_regs = hasGeneral ? ckvm_sync_regs : 0
         if demand == .all { wantSpecial(true) }
     }
 
     /// Says whether the segment and control registers should be in the run page after the next exit.
     package func wantSpecial(_ isWanted: Bool) {
         if isWanted, canHaveSpecial {
-            vcpu.runPage.pointee.kvm_valid_regs |= ckvm_sync_sregs
+            unsafe vcpu.runPage.pointee.kvm_valid_regs |= ckvm_sync_sregs
         } else {
-            vcpu.runPage.pointee.kvm_valid_regs &= ~ckvm_sync_sregs
+            unsafe vcpu.runPage.pointee.kvm_valid_regs &= ~ckvm_sync_sregs
         }
     }
 
     /// Whether the segment and control registers are in the run page.
-    package var hasSpecial: Bool { vcpu.runPage.pointee.kvm_valid_regs & ckvm_sync_sregs != 0 }
+    package var hasSpecial: Bool { unsafe vcpu.runPage.pointee.kvm_valid_regs & ckvm_sync_sregs != 0 }
 
     /// The general registers, after KVM_RUN has returned.
     package func general() throws(KVMError) -> GeneralRegisters {
         // Sound: the pointer is into the run page, and KVM has stored the registers there at the exit.
-        hasGeneral ? GeneralRegisters(ckvm_synced_regs(vcpu.runPage).pointee) : try vcpu.registers()
+        unsafe hasGeneral ? GeneralRegisters(ckvm_synced_regs(vcpu.runPage).pointee) : try vcpu.registers()
     }
 
     /// The segment and control registers, after KVM_RUN has returned.
     package func special() throws(KVMError) -> SpecialRegisters {
         // Sound: as for the general registers.
-        hasSpecial ? SpecialRegisters(ckvm_synced_sregs(vcpu.runPage).pointee) : try vcpu.specialRegisters()
+        unsafe hasSpecial ? SpecialRegisters(ckvm_synced_sregs(vcpu.runPage).pointee) : try vcpu.specialRegisters()
     }
 
     /// Sets the general registers, at the next KVM_RUN at the latest.
     package func setGeneral(_ registers: GeneralRegisters) throws(KVMError) {
         guard hasGeneral else { return try vcpu.setRegisters(registers) }
         // Sound: as for reading.
-        ckvm_synced_regs(vcpu.runPage).pointee = registers.kernelValue
-        vcpu.runPage.pointee.kvm_dirty_regs |= ckvm_sync_regs
+        unsafe ckvm_synced_regs(vcpu.runPage).pointee = registers.kernelValue
+        unsafe vcpu.runPage.pointee.kvm_dirty_regs |= ckvm_sync_regs
     }
 
     /// Sets the general registers at once, so that an ioctl that follows finds them.
     package func setGeneralNow(_ registers: GeneralRegisters) throws(KVMError) {
         if hasGeneral {
             // Sound: as for reading. The page's copy is what is read until the next exit.
-            ckvm_synced_regs(vcpu.runPage).pointee = registers.kernelValue
-            vcpu.runPage.pointee.kvm_dirty_regs &= ~ckvm_sync_regs
+            unsafe ckvm_synced_regs(vcpu.runPage).pointee = registers.kernelValue
+            unsafe vcpu.runPage.pointee.kvm_dirty_regs &= ~ckvm_sync_regs
         }
         try vcpu.setRegisters(registers)
     }
@@ -81,7 +81,7 @@ package struct SynchronizedRegisters {
     package func setSpecial(_ registers: SpecialRegisters) throws(KVMError) {
         guard canHaveSpecial else { return try vcpu.setSpecialRegisters(registers) }
         // Sound: as for reading. KVM takes them from the page whether or not it has stored them there.
-        ckvm_synced_sregs(vcpu.runPage).pointee = registers.kernelValue
-        vcpu.runPage.pointee.kvm_dirty_regs |= ckvm_sync_sregs
+        unsafe ckvm_synced_sregs(vcpu.runPage).pointee = registers.kernelValue
+        unsafe vcpu.runPage.pointee.kvm_dirty_regs |= ckvm_sync_sregs
     }
 }

@@ -7,7 +7,7 @@ extension VCPU {
     /// - Throws: ``KVMError`` when the ioctl fails.
     public func registers() throws(KVMError) -> GeneralRegisters {
         var registers = kvm_regs()
-        try check("KVM_GET_REGS", ckvm_get_regs(descriptor.number, &registers))
+        try unsafe check("KVM_GET_REGS", ckvm_get_regs(descriptor.number, &registers))
         return GeneralRegisters(registers)
     }
 
@@ -16,7 +16,7 @@ extension VCPU {
     /// - Throws: ``KVMError`` when the ioctl fails.
     public func setRegisters(_ registers: GeneralRegisters) throws(KVMError) {
         var registers = registers.kernelValue
-        try check("KVM_SET_REGS", ckvm_set_regs(descriptor.number, &registers))
+        try unsafe check("KVM_SET_REGS", ckvm_set_regs(descriptor.number, &registers))
     }
 
     /// The segment, control and descriptor-table registers (KVM_GET_SREGS).
@@ -24,7 +24,7 @@ extension VCPU {
     /// - Throws: ``KVMError`` when the ioctl fails.
     public func specialRegisters() throws(KVMError) -> SpecialRegisters {
         var registers = kvm_sregs()
-        try check("KVM_GET_SREGS", ckvm_get_sregs(descriptor.number, &registers))
+        try unsafe check("KVM_GET_SREGS", ckvm_get_sregs(descriptor.number, &registers))
         return SpecialRegisters(registers)
     }
 
@@ -33,14 +33,14 @@ extension VCPU {
     /// - Throws: ``KVMError`` when the ioctl fails, as it does for values that no processor would accept.
     public func setSpecialRegisters(_ registers: SpecialRegisters) throws(KVMError) {
         var registers = registers.kernelValue
-        try check("KVM_SET_SREGS", ckvm_set_sregs(descriptor.number, &registers))
+        try unsafe check("KVM_SET_SREGS", ckvm_set_sregs(descriptor.number, &registers))
     }
 
     /// Gives the vCPU its CPUID table (KVM_SET_CPUID2), which must be done before its first run.
     ///
     /// - Throws: ``KVMError`` when the ioctl fails.
     public func setCPUID(_ table: CPUIDTable) throws(KVMError) {
-        try check("KVM_SET_CPUID2", table.withKernelTable { ckvm_set_cpuid2(descriptor.number, $0) })
+        try unsafe check("KVM_SET_CPUID2", table.withKernelTable { unsafe ckvm_set_cpuid2(descriptor.number, $0) })
     }
 
     /// The vCPU's CPUID table as it stands now: KVM keeps the bits that depend on CR4, XCR0 and the APIC up to date
@@ -48,7 +48,7 @@ extension VCPU {
     ///
     /// - Throws: ``KVMError`` when the ioctl fails.
     public func cpuid() throws(KVMError) -> CPUIDTable {
-        try CPUIDTable.read("KVM_GET_CPUID2") { ckvm_get_cpuid2(descriptor.number, $0) }
+        try unsafe CPUIDTable.read("KVM_GET_CPUID2") { unsafe ckvm_get_cpuid2(descriptor.number, $0) }
     }
 
     /// What KVM_SET_GUEST_DEBUG can be asked for, out of what MiniVMM uses.
@@ -66,7 +66,7 @@ extension VCPU {
     /// - Throws: ``KVMError`` when the ioctl fails.
     public func setGuestDebug(_ debug: GuestDebug) throws(KVMError) {
         var argument = Self.kernelArgument(debug)
-        try check("KVM_SET_GUEST_DEBUG", ckvm_set_guest_debug(descriptor.number, &argument))
+        try unsafe check("KVM_SET_GUEST_DEBUG", ckvm_set_guest_debug(descriptor.number, &argument))
     }
 
     /// Raises #DB in the guest, leaving breakpoints or single-stepping as they are.
@@ -75,7 +75,7 @@ extension VCPU {
     public func injectDebugException(keeping debug: GuestDebug) throws(KVMError) {
         var argument = Self.kernelArgument(debug)
         argument.control |= ckvm_guestdbg_enable | ckvm_guestdbg_inject_db
-        let result = ckvm_set_guest_debug(descriptor.number, &argument)
+        let result = unsafe ckvm_set_guest_debug(descriptor.number, &argument)
         if result != -EBUSY { try check("KVM_SET_GUEST_DEBUG", result) }
     }
 

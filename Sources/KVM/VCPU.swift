@@ -28,7 +28,7 @@ public final class VCPU: Sendable {
     @inlinable
     package var runPage: UnsafeMutablePointer<kvm_run> {
         // Sound: the mapping is page-aligned, at least as long as kvm_run (checked when it was made), and holds one.
-        mapping.baseAddress.assumingMemoryBound(to: kvm_run.self)
+        unsafe mapping.baseAddress.assumingMemoryBound(to: kvm_run.self)
     }
 
     /// The bytes of the run page.
@@ -64,26 +64,26 @@ public final class VCPU: Sendable {
 
     /// Lets the next KVM_RUN, or with a signal the present one, return EINTR. Any thread may ask.
     public func requestImmediateExit() {
-        ckvm_set_immediate_exit(runPage, true)
+        unsafe ckvm_set_immediate_exit(runPage, true)
     }
 
     /// Withdraws ``requestImmediateExit()``.
     public func clearImmediateExit() {
-        ckvm_set_immediate_exit(runPage, false)
+        unsafe ckvm_set_immediate_exit(runPage, false)
     }
 
     /// Answers an MSR exit.
     ///
     /// - Parameter value: What RDMSR reads, or anything for WRMSR; nil for a #GP in the guest.
     public func answerMSR(_ value: UInt64?) {
-        ckvm_answer_msr(runPage, value ?? 0, value == nil)
+        unsafe ckvm_answer_msr(runPage, value ?? 0, value == nil)
     }
 
     /// Answers a hypercall exit.
     ///
     /// - Parameter result: What the guest finds in RAX.
     public func answerHypercall(_ result: UInt64) {
-        ckvm_answer_hypercall(runPage, result)
+        unsafe ckvm_answer_hypercall(runPage, result)
     }
 
     /// Lets KVM finish the instruction whose exit was just serviced, and returns before the next one.
@@ -107,14 +107,14 @@ extension VCPU {
         // One entry behind its header, as KVM_SET_MSRS takes them.
         let size = MemoryLayout<kvm_msrs>.size + MemoryLayout<kvm_msr_entry>.stride
         let memory = UnsafeMutableRawPointer.allocate(byteCount: size, alignment: MemoryLayout<kvm_msrs>.alignment)
-        defer { memory.deallocate() }
-        memory.initializeMemory(as: UInt8.self, repeating: 0, count: size)
+        defer { unsafe memory.deallocate() }
+        unsafe memory.initializeMemory(as: UInt8.self, repeating: 0, count: size)
         // Sound: the memory is aligned and long enough for the header and one entry, and zero is valid for both.
-        let table = memory.bindMemory(to: kvm_msrs.self, capacity: 1)
-        table.pointee.nmsrs = 1
-        ckvm_msr_entries(table).pointee.index = index
-        ckvm_msr_entries(table).pointee.data = value
-        let result = ckvm_set_msrs(descriptor.number, table)
+        let table = unsafe memory.bindMemory(to: kvm_msrs.self, capacity: 1)
+        unsafe table.pointee.nmsrs = 1
+        unsafe ckvm_msr_entries(table).pointee.index = index
+        unsafe ckvm_msr_entries(table).pointee.data = value
+        let result = unsafe ckvm_set_msrs(descriptor.number, table)
         guard result >= 0 else { throw .failed("KVM_SET_MSRS", result) }
         // The ioctl returns how many entries it took.
         return result == 1

@@ -34,14 +34,14 @@ public final class VirtualMachine: Sendable {
 
     private func map(_ region: GuestMemory.Region, slot: UInt32) throws(KVMError) {
         // Sound: the region's mapping is owned by `memory`, which this object keeps for as long as the descriptor.
-        var argument = kvm_userspace_memory_region(
+        var argument = unsafe kvm_userspace_memory_region(
             slot: slot,
             flags: 0,
             guest_phys_addr: region.start.rawValue,
             memory_size: region.size,
             userspace_addr: UInt64(UInt(bitPattern: region.hostAddress))
         )
-        try check("KVM_SET_USER_MEMORY_REGION", ckvm_set_user_memory_region(descriptor.number, &argument))
+        try unsafe check("KVM_SET_USER_MEMORY_REGION", ckvm_set_user_memory_region(descriptor.number, &argument))
     }
 
     /// Creates a vCPU. Its id is also its local APIC's.
@@ -52,10 +52,12 @@ public final class VirtualMachine: Sendable {
         guard result >= 0 else { throw .failed("KVM_CREATE_VCPU", result) }
         let vcpuDescriptor = OwnedDescriptor(takingOver: result)
         var address: UnsafeMutableRawPointer?
-        let mapped = systemCalls.mapShared(vcpuDescriptor.number, runPageSize, &address)
-        guard mapped >= 0, let address else { throw .failed("mmap of the run page of vCPU \(id)", mapped) }
+        let mapped = unsafe systemCalls.mapShared(vcpuDescriptor.number, runPageSize, &address)
+        guard mapped >= 0, let address = unsafe address else {
+            throw .failed("mmap of the run page of vCPU \(id)", mapped)
+        }
         // Sound: the address and size are those of a mapping that was just made, and nobody else unmaps it.
-        let runPage = MemoryMapping(takingOver: address, size: runPageSize)
+        let runPage = unsafe MemoryMapping(takingOver: address, size: runPageSize)
         return VCPU(id: id, descriptor: vcpuDescriptor, runPage: runPage, owner: self)
     }
 
@@ -69,7 +71,8 @@ public final class VirtualMachine: Sendable {
         /// KVM_SET_IDENTITY_MAP_ADDR and KVM_SET_TSS_ADDR.
         var identityMapAddress: UInt64 = 0xfffb_c000
         let tssAddress: UInt64 = 0xfffb_d000
-        try check("KVM_SET_IDENTITY_MAP_ADDR", ckvm_set_identity_map_addr(descriptor.number, &identityMapAddress))
+        try unsafe check(
+            "KVM_SET_IDENTITY_MAP_ADDR", ckvm_set_identity_map_addr(descriptor.number, &identityMapAddress))
         try check("KVM_SET_TSS_ADDR", ckvm_set_tss_addr(descriptor.number, tssAddress))
     }
 
@@ -81,7 +84,8 @@ public final class VirtualMachine: Sendable {
         var argument = kvm_enable_cap()
         argument.cap = UInt32(KVM_CAP_EXIT_ON_EMULATION_FAILURE)
         argument.args.0 = 1
-        try check("KVM_ENABLE_CAP(KVM_CAP_EXIT_ON_EMULATION_FAILURE)", ckvm_enable_cap(descriptor.number, &argument))
+        try unsafe check(
+            "KVM_ENABLE_CAP(KVM_CAP_EXIT_ON_EMULATION_FAILURE)", ckvm_enable_cap(descriptor.number, &argument))
     }
 
     package func check(_ name: @autoclosure () -> String, _ result: Int32) throws(KVMError) {
@@ -99,7 +103,7 @@ extension VirtualMachine {
         var configuration = kvm_pit_config()
         // Without it KVM leaves port 0x61 to this process, and Linux waits there for the timer's second channel.
         configuration.flags = UInt32(KVM_PIT_SPEAKER_DUMMY)
-        try check("KVM_CREATE_PIT2", ckvm_create_pit2(descriptor.number, &configuration))
+        try unsafe check("KVM_CREATE_PIT2", ckvm_create_pit2(descriptor.number, &configuration))
     }
 
     /// Sets the level of an interrupt line of the controllers inside KVM. From any thread.
@@ -111,7 +115,7 @@ extension VirtualMachine {
         argument.level = isHigh ? 1 : 0
         // It fails only for lines that do not exist or machines without controllers, and devices are given lines that
         // do, of machines that have them.
-        let result = ckvm_irq_line(descriptor.number, &argument)
+        let result = unsafe ckvm_irq_line(descriptor.number, &argument)
         assert(result >= 0, "KVM_IRQ_LINE failed: \(result)")
     }
 }
@@ -122,14 +126,14 @@ extension VCPU {
     /// - Throws: ``KVMError`` when an ioctl fails.
     package func connectLocalInterrupts() throws(KVMError) {
         var state = kvm_lapic_state()
-        let result = ckvm_get_lapic(descriptor.number, &state)
+        let result = unsafe ckvm_get_lapic(descriptor.number, &state)
         guard result >= 0 else { throw .failed("KVM_GET_LAPIC", result) }
-        withUnsafeMutableBytes(of: &state) { page in
+        unsafe withUnsafeMutableBytes(of: &state) { page in
             // Sound: both offsets are inside the 1024 bytes of the APIC's registers, and aligned.
-            page.storeBytes(of: LocalAPIC.deliverExternal, toByteOffset: LocalAPIC.lint0, as: UInt32.self)
-            page.storeBytes(of: LocalAPIC.deliverNMI, toByteOffset: LocalAPIC.lint1, as: UInt32.self)
+            unsafe page.storeBytes(of: LocalAPIC.deliverExternal, toByteOffset: LocalAPIC.lint0, as: UInt32.self)
+            unsafe page.storeBytes(of: LocalAPIC.deliverNMI, toByteOffset: LocalAPIC.lint1, as: UInt32.self)
         }
-        let set = ckvm_set_lapic(descriptor.number, &state)
+        let set = unsafe ckvm_set_lapic(descriptor.number, &state)
         guard set >= 0 else { throw .failed("KVM_SET_LAPIC", set) }
     }
 
@@ -153,7 +157,7 @@ extension VirtualMachine {
         var capability = kvm_enable_cap()
         capability.cap = UInt32(KVM_CAP_X86_USER_SPACE_MSR)
         capability.args.0 = UInt64(ckvm_msr_exit_reason_filter)
-        try check("KVM_ENABLE_CAP(KVM_CAP_X86_USER_SPACE_MSR)", ckvm_enable_cap(descriptor.number, &capability))
+        try unsafe check("KVM_ENABLE_CAP(KVM_CAP_X86_USER_SPACE_MSR)", ckvm_enable_cap(descriptor.number, &capability))
         try check("KVM_X86_SET_MSR_FILTER", ckvm_intercept_msr(descriptor.number, index))
     }
 }

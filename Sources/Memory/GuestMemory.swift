@@ -8,6 +8,8 @@ public import Host
 /// it is. Nothing read is ever trusted as an address or a length without a check.
 public final class GuestMemory: Sendable {
     /// A stretch of guest-physical addresses with memory behind it.
+    // Safe to use: the address is not public, and every access goes through the checks of GuestMemory.
+    @safe
     public struct Region: Sendable {
         /// The first address.
         public let start: GuestPhysicalAddress
@@ -50,16 +52,16 @@ public final class GuestMemory: Sendable {
     ) throws(GuestMemoryError) {
         let total = try Self.checkedTotal(layout)
         var address: UnsafeMutableRawPointer?
-        let result = systemCalls.mapAnonymous(total, &address)
-        guard result >= 0, let address else {
+        let result = unsafe systemCalls.mapAnonymous(total, &address)
+        guard result >= 0, let address = unsafe address else {
             throw .refused(byteCount: UInt64(total), ErrorNumber(rawValue: 0 &- result))
         }
-        mapping = MemoryMapping(takingOver: address, size: total)
+        mapping = unsafe MemoryMapping(takingOver: address, size: total)
         var offset = 0
         regions = layout.map { start, size in
             // Sound: the sizes add up to the mapping's, so every region lies inside it.
             defer { offset += Int(size) }
-            return Region(start: start, size: size, hostAddress: address + offset)
+            return unsafe Region(start: start, size: size, hostAddress: address + offset)
         }
     }
 
@@ -99,7 +101,7 @@ public final class GuestMemory: Sendable {
             let offset = address.rawValue &- region.start.rawValue
             guard byteCount <= region.size &- offset else { return nil }
             // Sound: offset + byteCount <= size, which was an Int when the region was made.
-            return region.hostAddress + Int(truncatingIfNeeded: offset)
+            return unsafe region.hostAddress + Int(truncatingIfNeeded: offset)
         }
         return nil
     }
@@ -110,15 +112,15 @@ public final class GuestMemory: Sendable {
         byteCount: Int
     ) throws(GuestMemoryError) -> UnsafeMutableRawPointer {
         let count = UInt64(byteCount)
-        guard let host = hostAddress(of: address, byteCount: count) else {
+        guard let host = unsafe hostAddress(of: address, byteCount: count) else {
             throw .outOfBounds(address: address, byteCount: count)
         }
-        return host
+        return unsafe host
     }
 
     /// Whether `byteCount` bytes at `address` lie in one region.
     public func contains(_ address: GuestPhysicalAddress, byteCount: UInt64) -> Bool {
-        hostAddress(of: address, byteCount: byteCount) != nil
+        unsafe hostAddress(of: address, byteCount: byteCount) != nil
     }
 
     /// Reads a little-endian integer.
@@ -129,9 +131,9 @@ public final class GuestMemory: Sendable {
         _ type: Value.Type = Value.self,
         at address: GuestPhysicalAddress
     ) throws(GuestMemoryError) -> Value {
-        let host = try checkedHostAddress(of: address, byteCount: MemoryLayout<Value>.size)
+        let host = try unsafe checkedHostAddress(of: address, byteCount: MemoryLayout<Value>.size)
         // Sound: the check covers every byte of Value, and an unaligned load of a bitwise-copyable type is defined.
-        return Value(littleEndian: host.loadUnaligned(as: Value.self))
+        return unsafe Value(littleEndian: host.loadUnaligned(as: Value.self))
     }
 
     /// Writes a little-endian integer.
@@ -142,9 +144,9 @@ public final class GuestMemory: Sendable {
         _ value: Value,
         at address: GuestPhysicalAddress
     ) throws(GuestMemoryError) {
-        let host = try checkedHostAddress(of: address, byteCount: MemoryLayout<Value>.size)
+        let host = try unsafe checkedHostAddress(of: address, byteCount: MemoryLayout<Value>.size)
         // Sound: as for load.
-        host.storeBytes(of: value.littleEndian, as: Value.self)
+        unsafe host.storeBytes(of: value.littleEndian, as: Value.self)
     }
 
     /// Copies bytes into the guest.
@@ -159,11 +161,11 @@ public final class GuestMemory: Sendable {
     /// - Throws: ``GuestMemoryError/outOfBounds(address:byteCount:)``; then nothing was written.
     public func write(_ bytes: ArraySlice<UInt8>, at address: GuestPhysicalAddress) throws(GuestMemoryError) {
         guard !bytes.isEmpty else { return }
-        let host = try checkedHostAddress(of: address, byteCount: bytes.count)
-        bytes.withUnsafeBytes { source in
+        let host = try unsafe checkedHostAddress(of: address, byteCount: bytes.count)
+        unsafe bytes.withUnsafeBytes { source in
             guard let start = source.baseAddress else { return }
             // Sound: both sides hold bytes.count bytes, and an array never overlaps the guest's mapping.
-            host.copyMemory(from: start, byteCount: source.count)
+            unsafe host.copyMemory(from: start, byteCount: source.count)
         }
     }
 
@@ -172,17 +174,19 @@ public final class GuestMemory: Sendable {
     /// - Throws: ``GuestMemoryError/outOfBounds(address:byteCount:)``.
     public func bytes(at address: GuestPhysicalAddress, count: Int) throws(GuestMemoryError) -> [UInt8] {
         guard count > 0 else { return [] }
-        let host = try checkedHostAddress(of: address, byteCount: count)
+        let host = try unsafe checkedHostAddress(of: address, byteCount: count)
         // Sound: the check covers count bytes.
-        return [UInt8](UnsafeRawBufferPointer(start: host, count: count))
+        return unsafe [UInt8](UnsafeRawBufferPointer(start: host, count: count))
     }
 }
 
 /// The system call by which guest memory is taken, in a place that tests can replace to see what happens when the
 /// system refuses. It returns 0, or -errno.
+// Safe to use: the closure stores an address and reads none.
+@safe
 package struct MemorySystemCalls: Sendable {
     package var mapAnonymous: @Sendable (_ size: Int, _ address: inout UnsafeMutableRawPointer?) -> Int32 = {
-        ckvm_map_anonymous($0, &$1)
+        unsafe ckvm_map_anonymous($0, &$1)
     }
 
     package init() {}
@@ -233,6 +237,8 @@ extension GuestMemoryError: DiagnosticError {
 /// A stretch of the guest's memory that a device shares with the guest, checked once and for all.
 ///
 /// The guest may change it at any time, while the device looks at it too.
+// Safe to use: the window was checked when it was made, it keeps the memory, and a part is checked against it.
+@safe
 @usableFromInline package struct GuestWindow: Sendable {
     /// Keeps the mapping in place.
     @usableFromInline let memory: GuestMemory
@@ -252,8 +258,8 @@ extension GuestMemoryError: DiagnosticError {
         else { throw .outOfBounds(address: address, byteCount: UInt64(size)) }
         self.memory = memory
         // Sound: the memory that was just found to hold all the bytes is one region, in which the address lies.
-        let start = region.hostAddress + Int(address.rawValue - region.start.rawValue)
-        bytes = UnsafeMutableRawBufferPointer(start: start, count: size)
+        let start = unsafe region.hostAddress + Int(address.rawValue - region.start.rawValue)
+        unsafe bytes = unsafe UnsafeMutableRawBufferPointer(start: start, count: size)
     }
 
     /// Accesses a part. A part that is not wholly inside is a mistake of the program.
@@ -262,6 +268,8 @@ extension GuestMemoryError: DiagnosticError {
         -> Result
     {
         // Sound: a slice is checked against the buffer, whose mapping `memory` keeps.
-        withExtendedLifetime(memory) { body(UnsafeMutableRawBufferPointer(rebasing: bytes[offset..<offset + count])) }
+        withExtendedLifetime(memory) {
+            unsafe body(UnsafeMutableRawBufferPointer(rebasing: bytes[offset..<offset + count]))
+        }
     }
 }

@@ -85,7 +85,7 @@ public final class Machine: Sendable {
             receiver.end()
             return nil
         }
-        return try ConsoleInput(input, to: receiver, bell: inputBell)
+        return unsafe try ConsoleInput(input, to: receiver, bell: inputBell)
     }
 
     /// Starts the components' threads: all, or none that still runs.

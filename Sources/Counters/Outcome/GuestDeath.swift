@@ -152,15 +152,17 @@ extension GuestDeath.Cause {
             case .unknown(let reason): .unexpectedExit(name: "KVM_EXIT_UNKNOWN", reason: reason)
             case .exception(let vector): .unexpectedExit(name: "KVM_EXIT_EXCEPTION", reason: UInt64(vector))
             case .other(let reason): .unexpectedExit(name: "with an unknown reason", reason: UInt64(reason))
-            default: .unexpectedExit(name: exit.kind.name, reason: UInt64(vcpu.runPage.pointee.exit_reason))
+            default: unsafe .unexpectedExit(name: exit.kind.name, reason: UInt64(vcpu.runPage.pointee.exit_reason))
             }
     }
 
     private static func internalError(_ suberror: UInt32, of vcpu: VCPU) -> Self {
         guard suberror == UInt32(KVM_INTERNAL_ERROR_EMULATION) else { return .internalError(suberror: suberror) }
-        let error = ckvm_exit_internal_error(vcpu.runPage)
+        let error = unsafe ckvm_exit_internal_error(vcpu.runPage)
         // Sound: the function bounds the size by the array's.
-        let bytes = withUnsafeBytes(of: error.instruction) { Array($0.prefix(Int(error.instruction_size))) }
+        let bytes = unsafe withUnsafeBytes(of: error.instruction) {
+            unsafe Array($0.prefix(Int(error.instruction_size)))
+        }
         return .emulationFailure(instruction: bytes)
     }
 }

@@ -62,6 +62,8 @@ extension ExitTimeline {
 /// twice as long, and what two of them held becomes one.
 ///
 /// For the vCPU's own thread, and for others after that was joined. Recording takes no lock and allocates nothing.
+// Safe to use: the numbers are allocated with the recorder, and every index is made of a checked interval and a kind.
+@safe
 package final class TimelineRecorder {
     /// The number of intervals. At any time the guest's run fills more than half of them, but for the first moments.
     package static let intervalCount = 512
@@ -78,11 +80,11 @@ package final class TimelineRecorder {
     private(set) var shift = TimelineRecorder.firstShift
 
     package init() throws(ResourceError) {
-        counts = try zeroedMemory(of: UInt64.self, count: Self.countCount)
+        unsafe counts = try unsafe zeroedMemory(of: UInt64.self, count: Self.countCount)
     }
 
     deinit {
-        free(counts)
+        unsafe free(counts)
     }
 
     /// Sets when the first interval starts. Before the first exit.
@@ -106,7 +108,7 @@ package final class TimelineRecorder {
     private func count(_ kind: ExitKind, _ elapsed: UInt64) {
         let index = Int(truncatingIfNeeded: elapsed >> shift) &* ExitCounters.kindCount &+ kind.index
         // Sound: the interval's number was checked, and rawValue is less than kindCount.
-        counts[index] &+= 1
+        unsafe counts[index] &+= 1
     }
 
     /// Makes the intervals so long that the time is in one of them, and counts the exit.
@@ -125,9 +127,9 @@ package final class TimelineRecorder {
             for kind in 0..<kinds {
                 let from = interval * kinds + kind
                 // Sound: both are in range, and what is written has been read, since interval / 2 <= interval.
-                let moved = counts[from]
-                counts[from] = 0
-                counts[interval / 2 * kinds + kind] &+= moved
+                let moved = unsafe counts[from]
+                unsafe counts[from] = 0
+                unsafe counts[interval / 2 * kinds + kind] &+= moved
             }
         }
         shift += 1
@@ -136,6 +138,6 @@ package final class TimelineRecorder {
     /// The exits of a kind in each interval. Only when the vCPU's thread has ended.
     package func exits(of kind: ExitKind) -> [UInt64] {
         // Sound: as for counting.
-        (0..<Self.intervalCount).map { counts[$0 * ExitCounters.kindCount + kind.index] }
+        (0..<Self.intervalCount).map { unsafe counts[$0 * ExitCounters.kindCount + kind.index] }
     }
 }

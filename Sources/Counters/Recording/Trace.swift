@@ -101,6 +101,8 @@ extension TraceEvent {
 /// One vCPU's last exits, in a ring that is made before the guest starts.
 ///
 /// For the vCPU's own thread, and for others after that was joined. Recording takes no lock and allocates nothing.
+// Safe to use: the ring is allocated with the recorder, and every index is masked.
+@safe
 package final class TraceRecorder {
     private let events: UnsafeMutablePointer<TraceEvent>
     /// One less than the number of events that there is room for, which is a power of two.
@@ -115,32 +117,32 @@ package final class TraceRecorder {
         let wanted = min(max(capacity, 1), RecordingOptions.greatestTraceCapacity)
         let room = wanted.nextPowerOfTwo
         mask = UInt64(room - 1)
-        events = try zeroedMemory(of: TraceEvent.self, count: room)
+        unsafe events = try unsafe zeroedMemory(of: TraceEvent.self, count: room)
         // So that the system hands the pages out now and not between two exits.
-        ckvm_populate(events, room * MemoryLayout<TraceEvent>.stride)
+        unsafe ckvm_populate(events, room * MemoryLayout<TraceEvent>.stride)
     }
 
     deinit {
-        free(events)
+        unsafe free(events)
     }
 
     /// Puts an exit into the ring, over the oldest one if there is no room.
     @inline(__always)
     package func record(_ event: TraceEvent) {
         // Sound: masked, the index is less than the number of events.
-        events[Int(truncatingIfNeeded: count & mask)] = event
+        unsafe events[Int(truncatingIfNeeded: count & mask)] = event
         count &+= 1
     }
 
     /// The exits that are in the ring, the oldest first. Only when the vCPU's thread has ended.
     package var kept: [TraceEvent] {
         // Sound: as for recording.
-        let ring = UnsafeBufferPointer(start: events, count: Int(mask) + 1)
+        let ring = unsafe UnsafeBufferPointer(start: events, count: Int(mask) + 1)
         let end = Int(truncatingIfNeeded: count & mask)
         var kept: [TraceEvent] = []
         kept.reserveCapacity(count > mask ? ring.count : end)
-        if count > mask { kept += ring[end...] }
-        kept += ring[..<end]
+        if count > mask { unsafe kept += ring[end...] }
+        unsafe kept += ring[..<end]
         return kept
     }
 }

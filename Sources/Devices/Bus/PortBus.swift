@@ -5,6 +5,8 @@ public import Memory
 /// The ports of a machine: which device answers where.
 ///
 /// It is made once, before any vCPU runs, and never changes afterwards, so that looking a port up takes no lock.
+// Safe to use: both tables are allocated with the bus and never change; every index is compared with their sizes.
+@safe
 public final class PortBus: Sendable {
     /// The devices, as they were attached.
     public let attachments: [PortAttachment]
@@ -22,6 +24,8 @@ public final class PortBus: Sendable {
     @usableFromInline nonisolated(unsafe) let slots: UnsafeMutablePointer<Slot>
 
     @usableFromInline
+    // Safe to use: the bus keeps the handlers alive.
+    @safe
     struct Slot {
         @usableFromInline let firstPort: UInt16
         /// Bytes: a number, because comparing two widths looks both up in tables.
@@ -43,22 +47,22 @@ public final class PortBus: Sendable {
         }
         self.attachments = attachments
         tableSize = attachments.reduce(1) { max($0, Int($1.ports.upperBound) + 1) }
-        table = try zeroedMemory(of: UInt8.self, count: tableSize)
-        slots = .allocate(capacity: max(1, attachments.count))
+        unsafe table = try unsafe zeroedMemory(of: UInt8.self, count: tableSize)
+        unsafe slots = .allocate(capacity: max(1, attachments.count))
         for (index, attachment) in attachments.enumerated() {
-            let slot = Slot(
+            let slot = unsafe Slot(
                 firstPort: attachment.ports.lowerBound,
                 widestAccess: attachment.widestAccess.rawValue,
                 handler: .passUnretained(attachment.handler)
             )
-            (slots + index).initialize(to: slot)
-            for port in attachment.ports { table[Int(port)] = UInt8(index + 1) }
+            unsafe (slots + index).initialize(to: slot)
+            for port in attachment.ports { unsafe table[Int(port)] = UInt8(index + 1) }
         }
     }
 
     deinit {
-        free(table)
-        slots.deallocate()
+        unsafe free(table)
+        unsafe slots.deallocate()
     }
 
     /// The device at a port, if there is one.
@@ -67,8 +71,8 @@ public final class PortBus: Sendable {
     func slot(_ port: UInt16) -> UnsafeMutablePointer<Slot>? {
         guard Int(port) < tableSize else { return nil }
         // Sound: every entry but 0 is the number of a slot plus 1.
-        let number = table[Int(port)]
-        return number == 0 ? nil : slots + Int(number &- 1)
+        let number = unsafe table[Int(port)]
+        return unsafe number == 0 ? nil : slots + Int(number &- 1)
     }
 
     /// Reads from a port.
@@ -77,10 +81,14 @@ public final class PortBus: Sendable {
     @inlinable
     @inline(__always)
     package func read(_ port: UInt16, _ width: AccessWidth) -> UInt32? {
-        guard let slot = slot(port) else { return nil }
-        guard width.rawValue <= slot.pointee.widestAccess else { return readParts(port, width, slot.pointee) }
+        guard let slot = unsafe slot(port) else { return nil }
+        guard unsafe width.rawValue <= slot.pointee.widestAccess else {
+            return unsafe readParts(port, width, slot.pointee)
+        }
         // Sound: the handler lives as long as `attachments`, that is as long as this object.
-        return slot.pointee.handler._withUnsafeGuaranteedRef { $0.read(port &- slot.pointee.firstPort, width) }
+        return unsafe slot.pointee.handler._withUnsafeGuaranteedRef {
+            unsafe $0.read(port &- slot.pointee.firstPort, width)
+        }
     }
 
     /// Reads as many bytes as the device understands at a time.
@@ -105,13 +113,15 @@ public final class PortBus: Sendable {
     @inlinable
     @inline(__always)
     package func write(_ port: UInt16, _ width: AccessWidth, _ value: UInt32) -> Bool {
-        guard let slot = slot(port) else { return false }
-        guard width.rawValue <= slot.pointee.widestAccess else {
-            writeParts(port, width, value, slot.pointee)
+        guard let slot = unsafe slot(port) else { return false }
+        guard unsafe width.rawValue <= slot.pointee.widestAccess else {
+            unsafe writeParts(port, width, value, slot.pointee)
             return true
         }
         // Sound: as for reads.
-        slot.pointee.handler._withUnsafeGuaranteedRef { $0.write(port &- slot.pointee.firstPort, width, value) }
+        unsafe slot.pointee.handler._withUnsafeGuaranteedRef {
+            unsafe $0.write(port &- slot.pointee.firstPort, width, value)
+        }
         return true
     }
 

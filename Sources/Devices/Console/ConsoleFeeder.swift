@@ -5,6 +5,8 @@ import Host
 ///
 /// It sleeps in poll(2), on the input while more may be read, and on a bell that rings when the guest has room again,
 /// when the terminal's modes must be set again, and when the run ends.
+// Safe to use: the closure reads into memory that is lent for the call, with its size.
+@safe
 package struct ConsoleFeeder {
     /// Reads into memory: as read(2), but returns -errno.
     package typealias Read = @Sendable (_ descriptor: Int32, _ memory: UnsafeMutableRawBufferPointer) -> Int
@@ -29,7 +31,7 @@ package struct ConsoleFeeder {
         self.source = source
         self.receiver = receiver
         self.bell = bell
-        self.read = read
+        unsafe self.read = unsafe read
     }
 
     /// Feeds the guest until there is nothing left to feed, or the run ends.
@@ -65,7 +67,7 @@ package struct ConsoleFeeder {
         let timeout = wantsInput && !mayRead ? min(limit ?? Self.backgroundPause, Self.backgroundPause) : limit
         let (seconds, attoseconds) = timeout?.components ?? (-1, 0)
         // The first of the errors is a signal, and the others are for want of memory: try again.
-        let result = ckvm_poll(&descriptors, nfds_t(descriptors.count), seconds, attoseconds / 1_000_000_000)
+        let result = unsafe ckvm_poll(&descriptors, nfds_t(descriptors.count), seconds, attoseconds / 1_000_000_000)
         guard result > 0 else { return nil }
         if descriptors[0].revents != 0 {
             bell.silence()
@@ -92,9 +94,9 @@ package struct ConsoleFeeder {
 
     private mutating func takeInput(_ events: Int16) {
         var result = 0
-        let chunk = [UInt8](unsafeUninitializedCapacity: Self.chunkSize) { [source, read] memory, count in
+        let chunk = unsafe [UInt8](unsafeUninitializedCapacity: Self.chunkSize) { [source, read] memory, count in
             // Sound: the memory is as long as it says, and as much of it is initialized as read(2) returns.
-            result = read(source.descriptor, UnsafeMutableRawBufferPointer(memory))
+            result = unsafe read(source.descriptor, UnsafeMutableRawBufferPointer(memory))
             count = max(0, result)
         }
         switch result {

@@ -33,7 +33,7 @@ package final class ConsoleInput: Sendable {
         _ source: ConsoleSource,
         to receiver: any ConsoleReceiver,
         bell: Doorbell,
-        read: @escaping ConsoleFeeder.Read = { ckvm_read($0, $1.baseAddress, $1.count) }
+        read: @escaping ConsoleFeeder.Read = { unsafe ckvm_read($0, $1.baseAddress, $1.count) }
     ) throws(ResourceError) {
         try KickSignal.install()
         let hasEnded = try EndSignal(count: 1)
@@ -44,7 +44,7 @@ package final class ConsoleInput: Sendable {
         do {
             thread = try PosixThread(name: "console input") {
                 Self.refuseStop()
-                var feeder = ConsoleFeeder(source, to: receiver, bell: bell, read: read)
+                var feeder = unsafe ConsoleFeeder(source, to: receiver, bell: bell, read: read)
                 feeder.run { ending.isRequested.load(ordering: .acquiring) }
                 hasEnded.give()
             }
@@ -76,9 +76,9 @@ package final class ConsoleInput: Sendable {
     /// With SIGTTIN blocked, reading a terminal in the background is an error, and does not stop the whole process.
     private static func refuseStop() {
         var signals = sigset_t()
-        sigemptyset(&signals)
-        sigaddset(&signals, SIGTTIN)
-        pthread_sigmask(SIG_BLOCK, &signals, nil)
+        unsafe sigemptyset(&signals)
+        unsafe sigaddset(&signals, SIGTTIN)
+        unsafe pthread_sigmask(SIG_BLOCK, &signals, nil)
     }
 }
 

@@ -126,16 +126,16 @@ extension ConsoleOutput {
     }
 
     private func writeAll(_ buffer: [UInt8]) -> ErrorNumber? {
-        buffer.withUnsafeBytes { writeAll($0) }
+        unsafe buffer.withUnsafeBytes { unsafe writeAll($0) }
     }
 
     private func writeAll(_ bytes: UnsafeRawBufferPointer) -> ErrorNumber? {
-        var rest = bytes[...]
-        while !rest.isEmpty {
-            let part = UnsafeRawBufferPointer(rebasing: rest)
-            let result = ckvm_write(descriptor, part.baseAddress, part.count)
+        var rest = unsafe bytes[...]
+        while unsafe !rest.isEmpty {
+            let part = unsafe UnsafeRawBufferPointer(rebasing: rest)
+            let result = unsafe ckvm_write(descriptor, part.baseAddress, part.count)
             if result >= 0 {
-                rest = rest.dropFirst(result)
+                unsafe rest = unsafe rest.dropFirst(result)
                 continue
             }
             let error = ErrorNumber(rawValue: Int32(truncatingIfNeeded: 0 &- result))
@@ -156,7 +156,7 @@ extension ConsoleOutput {
     /// - Returns: Whether to try again.
     private func waitUntilWritable() -> Bool {
         var wanted = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
-        return poll(&wanted, 1, -1) >= 0 || !shouldGiveUp()
+        return unsafe poll(&wanted, 1, -1) >= 0 || !shouldGiveUp()
     }
 }
 

@@ -50,6 +50,8 @@ extension VCPURunner {
 ///
 /// For one thread at a time. Recording takes no lock and allocates nothing; the memory is bounded whatever the guest
 /// does.
+// Safe to use: the tables have an entry for each port and are allocated with the object.
+@safe
 final class UnclaimedAccesses {
     private static let portCount = 0x1_0000
     /// The ports of a word of `touched`.
@@ -66,28 +68,28 @@ final class UnclaimedAccesses {
 
     /// - Throws: ``ResourceError`` when the system refuses the memory.
     init() throws(ResourceError) {
-        touched = try zeroedMemory(of: UInt64.self, count: Self.portCount / Self.portsPerWord)
+        unsafe touched = try unsafe zeroedMemory(of: UInt64.self, count: Self.portCount / Self.portsPerWord)
         do {
-            ports = try zeroedMemory(of: UInt32.self, count: 2 * Self.portCount)
+            unsafe ports = try unsafe zeroedMemory(of: UInt32.self, count: 2 * Self.portCount)
         } catch {
-            free(touched)
+            unsafe free(touched)
             throw error
         }
         pages.reserveCapacity(Self.greatestPageCount)
     }
 
     deinit {
-        free(ports)
-        free(touched)
+        unsafe free(ports)
+        unsafe free(touched)
     }
 
     @inline(__always)
     func recordPort(_ port: UInt16, isWrite: Bool) {
         // Sound: the index is below twice the number of ports.
-        let counter = ports + (Int(port) &+ (isWrite ? Self.portCount : 0))
-        if counter.pointee != .max { counter.pointee &+= 1 }
+        let counter = unsafe ports + (Int(port) &+ (isWrite ? Self.portCount : 0))
+        if unsafe counter.pointee != .max { unsafe counter.pointee &+= 1 }
         // Sound: a port is less than the number of bits.
-        touched[Int(port) / Self.portsPerWord] |= 1 << (UInt64(port) % UInt64(Self.portsPerWord))
+        unsafe touched[Int(port) / Self.portsPerWord] |= 1 << (UInt64(port) % UInt64(Self.portsPerWord))
     }
 
     func recordMMIO(_ address: GuestPhysicalAddress, isWrite: Bool) {
@@ -110,11 +112,11 @@ final class UnclaimedAccesses {
     var touchedPorts: [UnclaimedAddress] {
         var addresses: [UnclaimedAddress] = []
         for word in 0..<(Self.portCount / Self.portsPerWord) {
-            var bits = touched[word]
+            var bits = unsafe touched[word]
             while bits != 0 {
                 let port = word * Self.portsPerWord + bits.trailingZeroBitCount
-                let writes = ports[port + Self.portCount]
-                addresses.append(
+                let writes = unsafe ports[port + Self.portCount]
+                unsafe addresses.append(
                     UnclaimedAddress(address: UInt64(port), reads: UInt64(ports[port]), writes: UInt64(writes)))
                 // Clears the lowest bit that is set.
                 bits &= bits &- 1

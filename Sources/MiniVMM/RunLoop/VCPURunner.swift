@@ -8,6 +8,8 @@ package import KVM
 ///
 /// For the vCPU's own thread, and for the thread that reads the results after that one was joined. Per exit it
 /// allocates nothing, takes no lock of its own, and calls through no existential.
+// Safe to use: the unmanaged references are those of the recorder that the runner holds.
+@safe
 package final class VCPURunner: @unchecked Sendable {
     // Sound to call Sendable: one thread uses it at a time. The machine makes it, hands it to the vCPU's thread, and
     // looks at it again after joining that thread.
@@ -49,9 +51,9 @@ package final class VCPURunner: @unchecked Sendable {
         self.machine = machine
         runLoop = loop
         counters = machine.counters.counters(of: index)
-        recorder = machine.recorders[index]
-        timeline = recorder?.timeline.map(Unmanaged.passUnretained)
-        trace = recorder?.trace.map(Unmanaged.passUnretained)
+        recorder = unsafe machine.recorders[index]
+        unsafe timeline = unsafe recorder?.timeline.map(Unmanaged.passUnretained)
+        unsafe trace = unsafe recorder?.trace.map(Unmanaged.passUnretained)
         isRecording = recorder != nil
         responder = CPUIDResponder(vcpu: vcpu, leaves: machine.leaves, source: machine.source)
         registers = SynchronizedRegisters(
@@ -176,12 +178,12 @@ extension VCPURunner {
     @inline(never)
     func record(_ kind: ExitKind, end: UInt64, cycles: UInt64) -> UInt64 {
         // Sound: the runner holds on to its recorder, and so to both parts.
-        if let trace {
+        if let trace = unsafe trace {
             let event = event(kind, start: end &- cycles, cycles: cycles)
-            trace._withUnsafeGuaranteedRef { $0.record(event) }
+            unsafe trace._withUnsafeGuaranteedRef { $0.record(event) }
         }
-        guard let timeline else { return 0 }
-        let ownCycles = timeline._withUnsafeGuaranteedRef { $0.record(kind, at: end) }
+        guard let timeline = unsafe timeline else { return 0 }
+        let ownCycles = unsafe timeline._withUnsafeGuaranteedRef { $0.record(kind, at: end) }
         if ownCycles > 0 { counters.bookOwn(cycles: ownCycles) }
         return ownCycles
     }

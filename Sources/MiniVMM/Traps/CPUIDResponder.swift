@@ -37,7 +37,7 @@ final class CPUIDResponder {
         } else {
             // Asked for afresh each time: KVM keeps the bits that depend on CR4, XCR0 and the APIC up to date in it.
             buffer.reset()
-            let status = ckvm_get_cpuid2(vcpu.descriptor.number, buffer.table)
+            let status = unsafe ckvm_get_cpuid2(vcpu.descriptor.number, buffer.table)
             guard status >= 0 else { throw .failed("KVM_GET_CPUID2", status) }
             result = buffer.lookUp(leaf: leaf, subleaf: subleaf)
         }

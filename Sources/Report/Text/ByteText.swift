@@ -2,6 +2,8 @@
 /// exits.
 ///
 /// Whoever appends answers for the room. All of it is inlined, so that the lengths of literals are constants.
+// Safe to use: its one user, TraceLines, has room for the longest line before it appends.
+@safe
 struct ByteText {
     private let start: UnsafeMutablePointer<UInt8>
     /// The number of bytes so far.
@@ -9,21 +11,21 @@ struct ByteText {
 
     /// An empty text, whose bytes go to the given place.
     init(at start: UnsafeMutablePointer<UInt8>) {
-        self.start = start
+        unsafe self.start = unsafe start
     }
 
-    private var end: UnsafeMutablePointer<UInt8> { start + count }
+    private var end: UnsafeMutablePointer<UInt8> { unsafe start + count }
 
     @inline(__always)
     package mutating func append(_ text: StaticString) {
-        end.update(from: text.utf8Start, count: text.utf8CodeUnitCount)
+        unsafe end.update(from: text.utf8Start, count: text.utf8CodeUnitCount)
         count &+= text.utf8CodeUnitCount
     }
 
     @inline(__always)
     package mutating func append(_ text: Slice<UnsafeBufferPointer<UInt8>>) {
-        let bytes = UnsafeBufferPointer(rebasing: text)
-        if let first = bytes.baseAddress { end.update(from: first, count: bytes.count) }
+        let bytes = unsafe UnsafeBufferPointer(rebasing: text)
+        if let first = bytes.baseAddress { unsafe end.update(from: first, count: bytes.count) }
         count &+= bytes.count
     }
 
@@ -51,7 +53,7 @@ struct ByteText {
         while index > 0 {
             index &-= 1
             let digit = UInt8(truncatingIfNeeded: rest & 0xf)
-            end[index] = digit &+ (digit < 10 ? UInt8(ascii: "0") : UInt8(ascii: "a") &- 10)
+            unsafe end[index] = digit &+ (digit < 10 ? UInt8(ascii: "0") : UInt8(ascii: "a") &- 10)
             rest >>= 4
         }
         count &+= digits
@@ -69,18 +71,18 @@ struct ByteText {
     /// Appends the last digits of a number, two at a time.
     @inline(__always)
     private mutating func append(_ number: UInt64, digits: Int) {
-        let pairs = Self.pairs.utf8Start
+        let pairs = unsafe Self.pairs.utf8Start
         var rest = number
         var index = digits
         while index >= 2 {
             // Sound: a pair's number is less than 100, and the table has 200 bytes.
-            let pair = pairs + Int(truncatingIfNeeded: rest % 100) &* 2
+            let pair = unsafe pairs + Int(truncatingIfNeeded: rest % 100) &* 2
             index &-= 2
-            end[index] = pair[0]
-            end[index &+ 1] = pair[1]
+            unsafe end[index] = unsafe pair[0]
+            unsafe end[index &+ 1] = unsafe pair[1]
             rest /= 100
         }
-        if index == 1 { end[0] = UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: rest % 10) }
+        if index == 1 { unsafe end[0] = UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: rest % 10) }
         count &+= digits
     }
 

@@ -69,9 +69,9 @@ struct TraceLines {
     /// - Returns: Whether there is one.
     mutating func makePiece() -> Bool {
         guard done < events.count else { return false }
-        (byteCount, done) = bytes.withUnsafeMutableBufferPointer { [events, format, done] room in
+        (byteCount, done) = unsafe bytes.withUnsafeMutableBufferPointer { [events, format, done] room in
             guard let start = room.baseAddress else { return (0, events.count) }
-            var text = ByteText(at: start)
+            var text = unsafe ByteText(at: start)
             var next = done
             while next < events.count, text.count <= room.count - TraceLineFormat.lineRoom {
                 format.append(events[next], to: &text)
@@ -115,7 +115,7 @@ struct TraceLineFormat {
         let length = nanoseconds(start &+ event.cycles) &- from
         let kind = event.kind
         let opening = kind.rawValue == 0 ? 0 : openingEnds[kind.rawValue - 1]
-        openings.withUnsafeBufferPointer { text.append($0[opening..<openingEnds[kind.rawValue]]) }
+        unsafe openings.withUnsafeBufferPointer { unsafe text.append($0[opening..<openingEnds[kind.rawValue]]) }
         text.append(thousandths: from)
         text.append(#","dur":"#)
         text.append(thousandths: length)

@@ -101,16 +101,16 @@ struct ExecOptions: ParsableArguments {
     }
 
     private static func currentDirectory() throws -> String {
-        guard let directory = getcwd(nil, 0)
+        guard let directory = unsafe getcwd(nil, 0)
         else { throw ExecError.unreadable(path: ".", ErrorNumber(rawValue: errno)) }
-        defer { free(directory) }
-        return String(cString: directory)
+        defer { unsafe free(directory) }
+        return unsafe String(cString: directory)
     }
 
     /// Whether two descriptors lead to the same place.
     private static func isSame(_ one: Int32, _ other: Int32) -> Bool {
         var (first, second) = (stat(), stat())
-        guard fstat(one, &first) == 0, fstat(other, &second) == 0 else { return false }
+        guard unsafe fstat(one, &first) == 0, unsafe fstat(other, &second) == 0 else { return false }
         return first.st_dev == second.st_dev && first.st_ino == second.st_ino
     }
 
@@ -127,17 +127,17 @@ enum RawArguments {
         let all = Int(CommandLine.argc)
         return (max(0, all - count)..<all).compactMap { index in
             // Sound: the index is less than the number of arguments, and each ends with a zero.
-            CommandLine.unsafeArgv[index].map(bytes)
+            unsafe CommandLine.unsafeArgv[index].map(unsafe bytes)
         }
     }
 
     /// A variable of the environment.
     static func environment(_ name: String) -> [UInt8]? {
         // Sound: nothing in this process changes the environment.
-        getenv(name).map(bytes)
+        unsafe getenv(name).map(unsafe bytes)
     }
 
     private static func bytes(_ text: UnsafeMutablePointer<CChar>) -> [UInt8] {
-        Array(UnsafeRawBufferPointer(start: text, count: strlen(text)))
+        unsafe Array(UnsafeRawBufferPointer(start: text, count: strlen(text)))
     }
 }

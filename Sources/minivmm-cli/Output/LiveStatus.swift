@@ -17,7 +17,7 @@ struct LiveStatus {
     /// Whether there is a line at all: on a terminal that understands it, and that no guest has for itself.
     static func isWanted(by statistics: StatisticsOptions) -> Bool {
         // Sound: getenv returns null or a string that ends with a zero.
-        let isDumb = getenv("TERM").map { strcmp($0, "dumb") == 0 } ?? true
+        let isDumb = unsafe getenv("TERM").map { unsafe strcmp($0, "dumb") == 0 } ?? true
         return statistics.stats != .none && !isDumb && OutputFile.standardError.isTerminal
     }
 

@@ -24,7 +24,7 @@ final class OutputFile: Sendable {
     ///
     /// - Throws: ``OutputError`` when the file cannot be opened.
     init(creating path: String) throws(OutputError) {
-        descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
+        descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
         name = path
         isOwned = true
         guard descriptor >= 0 else { throw .notWritable(name: path, ErrorNumber(rawValue: errno)) }
@@ -41,9 +41,9 @@ final class OutputFile: Sendable {
     ///
     /// Source: https://no-color.org for NO_COLOR.
     var textStyle: TextStyle {
-        func isSet(_ name: String) -> Bool { getenv(name).map { $0.pointee != 0 } ?? false }
+        func isSet(_ name: String) -> Bool { unsafe getenv(name).map { unsafe $0.pointee != 0 } ?? false }
         // Sound: getenv returns null or a string that ends with a zero.
-        let isDumb = getenv("TERM").map { strcmp($0, "dumb") == 0 } ?? true
+        let isDumb = unsafe getenv("TERM").map { unsafe strcmp($0, "dumb") == 0 } ?? true
         return isTerminal && !isDumb && !isSet("NO_COLOR") ? .colored : .plain
     }
 
@@ -60,8 +60,8 @@ final class OutputFile: Sendable {
     func write(_ bytes: ArraySlice<UInt8>) throws(OutputError) {
         var written = 0
         while written < bytes.count {
-            let result = bytes.withUnsafeBytes { buffer in
-                Glibc.write(descriptor, buffer.baseAddress.map { $0 + written }, buffer.count - written)
+            let result = unsafe bytes.withUnsafeBytes { buffer in
+                unsafe Glibc.write(descriptor, buffer.baseAddress.map { unsafe $0 + written }, buffer.count - written)
             }
             if result >= 0 {
                 written += result
@@ -132,7 +132,7 @@ enum StandardDescriptors {
         for descriptor in STDIN_FILENO...STDERR_FILENO where fcntl(descriptor, F_GETFD) < 0 {
             // The lowest number that is free, which is this one, because the ones before it have been filled. Without
             // /dev/null there is nothing to be done.
-            _ = open("/dev/null", descriptor == STDIN_FILENO ? O_WRONLY : O_RDONLY)
+            _ = unsafe open("/dev/null", descriptor == STDIN_FILENO ? O_WRONLY : O_RDONLY)
         }
     }
 }

@@ -21,15 +21,15 @@ final class SignalWatcher: Sendable {
     /// - Throws: ``ResourceError`` when the system refuses a thread.
     init(signals: [Int32] = [SIGINT, SIGTERM, SIGHUP]) throws(ResourceError) {
         var set = sigset_t()
-        sigemptyset(&set)
-        for number in signals { sigaddset(&set, number) }
-        pthread_sigmask(SIG_BLOCK, &set, nil)
+        unsafe sigemptyset(&set)
+        for number in signals { unsafe sigaddset(&set, number) }
+        unsafe pthread_sigmask(SIG_BLOCK, &set, nil)
         let waited = set
         _ = try PosixThread(name: "signals") { [self] in
             deliver(Self.next(of: waited))
             // From now on the default action applies: this thread is the one that the signals find unblocked.
             var set = waited
-            pthread_sigmask(SIG_UNBLOCK, &set, nil)
+            unsafe pthread_sigmask(SIG_UNBLOCK, &set, nil)
             while true { pause() }
         }
     }
@@ -37,7 +37,7 @@ final class SignalWatcher: Sendable {
     private static func next(of signals: sigset_t) -> Int32 {
         var signals = signals
         var number: Int32 = 0
-        while sigwait(&signals, &number) != 0 {}
+        while unsafe sigwait(&signals, &number) != 0 {}
         return number
     }
 
