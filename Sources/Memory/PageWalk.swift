@@ -1,7 +1,8 @@
 /// A walk through the guest's page tables: what a linear address means to the guest, without asking KVM.
 ///
 /// It knows no paging, 32-bit, PAE, 4-level and 5-level paging with 4 KiB, 2 MiB, 4 MiB and 1 GiB pages. It follows
-/// presence and size only: rights, reserved bits and accessed bits are the processor's business.
+/// presence and size only: rights, reserved bits and accessed bits are the processor's business. An address that is not
+/// canonical has nothing behind it: the processor raises #GP before any walk.
 ///
 /// Source: Intel SDM, volume 3, chapter "Paging".
 public struct PageWalk: Hashable, Sendable {
@@ -56,10 +57,19 @@ public struct PageWalk: Hashable, Sendable {
             let table = cr3 & 0xffff_ffe0
             return descend(linear & 0xffff_ffff, table: table, topShift: 30, topMask: 0x3, in: memory)
         case .fourLevel:
+            guard Self.isCanonical(linear, bits: 48) else { return nil }
             return descend(linear, table: cr3 & Entry.addressMask, topShift: 39, topMask: 0x1ff, in: memory)
         case .fiveLevel:
+            guard Self.isCanonical(linear, bits: 57) else { return nil }
             return descend(linear, table: cr3 & Entry.addressMask, topShift: 48, topMask: 0x1ff, in: memory)
         }
+    }
+
+    /// Whether all bits from the highest that is translated on are the same. Source: Intel SDM, volume 1, "Canonical
+    /// addressing".
+    private static func isCanonical(_ linear: UInt64, bits: Int64) -> Bool {
+        let unused = 64 - bits
+        return (Int64(bitPattern: linear) << unused) >> unused == Int64(bitPattern: linear)
     }
 
     /// Reads bytes at a linear address, page by page, as far as they are mapped and in memory.
