@@ -16,6 +16,11 @@ func layer(_ name: String, on layers: Target.Dependency...) -> Target {
     .target(name: name, dependencies: layers, swiftSettings: safeSettings)
 }
 
+/// The tests of a layer alone.
+func tests(of name: String, on layers: Target.Dependency...) -> Target {
+    .testTarget(name: "\(name)Tests", dependencies: [.byName(name: name)] + layers, swiftSettings: swiftSettings)
+}
+
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let histogram: Target.Dependency = .product(name: "Histogram", package: "hdrhistogram-swift")
 let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
@@ -55,6 +60,9 @@ let package = Package(
             ],
             swiftSettings: safeSettings
         ),
+        tests(of: "Memory", on: "Host"),
+        tests(of: "KVM", on: "CKVM", "Host", "Memory"),
+        tests(of: "Devices", on: "Host", "Memory"),
         .testTarget(
             name: "MiniVMMTests",
             dependencies: [

@@ -49,7 +49,8 @@ public struct PageWalk: Hashable, Sendable {
     public func translate(_ linear: UInt64, in memory: GuestMemory) -> GuestPhysicalAddress? {
         switch mode {
         case .none:
-            return GuestPhysicalAddress(linear)
+            // Without paging there are no 64-bit modes: addresses have 32 bits.
+            return GuestPhysicalAddress(linear & 0xffff_ffff)
         case .legacy(let pageSizeExtensions):
             return translateLegacy(UInt32(truncatingIfNeeded: linear), pageSizeExtensions, in: memory)
         case .pae:
