@@ -1,10 +1,10 @@
 import CKVM
 import Host
 
-/// What the thread of a ``ConsoleInput`` does: reads, sorts out the escape keys, and feeds the guest as fast as it eats.
+/// What the thread of a ``ConsoleInput`` does: reads, sorts out the keys that are not for the guest, and feeds the guest as fast as it eats.
 ///
 /// It sleeps in poll(2), on the input while more may be read, and on a bell that rings when the guest has room again,
-/// when the terminal's modes must be set again, and when the run ends.
+/// when an interactive console is to be prepared again, and when the run ends.
 // Safe to use: the closure reads into memory that is lent for the call, with its size.
 @safe
 package struct ConsoleFeeder {
@@ -16,7 +16,8 @@ package struct ConsoleFeeder {
     private let bell: Doorbell
     private let read: Read
 
-    private var keys = EscapeKeys()
+    /// What sorts the bytes of an interactive console.
+    private let sorter: ((UInt8, inout ArraySlice<UInt8>) -> Bool)?
     private var pace = FeedingPace()
     /// What the guest has not taken yet.
     private var waiting: ArraySlice<UInt8> = []
@@ -31,6 +32,7 @@ package struct ConsoleFeeder {
         self.source = source
         self.receiver = receiver
         self.bell = bell
+        sorter = source.interactive?.makeSorter()
         unsafe self.read = unsafe read
     }
 
@@ -80,16 +82,14 @@ package struct ConsoleFeeder {
         guard !inputHasEnded, waiting.count < source.capacity else { return false }
         switch source {
         case .stream: return receiver.isReadyToReceive()
-        case .terminal: return true
+        case .interactive: return true
         }
     }
 
     /// Whether the input is ours to read. In the background a terminal's is not: it is for whoever is in front, and
     /// to read it would stop this process.
     private var isOurTurn: Bool {
-        guard ckvm_is_foreground(source.descriptor) else { return false }
-        if case .terminal = source { Terminal.makeRaw() }
-        return true
+        source.interactive?.prepareToRead() ?? ckvm_is_foreground(source.descriptor)
     }
 
     private mutating func takeInput(_ events: Int16) {
@@ -112,24 +112,20 @@ package struct ConsoleFeeder {
     /// Whether reading nothing means that nothing comes any more. A terminal says so by hanging up; short of that,
     /// somebody has changed its modes, and Ctrl-D or a pause counts as an end for a moment.
     private func isEnd(_ events: Int16) -> Bool {
-        guard case .terminal = source else { return true }
+        guard source.interactive != nil else { return true }
         return Int32(events) & POLLHUP != 0
     }
 
     private mutating func sort(_ chunk: [UInt8]) {
-        guard case .terminal(_, let action) = source else {
+        guard let sorter else {
             waiting += chunk
             return
         }
-        for byte in chunk {
-            guard let asked = keys.take(byte, guest: &waiting) else { continue }
-            action(asked)
+        for byte in chunk where sorter(byte, &waiting) {
             // What was typed after the wish to end is for nobody.
-            if asked == .quit {
-                inputHasEnded = true
-                waiting = []
-                return
-            }
+            inputHasEnded = true
+            waiting = []
+            return
         }
     }
 }

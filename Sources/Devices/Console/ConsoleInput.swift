@@ -15,13 +15,13 @@ package final class ConsoleInput: Sendable {
     private let bell: Doorbell
     private let hasEnded: EndSignal
     private let thread: PosixThread
-    /// Whether there is a terminal to give back.
-    private let hasTerminal: Bool
+    /// The console to give back, if one was taken over.
+    private let console: (any InteractiveConsole)?
 
     /// How long a thread that is to end may take before it is interrupted, and interrupted again.
     private static let patience = Duration.milliseconds(20)
 
-    /// Starts to feed the guest. A terminal is taken over.
+    /// Starts to feed the guest. An interactive console is taken over.
     ///
     /// - Parameters:
     ///   - source: Where the input comes from.
@@ -37,9 +37,8 @@ package final class ConsoleInput: Sendable {
     ) throws(ResourceError) {
         try KickSignal.install()
         let hasEnded = try EndSignal(count: 1)
-        let hasTerminal =
-            if case .terminal(let terminal, _) = source { terminal.takeOver(wakingBy: bell) } else { false }
-        if hasTerminal { Terminal.makeRaw() }
+        let console = source.interactive.flatMap { $0.takeOver(wake: bell.descriptor) ? $0 : nil }
+        _ = console?.prepareToRead()
         let ending = ending
         do {
             thread = try PosixThread(name: "console input") {
@@ -49,12 +48,12 @@ package final class ConsoleInput: Sendable {
                 hasEnded.give()
             }
         } catch {
-            if hasTerminal { Terminal.release() }
+            console?.release()
             throw error
         }
         self.bell = bell
         self.hasEnded = hasEnded
-        self.hasTerminal = hasTerminal
+        self.console = console
     }
 
     /// Asks the thread to end, and does not wait for it.
@@ -63,14 +62,14 @@ package final class ConsoleInput: Sendable {
         bell.ring()
     }
 
-    /// Ends the feeding, waits until the thread is gone, and gives the terminal back. Once, when the vCPUs have stopped.
+    /// Ends the feeding, waits until the thread is gone, and gives the console back. Once, when the vCPUs have stopped.
     package func end() {
         requestEnd()
         // Somebody else may have read what poll(2) announced, and the thread be stuck in read(2). A kick that comes just
         // before read(2) has no effect, so there may have to be more than one.
         while !hasEnded.wait(timeout: Self.patience) { thread.kick() }
         thread.join()
-        if hasTerminal { Terminal.release() }
+        console?.release()
     }
 
     /// With SIGTTIN blocked, reading a terminal in the background is an error, and does not stop the whole process.
@@ -87,28 +86,58 @@ public enum ConsoleSource: Sendable {
     /// A descriptor, such as a pipe, a file or a terminal with line editing. Nothing is read before the guest asks for
     /// input, so what it does not want is left to others; but what is read is read in pieces larger than a byte.
     case stream(Int32)
-    /// A terminal that is the guest's alone while it runs, in raw mode. It is read from at all times, for the sake of
-    /// the escape keys. Those are handed to `action`, on the thread that reads, where it may take its time.
-    case terminal(Terminal, action: @Sendable (EscapeKeys.Action) -> Void)
+    /// A console at which a person sits. It is read from at all times, for the sake of the keys that are not for the
+    /// guest.
+    case interactive(any InteractiveConsole)
+}
+
+/// A console at which a person sits, such as a terminal in raw mode. A run takes it over.
+public protocol InteractiveConsole: Sendable {
+    /// The descriptor that is read from, which is not closed.
+    var descriptor: Int32 { get }
+
+    /// Takes the console over for a run. What follows is called on the thread that reads, up to ``release()``.
+    ///
+    /// - Parameter wake: An eventfd(2) to write to when ``prepareToRead()`` is to be called again. It lasts until
+    ///   ``release()``.
+    /// - Returns: Whether it worked. If not, the console is read from as it is.
+    func takeOver(wake: Int32) -> Bool
+
+    /// Gets ready to be read from.
+    ///
+    /// - Returns: Whether the input is the run's: in the background it is not.
+    func prepareToRead() -> Bool
+
+    /// Makes what sorts the bytes of one run: it appends to the second argument what is for the guest, and returns
+    /// whether the person wants no more of the run.
+    func makeSorter() -> (_ byte: UInt8, _ guest: inout ArraySlice<UInt8>) -> Bool
+
+    /// Gives the console back as it was found. On the thread that called the run, when the reading has ended.
+    func release()
 }
 
 extension ConsoleSource {
     /// The descriptor that is read from.
-    package var descriptor: Int32 {
+    var descriptor: Int32 {
         switch self {
         case .stream(let descriptor): descriptor
-        case .terminal(let terminal, _): terminal.descriptor
+        case .interactive(let console): console.descriptor
         }
+    }
+
+    /// The console at which a person sits, if one does.
+    var interactive: (any InteractiveConsole)? {
+        if case .interactive(let console) = self { console } else { nil }
     }
 
     /// How many bytes may wait for the guest before no more are read.
     ///
-    /// For a terminal it is more than a person types or pastes while a guest does not listen, for until it is reached
-    /// the escape keys work.
-    package var capacity: Int {
+    /// For a person it is more than they type or paste while a guest does not listen, for until it is reached the keys
+    /// work.
+    var capacity: Int {
         switch self {
         case .stream: 1
-        case .terminal: 1 << 20
+        case .interactive: 1 << 20
         }
     }
 }

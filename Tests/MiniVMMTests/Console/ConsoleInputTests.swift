@@ -1,3 +1,4 @@
+@testable import minivmm_cli
 @testable import Devices
 import Glibc
 @testable import Host
