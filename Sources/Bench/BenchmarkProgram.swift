@@ -58,7 +58,7 @@ package struct BenchmarkProgram {
     }
 }
 
-/// The guest that measures an operation of programs: 64-bit code for privilege level 3, in a ``RingThreeSandbox``.
+/// The guest that measures an operation of programs: 64-bit code for privilege level 3, in a `RingThreeSandbox`.
 extension BenchmarkProgram {
     /// What the handler of general-protection exceptions does: it ends the run. The fault trap takes the NOPs' place.
     static let ringThreeHandler: [UInt8] = [

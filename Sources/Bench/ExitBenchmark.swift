@@ -13,7 +13,9 @@ public struct ExitBenchmark: Sendable {
 
     /// A benchmark of a host's KVM.
     ///
-    /// - Parameter repetitions: How often each operation is measured: 1 to ``greatestRepetitions``.
+    /// - Parameters:
+    ///   - kvm: The host's KVM.
+    ///   - repetitions: How often each operation is measured: 1 to ``greatestRepetitions``.
     public init(kvm: KVM, repetitions: Int = ExitBenchmark.defaultRepetitions) {
         self.kvm = kvm
         self.repetitions = min(max(repetitions, 1), Self.greatestRepetitions)

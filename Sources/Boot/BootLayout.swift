@@ -59,7 +59,7 @@ public enum BootLayout {
     /// The most memory of a guest: its last address has 39 bits, as many as today's desktop processors handle.
     static let greatestMemorySize: UInt64 = (1 << 39) - (highMemory.rawValue - lowMemoryLimit.rawValue)
 
-    /// The regions of a Linux guest's memory, for ``GuestMemory``: one from 0, and one from 4 GiB for what lies above
+    /// The regions of a Linux guest's memory, for `GuestMemory`: one from 0, and one from 4 GiB for what lies above
     /// 3 GiB.
     ///
     /// - Parameter memorySize: Bytes; whole pages.

@@ -13,7 +13,7 @@ public protocol Guest: Sendable {
 
     /// Makes the guest's memory, all zero.
     ///
-    /// - Throws: ``GuestMemoryError``, or an error of the guest about its size.
+    /// - Throws: `GuestMemoryError`, or an error of the guest about its size.
     func makeMemory() throws -> GuestMemory
 
     /// Loads the guest.
@@ -22,7 +22,7 @@ public protocol Guest: Sendable {
     ///   - memory: What ``makeMemory()`` has made; still zero.
     ///   - platform: What the machine has to tell the guest.
     /// - Returns: Where it is, and how it is entered.
-    /// - Throws: ``ImageError`` or ``GuestMemoryError`` when something does not fit.
+    /// - Throws: ``ImageError`` or `GuestMemoryError` when something does not fit.
     func load(into memory: GuestMemory, on platform: GuestPlatform) throws -> LoadedGuest
 }
 

@@ -65,7 +65,7 @@ public final class KernelExits: Sendable {
     /// Finds the counts of vCPUs that do not run yet.
     ///
     /// - Returns: nil where KVM has no such statistic (before Linux 5.14).
-    /// - Throws: ``KVMError`` when the statistics cannot be read, or do not make sense.
+    /// - Throws: `KVMError` when the statistics cannot be read, or do not make sense.
     package init?(of vcpus: [VCPU]) throws(KVMError) {
         var counters: [Counter] = []
         for vcpu in vcpus {

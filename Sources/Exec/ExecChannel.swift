@@ -148,7 +148,7 @@ public struct ProgramChannel: Component {
     }
 }
 
-/// Where the output of a guest's program leads on the host. Its input is the machine's, ``Machine/run(timeout:input:)``.
+/// Where the output of a guest's program leads on the host. Its input is the machine's, `Machine.run(timeout:input:)`.
 public struct ExecStreams: Hashable, Sendable {
     /// The descriptor that standard output goes to.
     public var output: Int32

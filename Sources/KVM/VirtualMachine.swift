@@ -108,7 +108,9 @@ extension VirtualMachine {
 
     /// Sets the level of an interrupt line of the controllers inside KVM. From any thread.
     ///
-    /// - Parameter line: The global system interrupt: 0 to 23, of which the first 16 are the PICs' too.
+    /// - Parameters:
+    ///   - line: The global system interrupt: 0 to 23, of which the first 16 are the PICs' too.
+    ///   - isHigh: The level.
     public func setInterruptLine(_ line: UInt32, isHigh: Bool) {
         var argument = kvm_irq_level()
         argument.irq = line

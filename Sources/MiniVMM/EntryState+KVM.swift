@@ -7,7 +7,7 @@ import Memory
 extension VCPU {
     /// Puts the vCPU in front of the code that the state leads to.
     ///
-    /// - Throws: ``KVMError`` when an ioctl fails.
+    /// - Throws: `KVMError` when an ioctl fails.
     package func enter(_ entry: EntryState) throws(KVMError) {
         var special = try specialRegisters()
         entry.apply(to: &special)

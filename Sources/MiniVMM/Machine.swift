@@ -29,9 +29,9 @@ public final class Machine: Sendable {
     ///
     /// - Parameters:
     ///   - kvm: The host's KVM.
-    ///   - guest: The guest, see ``GuestLoaders``.
+    ///   - guest: The guest, see `GuestLoaders`.
     ///   - options: What the machine is made with.
-    /// - Throws: A ``DiagnosticError``: what the host refuses, or what is wrong with guest or options.
+    /// - Throws: A `DiagnosticError`: what the host refuses, or what is wrong with guest or options.
     public init(kvm: KVM, guest: some Guest, options: MachineOptions = MachineOptions()) throws {
         let product = try MachineBuilder(kvm: kvm, options: options).build(guest)
         self.kvm = kvm
@@ -53,7 +53,7 @@ public final class Machine: Sendable {
     ///   - input: Where the input of the guest's console comes from, or of its program if the guest was made for one;
     ///     nil for none. It is read from only during the run.
     /// - Returns: How the run ended, a failure of MiniVMM included, and what it came to until then.
-    /// - Throws: ``MachineError/alreadyRun`` the second time; ``ResourceError`` when the system refuses threads or
+    /// - Throws: ``MachineError/alreadyRun`` the second time; `ResourceError` when the system refuses threads or
     ///   descriptors; then no guest code ran to its end.
     public func run(timeout: Duration? = nil, input: ConsoleSource? = nil) throws -> RunOutcome {
         let isFirst = !hasRun.exchange(true, ordering: .sequentiallyConsistent)
@@ -200,7 +200,7 @@ package final class LiveWatch: Sendable {
     /// - Parameters:
     ///   - interval: The time between two looks.
     ///   - onLook: Called with what was found.
-    /// - Throws: ``ResourceError`` when the system refuses a thread or a descriptor.
+    /// - Throws: `ResourceError` when the system refuses a thread or a descriptor.
     package init(
         _ machine: Machine, every interval: Duration = .milliseconds(250), onLook: @escaping @Sendable (Look) -> Void
     ) throws(ResourceError) {

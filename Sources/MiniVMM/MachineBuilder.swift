@@ -27,7 +27,7 @@ struct MachineBuilder {
 
     /// Builds the machine for a guest.
     ///
-    /// - Throws: A ``DiagnosticError``.
+    /// - Throws: A `DiagnosticError`.
     func build(_ guest: some Guest) throws -> Product {
         try checkHost(for: guest)
         let memory = try guest.makeMemory()

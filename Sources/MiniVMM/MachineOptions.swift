@@ -17,7 +17,7 @@ public struct MachineOptions: Sendable {
     public var cpuidSites: [UInt64]?
     /// How many vCPUs the machine has.
     public var cpuCount = 1
-    /// The host's CPUs that the vCPUs are kept on, see ``CPUList/cpu(forVCPU:)``; nil to leave that to the host.
+    /// The host's CPUs that the vCPUs are kept on, see `CPUList.cpu(forVCPU:)`; nil to leave that to the host.
     public var pinnedCPUs: CPUList?
     /// The descriptor that the guest's console is written to.
     public var consoleDescriptor: Int32 = 1

@@ -16,7 +16,12 @@ public struct RunContext: Hashable, Sendable {
 
     /// All that there is to say.
     ///
-    /// - Parameter startedAt: Seconds since 1970.
+    /// - Parameters:
+    ///   - command: The command and its arguments.
+    ///   - startedAt: Seconds since 1970.
+    ///   - guest: The guest's name.
+    ///   - machine: The machine that ran it.
+    ///   - host: The host that it ran on.
     public init(
         command: [String], startedAt: Int64, guest: String, machine: MachineDescription,
         host: HostDescription = .current

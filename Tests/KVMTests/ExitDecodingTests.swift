@@ -26,12 +26,12 @@ final class ExitDecodingTests: XCTestCase {
     /// Writes a number into the run page.
     private func put<Value: BitwiseCopyable>(_ value: Value, _ offset: Int, _ vcpu: VCPU) {
         // Sound: tests write inside the run page, which is longer than `struct kvm_run`.
-        UnsafeMutableRawPointer(vcpu.run).storeBytes(of: value, toByteOffset: offset, as: Value.self)
+        UnsafeMutableRawPointer(vcpu.runPage).storeBytes(of: value, toByteOffset: offset, as: Value.self)
     }
 
     /// An exit with a reason and numbers of 64 bits.
     private func words(_ reason: Int32, _ payload: [UInt64], _ vcpu: VCPU) -> String {
-        vcpu.run.pointee.exit_reason = UInt32(bitPattern: reason)
+        vcpu.runPage.pointee.exit_reason = UInt32(bitPattern: reason)
         for (index, value) in payload.enumerated() { put(value, Self.payload + 8 * index, vcpu) }
         return RealModeGuest.words(Exit(of: vcpu))
     }
@@ -40,7 +40,7 @@ final class ExitDecodingTests: XCTestCase {
     private func portExit(
         isOut: Bool, size: UInt8, port: UInt16 = 0x3f8, count: UInt32, offset: UInt64 = itemOffset, _ vcpu: VCPU
     ) -> Exit {
-        vcpu.run.pointee.exit_reason = UInt32(KVM_EXIT_IO)
+        vcpu.runPage.pointee.exit_reason = UInt32(KVM_EXIT_IO)
         put(UInt8(isOut ? 1 : 0), Self.payload, vcpu)
         put(size, Self.payload + 1, vcpu)
         put(port, Self.payload + 2, vcpu)
@@ -50,7 +50,7 @@ final class ExitDecodingTests: XCTestCase {
     }
 
     private func mmioExit(address: UInt64, _ data: UInt64, size: UInt32, isWrite: Bool, _ vcpu: VCPU) -> Exit {
-        vcpu.run.pointee.exit_reason = UInt32(KVM_EXIT_MMIO)
+        vcpu.runPage.pointee.exit_reason = UInt32(KVM_EXIT_MMIO)
         put(address, Self.payload, vcpu)
         put(data, Self.payload + 8, vcpu)
         put(size, Self.payload + 16, vcpu)

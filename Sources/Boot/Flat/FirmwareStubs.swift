@@ -19,7 +19,7 @@ package enum FirmwareStubs {
 
     /// Writes the vector table, at address 0, and the stubs.
     ///
-    /// - Throws: ``GuestMemoryError`` when the guest's memory has no room for them.
+    /// - Throws: `GuestMemoryError` when the guest's memory has no room for them.
     package static func write(to memory: GuestMemory) throws(GuestMemoryError) {
         for vector in 0..<vectorCount {
             let offset = UInt64(vector * stub.count)

@@ -62,7 +62,7 @@ public struct VCPUSnapshot: Hashable, Sendable {
 extension VCPUSnapshot {
     /// The present state of a stopped vCPU.
     ///
-    /// - Throws: ``KVMError`` when KVM does not hand out registers.
+    /// - Throws: `KVMError` when KVM does not hand out registers.
     package init(of vcpu: VCPU, memory: GuestMemory) throws(KVMError) {
         let registers = try vcpu.registers()
         let special = try vcpu.specialRegisters()

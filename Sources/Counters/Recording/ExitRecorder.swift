@@ -29,7 +29,7 @@ package final class ExitRecorder {
 
     /// A recorder for what the options ask for, or nil when they ask for none.
     ///
-    /// - Throws: ``ResourceError`` when the system refuses the memory.
+    /// - Throws: `ResourceError` when the system refuses the memory.
     package init?(_ options: RecordingOptions) throws(ResourceError) {
         guard options.keepsTimeline || options.traceCapacity != nil else { return nil }
         timeline = options.keepsTimeline ? try TimelineRecorder() : nil

@@ -168,7 +168,7 @@ enum FACS {
 
 /// Why ACPI tables cannot be built.
 public enum ACPIError: Error, Hashable, Sendable {
-    /// There must be 1 to ``ACPITables/greatestVCPUCount`` vCPUs.
+    /// There must be 1 to 255 vCPUs.
     case vcpuCount(Int)
     /// The tables would not end below 4 GiB, where all of their addresses fit.
     case outOfReach(GuestPhysicalAddress)

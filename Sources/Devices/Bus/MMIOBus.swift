@@ -114,13 +114,16 @@ private final class DeviceMMIOHandler<Device: MMIODevice>: MMIOHandler, @uncheck
 public protocol MMIODevice: AnyObject, Sendable {
     /// Answers a read of `width` bytes.
     ///
-    /// - Parameter offset: The address, counted from the first of the device's range.
+    /// - Parameters:
+    ///   - offset: The address, counted from the first of the device's range.
+    ///   - width: How many bytes are read.
     func readMMIO(_ offset: UInt64, width: AccessWidth) -> UInt64
 
     /// Takes a write of `width` bytes.
     ///
     /// - Parameters:
     ///   - offset: The address, counted from the first of the device's range.
+    ///   - width: How many bytes are written.
     ///   - value: The value, in the low bytes; the others are 0.
     func writeMMIO(_ offset: UInt64, width: AccessWidth, value: UInt64)
 }

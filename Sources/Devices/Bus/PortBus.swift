@@ -205,13 +205,16 @@ public protocol PortIODevice: AnyObject, Sendable {
 
     /// Answers a read of `width` bytes.
     ///
-    /// - Parameter offset: The port, counted from the first of the device's range.
+    /// - Parameters:
+    ///   - offset: The port, counted from the first of the device's range.
+    ///   - width: How many bytes are read.
     func readPort(_ offset: UInt16, width: AccessWidth) -> UInt32
 
     /// Takes a write of `width` bytes.
     ///
     /// - Parameters:
     ///   - offset: The port, counted from the first of the device's range.
+    ///   - width: How many bytes are written.
     ///   - value: The value, in the low bytes; the others are 0.
     func writePort(_ offset: UInt16, width: AccessWidth, value: UInt32)
 }

@@ -28,7 +28,7 @@ package final class ConsoleInput: Sendable {
     ///   - receiver: The device that takes it.
     ///   - bell: What the device rings when it has turned bytes away and would take more. It is this object's alone.
     ///   - read: How the descriptor is read from.
-    /// - Throws: ``ResourceError`` when the system refuses a thread or a descriptor.
+    /// - Throws: `ResourceError` when the system refuses a thread or a descriptor.
     package init(
         _ source: ConsoleSource,
         to receiver: any ConsoleReceiver,

@@ -49,7 +49,7 @@ package final class ConsoleOutput: Sendable {
     ///   - shouldGiveUp: Whether an interrupted write should be dropped.
     ///   - statusLine: A line that makes way for what is written, if it is on the same terminal.
     ///   - onFailure: Called on the vCPU's thread, once: from then on, nothing is written any more.
-    /// - Throws: ``ResourceError`` when the system refuses a timer.
+    /// - Throws: `ResourceError` when the system refuses a timer.
     package init(
         descriptor: Int32,
         shouldGiveUp: @escaping @Sendable () -> Bool = { false },

@@ -66,7 +66,7 @@ final class UnclaimedAccesses {
     private var pages: [UnclaimedAddress] = []
     private(set) var otherMMIO: UInt64 = 0
 
-    /// - Throws: ``ResourceError`` when the system refuses the memory.
+    /// - Throws: `ResourceError` when the system refuses the memory.
     init() throws(ResourceError) {
         unsafe touched = try unsafe zeroedMemory(of: UInt64.self, count: Self.portCount / Self.portsPerWord)
         do {

@@ -41,7 +41,7 @@ package final class VCPURunner: @unchecked Sendable {
     /// What KVM's debugging is set to. ``setGuestDebug(_:)`` alone changes it.
     private var guestDebug = VCPU.GuestDebug.off
 
-    /// - Throws: ``ResourceError`` when the system refuses memory.
+    /// - Throws: `ResourceError` when the system refuses memory.
     init(
         vcpu: VCPU, index: Int, machine: MachineParts, loop: RunLoop
     ) throws(ResourceError) {
@@ -121,7 +121,7 @@ package final class VCPURunner: @unchecked Sendable {
     /// What a KVM_RUN that failed means.
     ///
     /// - Returns: Whether to enter the guest again; false when the run is over.
-    /// - Throws: ``KVMError`` for a failure that is no kick.
+    /// - Throws: `KVMError` for a failure that is no kick.
     func shouldReenter(after result: Int32) throws(KVMError) -> Bool {
         guard result == -EINTR || result == -EAGAIN else { throw .failed("KVM_RUN", result) }
         // In this order: a kick between the two sets immediate_exit again, and the next KVM_RUN returns at once.

@@ -30,7 +30,7 @@ final class CPUIDTrapSelfTest {
 
     /// Tries all mechanisms.
     ///
-    /// - Throws: ``KVMError`` or ``GuestMemoryError`` when not even a throw-away machine can be made.
+    /// - Throws: `KVMError` or `GuestMemoryError` when not even a throw-away machine can be made.
     static func run(kvm: KVM) throws -> CPUIDTrapSupport {
         let test = try CPUIDTrapSelfTest(kvm: kvm)
         // A mechanism whose ioctl fails does not work.

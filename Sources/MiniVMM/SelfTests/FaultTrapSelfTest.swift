@@ -11,7 +11,7 @@ enum FaultTrapSelfTest {
 
     /// Tries it, in a throw-away virtual machine.
     ///
-    /// - Throws: ``KVMError`` or ``GuestMemoryError`` when not even a throw-away machine can be made.
+    /// - Throws: `KVMError` or `GuestMemoryError` when not even a throw-away machine can be made.
     static func run(kvm: KVM) throws -> Bool {
         guard kvm.value(of: .userSpaceMSR) > 0, kvm.value(of: .msrFilter) > 0 else { return false }
         let sandbox = try RingThreeSandbox(program: program, handler: handler)

@@ -1,24 +1,24 @@
 public import KVM
 
-/// What this host's KVM can do, found out by trying, once for each ``KVM``.
+/// What this host's KVM can do, found out by trying, once for each `KVM`.
 extension KVM {
     /// Which CPUID traps work on this host for code in ring 0.
     ///
-    /// - Throws: ``KVMError`` or ``GuestMemoryError`` when not even a throw-away machine can be made.
+    /// - Throws: `KVMError` or `GuestMemoryError` when not even a throw-away machine can be made.
     public func trapSupport() throws -> CPUIDTrapSupport {
         try finding(by: CPUIDTrapSelfTest.self) { try CPUIDTrapSelfTest.run(kvm: self) }
     }
 
     /// Whether Linux guests boot on this host.
     ///
-    /// - Throws: ``KVMError`` or ``GuestMemoryError`` when not even a throw-away machine can be made.
+    /// - Throws: `KVMError` or `GuestMemoryError` when not even a throw-away machine can be made.
     public func linuxSupport() throws -> LinuxSupport {
         try finding(by: LinuxSelfTest.self) { try LinuxSelfTest.run(kvm: self) }
     }
 
     /// Whether the fault trap works on this host, for programs under an operating system.
     ///
-    /// - Throws: ``KVMError`` or ``GuestMemoryError`` when not even a throw-away machine can be made.
+    /// - Throws: `KVMError` or `GuestMemoryError` when not even a throw-away machine can be made.
     public func supportsFaultTrap() throws -> Bool {
         try finding(by: FaultTrapSelfTest.self) { try FaultTrapSelfTest.run(kvm: self) }
     }

@@ -22,7 +22,7 @@ enum LinuxSelfTest {
 
     /// Tries.
     ///
-    /// - Throws: ``KVMError`` or ``GuestMemoryError`` when not even a throw-away machine can be made.
+    /// - Throws: `KVMError` or `GuestMemoryError` when not even a throw-away machine can be made.
     static func run(kvm: KVM) throws -> LinuxSupport {
         if let missing = Capability.requiredForLinux.first(where: { kvm.value(of: $0) == 0 }) {
             return .missingCapability(missing)

@@ -49,7 +49,7 @@ package struct RingThreeSandbox {
     /// Builds the sandbox around a program and a handler.
     ///
     /// - Parameter size: The memory, of which the program has what is behind 64 KiB.
-    /// - Throws: ``GuestMemoryError``.
+    /// - Throws: `GuestMemoryError`.
     package init(
         program: [UInt8], handler: [UInt8], size: UInt64 = RingThreeSandbox.size
     ) throws(GuestMemoryError) {
@@ -84,7 +84,7 @@ package struct RingThreeSandbox {
 
     /// Puts a vCPU in front of the program, at level 3.
     ///
-    /// - Throws: ``KVMError``.
+    /// - Throws: `KVMError`.
     package func enter(_ vcpu: VCPU) throws(KVMError) {
         var special = try vcpu.specialRegisters()
         special.cr3 = Self.pageMapLevel4
@@ -171,7 +171,7 @@ package struct RingThreeMachine {
 
     /// Runs the guest, once, until it ends or the time is up.
     ///
-    /// - Throws: ``ResourceError`` when the system refuses a thread.
+    /// - Throws: `ResourceError` when the system refuses a thread.
     package func run(timeout: Duration) throws(ResourceError) -> RunEnding {
         try KickSignal.install()
         let ended = try EndSignal(count: 1)

@@ -25,7 +25,7 @@ final class CPUIDResponder {
     /// Puts the answer to the CPUID that the registers ask for into RAX, RBX, RCX and RDX, clearing their upper halves
     /// as the instruction does.
     ///
-    /// - Throws: ``KVMError`` when KVM does not hand out its table.
+    /// - Throws: `KVMError` when KVM does not hand out its table.
     func answer(_ registers: inout GeneralRegisters) throws(KVMError) {
         let leaf = UInt32(truncatingIfNeeded: registers.rax)
         let subleaf = UInt32(truncatingIfNeeded: registers.rcx)

@@ -6,7 +6,7 @@ import KVM
 /// Which one it is, is chosen once per run. The run loop is specialised for it by the compiler, so that what an
 /// interceptor does not do costs nothing. An interceptor belongs to one vCPU, and is used on that vCPU's thread alone.
 ///
-/// Whoever services an exit counts it first (``ExitCounters/begin(_:)``), and says what it is booked as.
+/// Whoever services an exit counts it first (`ExitCounters.begin(_:)`), and says what it is booked as.
 protocol ExitInterceptor {
     /// The registers that exits should bring with them.
     var wantedRegisters: SynchronizedRegisters.Demand { get }

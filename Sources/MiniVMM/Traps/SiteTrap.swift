@@ -55,7 +55,7 @@ struct SiteTrap: Sendable {
 extension SiteTrap {
     /// The trap for a flat guest: what was asked for, or what works here and suffices.
     ///
-    /// - Throws: ``SiteTrapError`` when what was asked for cannot be had; ``KVMError`` when the self-test cannot run.
+    /// - Throws: ``SiteTrapError`` when what was asked for cannot be had; `KVMError` when the self-test cannot run.
     static func choose(
         for image: [UInt8], loadedAt address: UInt64, options: MachineOptions, kvm: KVM
     ) throws -> SiteTrap {

@@ -15,7 +15,7 @@ enum TrapPlan {
 
     /// The trap for a guest that is loaded: what was asked for, or what works here and suffices.
     ///
-    /// - Throws: ``SiteTrapError`` when what was asked for cannot be had; ``KVMError`` when the self-test cannot run.
+    /// - Throws: ``SiteTrapError`` when what was asked for cannot be had; `KVMError` when the self-test cannot run.
     init(for guest: some Guest, options: MachineOptions, kvm: KVM, memory: GuestMemory) throws {
         switch guest.code {
         case .image(let image, let address):
@@ -60,7 +60,7 @@ enum TrapPlan {
 
     /// Makes what runs a vCPU, with the trap and, for a guest that has them, the interrupt stubs in front of it.
     ///
-    /// - Throws: ``ResourceError`` when the system refuses memory.
+    /// - Throws: `ResourceError` when the system refuses memory.
     func makeRunner(
         _ vcpu: VCPU, _ index: Int, _ parts: MachineParts, hasFirmwareStubs: Bool
     ) throws(ResourceError) -> VCPURunner {
@@ -97,7 +97,7 @@ package enum CPUIDFaulting {
     /// What makes a handler exit: a debug register where they work, else an OUT.
     ///
     /// - Returns: nil when there is to be no trap.
-    /// - Throws: ``SiteTrapError`` when a trap is asked for that cannot be had; ``KVMError``.
+    /// - Throws: ``SiteTrapError`` when a trap is asked for that cannot be had; `KVMError`.
     static func mechanism(_ asked: CPUIDTrap, kvm: KVM, memory: GuestMemory) throws -> FaultTrap.Mechanism? {
         switch asked {
         case .none: return nil
@@ -110,7 +110,7 @@ package enum CPUIDFaulting {
 
     /// The mechanism that works here.
     ///
-    /// - Throws: ``KVMError`` or ``GuestMemoryError`` when not even a throw-away machine can be made.
+    /// - Throws: `KVMError` or `GuestMemoryError` when not even a throw-away machine can be made.
     package static func best(kvm: KVM, memory: GuestMemory) throws -> FaultTrap.Mechanism {
         try kvm.trapSupport().debug
             ? .debugRegister : .patch(HandlerPatches(memory: memory, port: SiteTrap.candidatePorts[0]))
@@ -118,7 +118,7 @@ package enum CPUIDFaulting {
 
     /// Switches CPUID faulting on, and lets the guest's own accesses to its MSR exit.
     ///
-    /// - Throws: ``SiteTrapError/notSupported(_:)``; ``KVMError``.
+    /// - Throws: ``SiteTrapError/notSupported(_:)``; `KVMError`.
     static func enable(_ machine: VirtualMachine, _ vcpus: [VCPU]) throws {
         try machine.interceptMSR(ModelSpecificRegister.miscFeaturesEnables)
         for vcpu in vcpus {

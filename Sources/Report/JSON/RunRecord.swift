@@ -16,6 +16,7 @@ public struct RunRecord: Encodable, Sendable {
     /// The record of a run.
     ///
     /// - Parameters:
+    ///   - outcome: The run.
     ///   - leaves: The layout of the counter leaves that the run had.
     ///   - context: Who asked for what, when and where, if that is to be told.
     public init(_ outcome: RunOutcome, leaves: CounterLeaves, context: RunContext? = nil) {

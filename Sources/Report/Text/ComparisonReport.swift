@@ -10,6 +10,8 @@ public struct ComparisonReport: Sendable {
     /// A comparison of two runs.
     ///
     /// - Parameters:
+    ///   - first: The first run.
+    ///   - second: The run that is held against it.
     ///   - names: What to call the runs, such as the files that they were read from.
     ///   - style: How the text is emphasized.
     public init(

@@ -9,7 +9,9 @@ public struct LiveReport: Sendable {
 
     /// A report of the counters at some moment.
     ///
-    /// - Parameter tscKHz: The frequency of the time-stamp counter, where it is known.
+    /// - Parameters:
+    ///   - snapshot: The counters.
+    ///   - tscKHz: The frequency of the time-stamp counter, where it is known.
     public init(_ snapshot: CounterSnapshot, tscKHz: UInt32?) {
         self.snapshot = snapshot
         self.tscKHz = tscKHz
@@ -67,6 +69,7 @@ public struct LiveLine: Sendable {
     /// A line about the counters at some moment.
     ///
     /// - Parameters:
+    ///   - snapshot: The counters.
     ///   - previous: What the counters said before, if there was a line before.
     ///   - elapsed: How long the run has taken so far.
     ///   - interval: The time between the two snapshots.

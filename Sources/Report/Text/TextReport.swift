@@ -11,6 +11,7 @@ public struct TextReport: Sendable {
     /// A report of a run.
     ///
     /// - Parameters:
+    ///   - outcome: The run.
     ///   - perVCPU: Whether each vCPU gets a table of its own besides the one of the totals.
     ///   - style: How the text is emphasized.
     public init(_ outcome: RunOutcome, perVCPU: Bool = false, style: TextStyle = .plain) {

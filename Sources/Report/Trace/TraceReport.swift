@@ -12,7 +12,9 @@ public struct TraceReport: Sendable {
 
     /// A report of a run's exits.
     ///
-    /// - Parameter tscKHz: The frequency of the time-stamp counter in kHz, if it is known.
+    /// - Parameters:
+    ///   - trace: The exits.
+    ///   - tscKHz: The frequency of the time-stamp counter in kHz, if it is known.
     public init(_ trace: ExitTrace, tscKHz: UInt32?) {
         self.trace = trace
         self.tscKHz = tscKHz

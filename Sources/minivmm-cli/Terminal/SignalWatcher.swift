@@ -18,7 +18,7 @@ final class SignalWatcher: Sendable {
     /// Blocks the signals and starts to wait for them.
     ///
     /// - Parameter signals: The signals' numbers.
-    /// - Throws: ``ResourceError`` when the system refuses a thread.
+    /// - Throws: `ResourceError` when the system refuses a thread.
     init(signals: [Int32] = [SIGINT, SIGTERM, SIGHUP]) throws(ResourceError) {
         var set = sigset_t()
         unsafe sigemptyset(&set)
