@@ -17,6 +17,8 @@ public final class RunControl: Sendable {
         /// What wakes the thread that waits for the end.
         var bell: Doorbell?
         var panicWatch: PanicWatch?
+        /// The vCPUs of a run that has been started whose threads are not on the list yet.
+        var missingCount = 0
         /// How many ask for a pause.
         var pauses = 0
         /// The vCPUs that are out of KVM_RUN because of a pause.
@@ -104,9 +106,15 @@ public final class RunControl: Sendable {
         }
     }
 
+    /// Notes that the threads of a number of vCPUs are about to be started.
+    func expect(_ count: Int) {
+        state.withLock { $0.missingCount += count }
+    }
+
     /// Notes that a vCPU's thread runs, so that it can be kicked. Called on that thread, before it enters the guest.
     package func join(_ vcpu: VCPU) {
         state.withLock { state in
+            if state.missingCount > 0 { state.missingCount -= 1 }
             state.threads.append(Running(vcpu: vcpu, thread: pthread_self()))
             if state.ending != nil || state.pauses > 0 { vcpu.requestImmediateExit() }
         }
@@ -137,7 +145,7 @@ public final class RunControl: Sendable {
         while true {
             let ticket = change.ticket
             let (isParked, isRunning) = state.withLock { state in
-                (state.parkedCount == state.threads.count, state.ending == nil)
+                (state.missingCount == 0 && state.parkedCount == state.threads.count, state.ending == nil)
             }
             guard isRunning else { return false }
             if isParked { return true }

@@ -33,12 +33,14 @@ struct ExecCommand: ParsableCommand {
     func run() throws {
         // A reader of standard output that has gone is for the program to notice, as it would without a guest.
         signal(SIGPIPE, SIG_IGN)
+        let (statistics, reports, host) = (statistics.configuration, reports.configuration, host.configuration)
         try Diagnostics.report {
             let signals = try SignalWatcher()
             let sink = try statistics.openSink()
             let files = try reports.openFiles()
             var options = MachineOptions(
-                processors: processors, cpuid: cpuid, statistics: statistics, reports: reports, host: host)
+                processors: processors.configuration, cpuid: cpuid.configuration, statistics: statistics,
+                reports: reports, host: host)
             let log = try guest.openKernelLog()
             options.consoleDescriptor = log.descriptor
             options.components = [ProgramChannel()]
@@ -47,7 +49,7 @@ struct ExecCommand: ParsableCommand {
             Diagnostics.warnUnlessLinuxBoots(kvm)
             let machine = try Machine(kvm: kvm, guest: image, options: options)
             signals.watch { machine.control.stop(.signal($0)) }
-            let outcome = try machine.run(timeout: limits.duration, input: .stream(STDIN_FILENO))
+            let outcome = try machine.run(timeout: limits.configuration.duration, input: .stream(STDIN_FILENO))
             RunAnnouncement.announce(outcome)
             try sink.write(statistics.text(outcome, leaves: options.leaves, style: sink.textStyle))
             try files.write(outcome, leaves: options.leaves, machine: machine, guest: guest.displayName)

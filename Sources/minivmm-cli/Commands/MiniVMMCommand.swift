@@ -18,11 +18,11 @@ struct MiniVMMCommand: ParsableCommand {
 @main
 enum EntryPoint {
     static func main() {
-        guard let request = PlainArguments.parse(Array(CommandLine.arguments.dropFirst())) else {
+        guard let configuration = PlainArguments.parse(Array(CommandLine.arguments.dropFirst())) else {
             return MiniVMMCommand.main()
         }
         do {
-            try request.run()
+            try configuration.run()
         } catch {
             MiniVMMCommand.exit(withError: error)
         }

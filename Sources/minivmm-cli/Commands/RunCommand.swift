@@ -31,39 +31,21 @@ struct RunCommand: ParsableCommand {
 
     @OptionGroup(title: "Machine") var limits: RunLimits
 
-    /// The options without ArgumentParser's groups.
-    var request: RunRequest {
-        RunRequest(
-            guest: guest, processors: processors, cpuid: cpuid, statistics: statistics, reports: reports, host: host,
-            limits: limits)
+    /// What the options ask for.
+    var configuration: RunConfiguration {
+        RunConfiguration(
+            guest: guest.configuration, processors: processors.configuration, cpuid: cpuid.configuration,
+            statistics: statistics.configuration, reports: reports.configuration, host: host.configuration,
+            limits: limits.configuration)
     }
 
     func run() throws {
-        try request.run()
+        try configuration.run()
     }
 }
 
-/// What `minivmm run` is asked for, and the doing of it.
-struct RunRequest {
-    var guest = GuestOptions.defaults
-    var processors = ProcessorOptions.defaults
-    var cpuid = CPUIDOptions.defaults
-    var statistics = StatisticsOptions.defaults
-    var reports = ReportOptions.defaults
-    var host = HostOptions.defaults
-    var limits = RunLimits.defaults
-
-    /// What ArgumentParser does for the groups of a command.
-    mutating func validate() throws {
-        try guest.validate()
-        try processors.validate()
-        try cpuid.validate()
-        try statistics.validate()
-        try reports.validate()
-        try host.validate()
-        try limits.validate()
-    }
-
+extension RunConfiguration {
+    /// Does what is asked for, and ends the command with its status.
     func run() throws {
         // A reader of standard output that has gone ends the run with its statistics, not the process without them.
         signal(SIGPIPE, SIG_IGN)

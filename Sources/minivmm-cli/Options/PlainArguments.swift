@@ -12,70 +12,68 @@ import MiniVMM
 /// as the next word, and a file. Anything else, mistakes included, is left to ArgumentParser, which knows all and
 /// explains all. So the two could disagree only by a mistake here, for which there is a test.
 enum PlainArguments {
-    /// The request, or nil when the command line is not plain.
+    /// What is asked for, or nil when the command line is not plain.
     ///
     /// - Parameter arguments: The words after the program's name.
-    static func parse(_ arguments: [String]) -> RunRequest? {
+    static func parse(_ arguments: [String]) -> RunConfiguration? {
         guard arguments.first == "run" else { return nil }
-        var request = RunRequest()
+        var configuration = RunConfiguration()
         var words = arguments.dropFirst()
         while let word = words.popFirst() {
             if word == "--per-vcpu" {
-                request.statistics.perVCPU = true
+                configuration.statistics.perVCPU = true
             } else if word == "--kernel-exits" {
-                request.cpuid.kernelExits = true
+                configuration.cpuid.kernelExits = true
             } else if word.hasPrefix("--") {
-                guard let value = words.popFirst(), !value.hasPrefix("-"), set(word, value, in: &request) else {
+                guard let value = words.popFirst(), !value.hasPrefix("-"), configuration.set(word, value) else {
                     return nil
                 }
             } else {
-                guard !word.hasPrefix("-"), request.guest.file == nil else { return nil }
-                request.guest.file = word
+                guard !word.hasPrefix("-"), configuration.guest.file == nil else { return nil }
+                configuration.guest.file = word
             }
         }
         do {
-            try request.validate()
+            try configuration.validate()
         } catch {
             return nil
         }
-        return request
+        return configuration
     }
+}
 
+extension RunConfiguration {
     /// - Returns: Whether the option is known here and the value is one for it.
-    private static func set(_ option: String, _ value: String, in request: inout RunRequest) -> Bool {
+    fileprivate mutating func set(_ option: String, _ value: String) -> Bool {
         switch option {
-        case "--guest": put(value, \.guest.name, in: &request)
-        case "--argument": put(UInt32(value), \.guest.argument, in: &request)
-        case "--memory": put(ByteCount(value), \.guest.memory, in: &request)
-        case "--initrd": put(value, \.guest.initrd, in: &request)
-        case "--append": put(value, \.guest.append, in: &request)
-        case "--load-address": put(AddressArgument(argument: value), \.guest.loadAddress, in: &request)
-        case "--entry": put(SegmentedAddress(value), \.guest.entry, in: &request)
-        case "--cpus": put(Int(value), \.processors.cpus, in: &request)
-        case "--leaves": put(CounterLeaves(rawValue: value), \.cpuid.leaves, in: &request)
-        case "--cpuid-trap": put(CPUIDTrap(rawValue: value), \.cpuid.cpuidTrap, in: &request)
-        case "--stats": put(StatisticsOptions.Form(rawValue: value), \.statistics.stats, in: &request)
-        case "--stats-file": put(value, \.statistics.statsFile, in: &request)
-        case "--kvm-device": put(value, \.host.kvmDevice, in: &request)
-        case "--log-level": put(Logger.Level(rawValue: value), \.host.logLevel, in: &request)
-        case "--timeout": put(Double(value), \.limits.timeout, in: &request)
+        case "--guest": Self.put(value, &guest.name)
+        case "--argument": Self.put(UInt32(value), &guest.argument)
+        case "--memory": Self.put(ByteCount(value), &guest.memory)
+        case "--initrd": Self.put(value, &guest.initrd)
+        case "--append": Self.put(value, &guest.append)
+        case "--load-address": Self.put(AddressArgument(argument: value)?.value, &guest.loadAddress)
+        case "--entry": Self.put(SegmentedAddress(value), &guest.entry)
+        case "--cpus": Self.put(Int(value), &processors.count)
+        case "--leaves": Self.put(CounterLeaves(rawValue: value), &cpuid.leaves)
+        case "--cpuid-trap": Self.put(CPUIDTrap(rawValue: value), &cpuid.trap)
+        case "--stats": Self.put(StatisticsConfiguration.Form(rawValue: value), &statistics.form)
+        case "--stats-file": Self.put(value, &statistics.file)
+        case "--kvm-device": Self.put(value, &host.kvmDevice)
+        case "--log-level": Self.put(Logger.Level(rawValue: value), &host.logLevel)
+        case "--timeout": Self.put(Double(value), &limits.timeout)
         default: false
         }
     }
 
-    private static func put<Value>(
-        _ value: Value?, _ path: WritableKeyPath<RunRequest, Value>, in request: inout RunRequest
-    ) -> Bool {
+    private static func put<Value>(_ value: Value?, _ place: inout Value) -> Bool {
         guard let value else { return false }
-        request[keyPath: path] = value
+        place = value
         return true
     }
 
-    private static func put<Value>(
-        _ value: Value?, _ path: WritableKeyPath<RunRequest, Value?>, in request: inout RunRequest
-    ) -> Bool {
+    private static func put<Value>(_ value: Value?, _ place: inout Value?) -> Bool {
         guard let value else { return false }
-        request[keyPath: path] = value
+        place = value
         return true
     }
 }

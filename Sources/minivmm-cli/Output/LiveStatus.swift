@@ -15,10 +15,10 @@ struct LiveStatus {
     private let watch: LiveWatch?
 
     /// Whether there is a line at all: on a terminal that understands it, and that no guest has for itself.
-    static func isWanted(by statistics: StatisticsOptions) -> Bool {
+    static func isWanted(by statistics: StatisticsConfiguration) -> Bool {
         // Sound: getenv returns null or a string that ends with a zero.
         let isDumb = unsafe getenv("TERM").map { unsafe strcmp($0, "dumb") == 0 } ?? true
-        return statistics.stats != .none && !isDumb && OutputFile.standardError.isTerminal
+        return statistics.form != .none && !isDumb && OutputFile.standardError.isTerminal
     }
 
     /// Lets the guest's output wipe the line where both are on terminals.

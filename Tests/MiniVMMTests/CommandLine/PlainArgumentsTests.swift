@@ -20,9 +20,15 @@ final class PlainArgumentsTests: XCTestCase {
             let words = line.split(separator: " ").map(String.init)
             let plain = try XCTUnwrap(PlainArguments.parse(words), line)
             let parsed = try XCTUnwrap(MiniVMMCommand.parseAsRoot(words) as? RunCommand, line)
-            // A description of options has all their values.
-            XCTAssertEqual(String(describing: plain), String(describing: parsed.request), line)
+            XCTAssertEqual(plain, parsed.configuration, line)
         }
+    }
+
+    func testDefaultsAreThoseOfTheConfiguration() throws {
+        let parsed = try XCTUnwrap(MiniVMMCommand.parseAsRoot(["run", "--guest", "hello"]) as? RunCommand)
+        var expected = RunConfiguration()
+        expected.guest.name = "hello"
+        XCTAssertEqual(parsed.configuration, expected)
     }
 
     func testAnythingElseIsLeftToArgumentParser() {

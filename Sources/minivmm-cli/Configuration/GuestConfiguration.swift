@@ -1,0 +1,89 @@
+import ArgumentParser
+import Boot
+import Host
+import KVM
+import Memory
+import MiniVMM
+
+/// Which guest to run, and how it is loaded. What is nil is left to the guest's format.
+struct GuestConfiguration: Hashable, Sendable {
+    /// The path of an image.
+    var file: String?
+    /// The name of a built-in guest, in place of a file.
+    var name: String?
+    /// The size of the guest's memory.
+    var memory: ByteCount?
+    /// The path of an initial RAM disk.
+    var initrd: String?
+    /// The kernel's command line.
+    var append: String?
+    /// Where a flat image is loaded.
+    var loadAddress: UInt64?
+    /// Where a flat image is entered.
+    var entry: SegmentedAddress?
+    /// What a flat guest finds in ECX.
+    var argument: UInt32 = 0
+
+    /// The guest, as a report names it.
+    var displayName: String { name ?? file ?? "" }
+
+    /// Checks what can be checked without the file.
+    func validate() throws {
+        switch (file, name) {
+        case (nil, nil):
+            throw ValidationError("Give the file of a guest, or --guest NAME; `minivmm guests` lists names.")
+        case (_?, _?): throw ValidationError("Give either a file or --guest, not both.")
+        default: break
+        }
+        if let name, BuiltInGuest(named: name) == nil { throw UnknownGuest.error(name) }
+    }
+
+    /// Makes the machine for the guest that the options ask for.
+    func makeMachine(kvmDevice: String, options: MachineOptions) throws -> Machine {
+        let guest: any Guest
+        do {
+            guest = try makeGuest()
+        } catch let error as GuestSettingError {
+            throw ValidationError(Self.complaint(error.setting))
+        }
+        let kvm = try KVM(path: kvmDevice)
+        let machine = try Machine(kvm: kvm, guest: guest, options: options)
+        if case .operatingSystem = guest.code { Diagnostics.warnUnlessLinuxBoots(kvm) }
+        return machine
+    }
+
+    private func makeGuest() throws -> any Guest {
+        var settings = GuestSettings()
+        settings.memorySize = memory?.rawValue
+        settings.initrd = initrd
+        settings.commandLine = append
+        settings.loadAddress = loadAddress
+        settings.entry = entry
+        settings.argument = argument == 0 ? nil : argument
+        if let builtIn = name.flatMap(BuiltInGuest.init(named:)) {
+            return try FlatGuest(image: builtIn.image, settings)
+        }
+        return try GuestLoaders.guest(
+            ImageFile(reading: file ?? "", limit: GuestLoaders.maximumImageSize), settings)
+    }
+
+    private static func complaint(_ setting: GuestSettings.Name) -> String {
+        let (option, kind) =
+            switch setting {
+            case .initrd: ("--initrd", "a Linux kernel")
+            case .commandLine: ("--append", "a Linux kernel")
+            case .loadAddress: ("--load-address", "a flat image")
+            case .entry: ("--entry", "a flat image")
+            case .argument: ("--argument", "a flat image")
+            }
+        return "\(option) is for \(kind), and this guest is none."
+    }
+}
+
+/// The complaint about a name that no built-in guest has.
+enum UnknownGuest {
+    static func error(_ name: String) -> ValidationError {
+        let names = BuiltInGuest.all.map(\.name).joined(separator: ", ")
+        return ValidationError("There is no built-in guest `\(name)`. There are: \(names).")
+    }
+}

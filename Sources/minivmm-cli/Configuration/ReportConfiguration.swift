@@ -1,0 +1,125 @@
+import ArgumentParser
+import Counters
+import Glibc
+import MiniVMM
+import Report
+
+/// Files that are written when a run is over.
+struct ReportConfiguration: Hashable, Sendable {
+    /// The paths of reports, whose forms their names say.
+    var files: [String] = []
+    /// The path of a trace.
+    var trace: String?
+    /// How many exits of each vCPU the trace keeps.
+    var traceEvents = RecordingOptions.defaultTraceCapacity
+
+    /// Checks the forms and the number.
+    func validate() throws {
+        for path in files where ReportForm(path: path) == nil {
+            throw ValidationError("--report takes a file whose name ends in .html, .json or .csv, and not `\(path)`.")
+        }
+        guard (1...RecordingOptions.greatestTraceCapacity).contains(traceEvents) else {
+            throw ValidationError("--trace-events takes a number from 1 to \(RecordingOptions.greatestTraceCapacity).")
+        }
+    }
+
+    /// Lets the machine keep what the files need.
+    func apply(to options: inout MachineOptions) {
+        options.recording.keepsTimeline = files.contains { ReportForm(path: $0) != .csv }
+        if options.recording.keepsTimeline { options.recording.readsKernelStatistics = true }
+        options.recording.traceCapacity = trace == nil ? nil : traceEvents
+    }
+
+    /// Opens the files, before the run, so that a wrong path does not cost one.
+    func openFiles() throws -> ReportFiles {
+        ReportFiles(
+            reports: try files.compactMap { path in
+                try ReportForm(path: path).map { ($0, try OutputFile(creating: path)) }
+            },
+            trace: try trace.map { try OutputFile(creating: $0) },
+            startedAt: Int64(time(nil))
+        )
+    }
+}
+
+/// What is said of a run when it is over, and where.
+struct StatisticsConfiguration: Hashable, Sendable {
+    /// The forms of the statistics.
+    enum Form: String, CaseIterable {
+        case table
+        case json
+        case none
+    }
+
+    /// The form.
+    var form = Form.table
+    /// The path of a file, in place of standard error.
+    var file: String?
+    /// Whether each vCPU is shown besides the totals.
+    var perVCPU = false
+
+    /// Lets the machine keep what the statistics show.
+    func apply(to options: inout MachineOptions) {
+        if form != .none { options.recording.readsKernelStatistics = true }
+    }
+
+    /// The statistics in the form that was asked for.
+    func text(_ outcome: RunOutcome, leaves: CounterLeaves, style: TextStyle) throws -> [UInt8] {
+        switch form {
+        case .table: Array(TextReport(outcome, perVCPU: perVCPU, style: style).text.utf8)
+        case .json: try RunRecord(outcome, leaves: leaves).json()
+        case .none: []
+        }
+    }
+
+    /// Opens where the statistics go, before the run, so that a wrong path does not cost one.
+    func openSink() throws -> OutputFile {
+        guard form != .none, let file else { return .standardError }
+        return try OutputFile(creating: file)
+    }
+}
+
+/// The files that are written when a run is over, open.
+struct ReportFiles {
+    let reports: [(form: ReportForm, file: OutputFile)]
+    let trace: OutputFile?
+    /// When the run began, in seconds since 1970.
+    let startedAt: Int64
+
+    /// Writes all of them.
+    ///
+    /// - Parameter guest: The guest's name.
+    func write(_ outcome: RunOutcome, leaves: CounterLeaves, machine: Machine, guest: String) throws {
+        if !reports.isEmpty {
+            let context = RunContext(
+                command: CommandLine.arguments, startedAt: startedAt, guest: guest, machine: machine.machineDescription)
+            for (form, file) in reports { try file.write(Self.bytes(form, outcome, leaves, context)) }
+        }
+        if let trace, let exits = outcome.trace {
+            try TraceReport(exits, tscKHz: outcome.tscKHz).write { try trace.write($0) }
+        }
+    }
+
+    private static func bytes(
+        _ form: ReportForm, _ outcome: RunOutcome, _ leaves: CounterLeaves, _ context: RunContext
+    ) throws -> [UInt8] {
+        switch form {
+        case .html: Array(HTMLReport(outcome, leaves: leaves, context: context).text.utf8)
+        case .json: try RunRecord(outcome, leaves: leaves, context: context).json()
+        case .csv: Array(CSVReport(outcome).text.utf8)
+        }
+    }
+}
+
+/// The forms of a report, named after the ends of their files' names.
+enum ReportForm: String, CaseIterable {
+    case html
+    case json
+    case csv
+
+    /// The form that a file's name asks for.
+    init?(path: String) {
+        guard let dot = path.lastIndex(of: ".") else { return nil }
+        self.init(rawValue: path[path.index(after: dot)...].lowercased())
+    }
+}

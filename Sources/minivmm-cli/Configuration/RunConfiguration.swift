@@ -1,0 +1,110 @@
+import ArgumentParser
+import Boot
+import Counters
+import Devices
+import Host
+import KVM
+import Logging
+import Memory
+import MiniVMM
+
+/// What a run is asked for. This is the one place that has the defaults: the options of the command line are described
+/// elsewhere, and fill it in.
+struct RunConfiguration: Hashable, Sendable {
+    /// Which guest to run.
+    var guest = GuestConfiguration()
+    /// The guest's processors.
+    var processors = ProcessorConfiguration()
+    /// How the guest's CPUID is answered.
+    var cpuid = CPUIDConfiguration()
+    /// What is said of the run when it is over.
+    var statistics = StatisticsConfiguration()
+    /// The files that are written when it is over.
+    var reports = ReportConfiguration()
+    /// What concerns the host.
+    var host = HostConfiguration()
+    /// How long the run may take.
+    var limits = LimitConfiguration()
+
+    /// Checks what can be checked before anything is done.
+    ///
+    /// - Throws: `ValidationError`.
+    func validate() throws {
+        try guest.validate()
+        try reports.validate()
+        try limits.validate()
+    }
+}
+
+/// The guest's processors.
+struct ProcessorConfiguration: Hashable, Sendable {
+    /// How many vCPUs the guest has.
+    var count = 1
+    /// The CPUs of the host that they are kept on.
+    var pin: CPUList?
+}
+
+/// How the guest's CPUID is answered.
+struct CPUIDConfiguration: Hashable, Sendable {
+    /// The layout of the counter leaves.
+    var leaves = CounterLeaves.f22
+    /// Whether the total-exits leaf is answered with KVM's own count.
+    var kernelExits = false
+    /// How CPUID is brought out.
+    var trap = CPUIDTrap.auto
+    /// The addresses of CPUID instructions, in place of a scan.
+    var sites: [UInt64] = []
+}
+
+/// What concerns the host.
+struct HostConfiguration: Hashable, Sendable {
+    /// The KVM device.
+    var kvmDevice = KVM.defaultDevicePath
+    /// How much is logged.
+    var logLevel = Logger.Level.warning
+
+    /// The logger of this process, which writes to standard error.
+    func makeLogger() -> Logger {
+        var logger = Logger(label: "minivmm") { StreamLogHandler(label: $0, stream: StandardError.Stream()) }
+        logger.logLevel = logLevel
+        return logger
+    }
+}
+
+/// How long a run may take.
+struct LimitConfiguration: Hashable, Sendable {
+    /// Seconds, if there is a limit.
+    var timeout: Double?
+
+    /// The timeout as a time.
+    var duration: Duration? { timeout.map { .seconds($0) } }
+
+    /// Checks the number.
+    func validate() throws {
+        if let timeout, !(timeout > 0 && timeout < Self.longestTimeout) {
+            throw ValidationError("--timeout takes a number of seconds above 0 and below \(Int(Self.longestTimeout)).")
+        }
+    }
+
+    /// About thirty years, so that no clock overflows.
+    private static let longestTimeout = 1e9
+}
+
+extension MachineOptions {
+    /// What all commands with a machine make it with.
+    init(
+        processors: ProcessorConfiguration, cpuid: CPUIDConfiguration, statistics: StatisticsConfiguration,
+        reports: ReportConfiguration, host: HostConfiguration
+    ) {
+        self.init()
+        cpuCount = processors.count
+        pinnedCPUs = processors.pin
+        leaves = cpuid.leaves
+        reportsKernelExits = cpuid.kernelExits
+        trap = cpuid.trap
+        if !cpuid.sites.isEmpty { cpuidSites = cpuid.sites }
+        statistics.apply(to: &self)
+        reports.apply(to: &self)
+        logger = host.makeLogger()
+    }
+}
