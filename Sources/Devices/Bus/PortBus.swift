@@ -86,6 +86,7 @@ public final class PortBus: Sendable {
             return unsafe readParts(port, width, slot.pointee)
         }
         // Sound: the handler lives as long as `attachments`, that is as long as this object.
+        // `_withUnsafeGuaranteedRef`, because `takeUnretainedValue` counts references: 308 instructions an exit, not 255.
         return unsafe slot.pointee.handler._withUnsafeGuaranteedRef {
             unsafe $0.read(port &- slot.pointee.firstPort, width)
         }
@@ -157,7 +158,8 @@ public struct PortAttachment: Sendable {
     }
 
     /// Never specialized: where the device's type is known, the handler's would be looked for by name at run time, among
-    /// all conformances of the program; here the existential has brought with it what it takes.
+    /// all conformances of the program; here the existential has brought with it what it takes. Without it the smallest
+    /// guest's run takes 6.9 million instructions in place of 5.4.
     @_semantics("optimize.sil.specialize.generic.never")
     @inline(never)
     private static func open<Device: PortIODevice>(_ device: Device) -> (PortHandler, AccessWidth) {

@@ -177,7 +177,8 @@ extension VCPURunner {
     /// - Returns: Cycles that are no exit's, and are booked as MiniVMM's own; nearly always 0.
     @inline(never)
     func record(_ kind: ExitKind, end: UInt64, cycles: UInt64) -> UInt64 {
-        // Sound: the runner holds on to its recorder, and so to both parts.
+        // Sound: the runner holds on to its recorder, and so to both parts. `_withUnsafeGuaranteedRef` counts no reference,
+        // as on the port bus.
         if let trace = unsafe trace {
             let event = event(kind, start: end &- cycles, cycles: cycles)
             unsafe trace._withUnsafeGuaranteedRef { $0.record(event) }
