@@ -138,6 +138,4 @@ enum BenchmarkError: Error, Hashable {
 /// A guest of a benchmark raised an exception: the host does not let it do what it tried.
 struct BenchmarkFault: DiagnosticError {
     package var explanation: String { "The guest raised an exception" }
-    package var remedy: String { "Run `minivmm doctor` to see what this host offers." }
-    package var exitStatus: ExitStatus { .guestDied }
 }

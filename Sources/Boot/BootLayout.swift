@@ -133,14 +133,4 @@ extension MemorySizeError: DiagnosticError {
             "\(ByteCount(size)) of guest memory are not a whole number of pages of \(GuestMemory.pageSize) bytes."
         }
     }
-
-    public var remedy: String {
-        switch self {
-        case .tooSmall: "Give the guest more with --memory; a number without a unit counts bytes, so say 128M for MiB."
-        case .tooLarge: "Give the guest less with --memory."
-        case .notWholePages: "Round the size that --memory gives to KiB that 4 divides."
-        }
-    }
-
-    public var exitStatus: ExitStatus { .usage }
 }

@@ -126,7 +126,7 @@ public enum ImageError: Error, Hashable, Sendable {
     case commandLineHasZero
 
     /// What MiniVMM boots, in words.
-    static let accepted = "a bzImage kernel, an ELF kernel for x86-64 with a PVH note, or a flat 16-bit image"
+    package static let accepted = "a bzImage kernel, an ELF kernel for x86-64 with a PVH note, or a flat 16-bit image"
 
     /// Runs an access to guest memory for a file, and blames the file when there is no such memory.
     static func loading<Result>(
@@ -167,31 +167,6 @@ extension ImageError: DiagnosticError {
             return "The kernel's command line has \(size) bytes, and this kernel takes \(limit) at most."
         case .commandLineHasZero:
             return "The kernel's command line holds a zero byte, at which the kernel would stop reading."
-        }
-    }
-
-    public var remedy: String {
-        switch self {
-        case .unreadable(_, .outOfMemory): "Give a smaller file, or raise the limit that `ulimit -v` shows."
-        case .unreadable: "Check the path, and the permissions with `ls -l`."
-        case .notAFile: "Give the path of \(Self.accepted)."
-        case .empty: "Build or download the file again."
-        case .oversized: "Give a smaller file; MiniVMM boots \(Self.accepted)."
-        case .unsupported(_, let format): format.remedy
-        case .notBootable(_, .bzImage, _): "Use a 64-bit kernel of Linux 3.8 or later, built as a bzImage."
-        case .notBootable: "Give \(Self.accepted)."
-        case .damaged: "Build or download the file again, and compare its checksum with the original's."
-        case .needsMoreMemory, .noMemory: "Give the guest more memory with --memory."
-        case .commandLineTooLong, .commandLineHasZero: "Shorten or correct what --append gives."
-        }
-    }
-
-    public var exitStatus: ExitStatus {
-        switch self {
-        case .unreadable(_, .outOfMemory): .systemRefused
-        case .unreadable, .notAFile: .imageNotReadable
-        case .empty, .oversized, .unsupported, .notBootable, .damaged, .needsMoreMemory, .noMemory: .imageNotAcceptable
-        case .commandLineTooLong, .commandLineHasZero: .usage
         }
     }
 }

@@ -39,21 +39,6 @@ public enum ImageFormat: Hashable, Sendable {
         let controls: [UInt8] = [0x09, 0x0a, 0x0d]
         return start.contains(0x0a) && start.allSatisfy { (0x20...0x7e).contains($0) || controls.contains($0) }
     }
-
-    /// What to do about a file of this format that MiniVMM does not boot.
-    package var remedy: String {
-        switch self {
-        case .compressed:
-            "Decompress it first; MiniVMM boots \(ImageError.accepted)."
-        case .elf(let identity) where identity.isX8664:
-            """
-            Use the kernel's bzImage, or build it with CONFIG_PVH; a Linux program runs inside a guest with \
-            `minivmm exec`.
-            """
-        case .bzImage, .pvhKernel, .elf, .other, .flat:
-            "Give \(ImageError.accepted)."
-        }
-    }
 }
 
 extension ImageFormat: CustomStringConvertible {

@@ -1,16 +1,43 @@
 import Counters
-import Host
+public import Host
 import KVM
-import MiniVMM
+public import MiniVMM
 import Report
+
+/// What to do about what a host lacks, in the words of the program that says so.
+public struct DoctorRemedies: Sendable {
+    /// What to do about an error, in a sentence.
+    public let problem: @Sendable (any DiagnosticError) -> String
+    /// What to do where Linux guests do not boot; nil when nothing is to be done.
+    public let linux: @Sendable (LinuxSupport) -> String?
+
+    /// The given remedies.
+    ///
+    /// - Parameters:
+    ///   - problem: What to do about an error, in a sentence.
+    ///   - linux: What to do where Linux guests do not boot; nil when nothing is to be done.
+    public init(
+        problem: @escaping @Sendable (any DiagnosticError) -> String,
+        linux: @escaping @Sendable (LinuxSupport) -> String?
+    ) {
+        self.problem = problem
+        self.linux = linux
+    }
+}
 
 /// What this host offers, as text.
 public struct DoctorReport: Sendable {
     private let diagnosis: HostDiagnosis
+    private let remedies: DoctorRemedies
 
     /// A report of a diagnosis.
-    public init(_ diagnosis: HostDiagnosis) {
+    ///
+    /// - Parameters:
+    ///   - diagnosis: What was found.
+    ///   - remedies: What to do about it.
+    public init(_ diagnosis: HostDiagnosis, remedies: DoctorRemedies) {
         self.diagnosis = diagnosis
+        self.remedies = remedies
     }
 
     /// The whole report. Every line ends with a newline.
@@ -82,25 +109,31 @@ public struct DoctorReport: Sendable {
     /// Whether Linux guests boot.
     private var linux: [String] {
         guard case .success(let findings) = diagnosis.kvm, let linux = findings.linux else { return [] }
-        return [linux.verdict] + (linux.remedy.map { [$0] } ?? [])
+        return [linux.verdict] + (remedies.linux(linux).map { [$0] } ?? [])
     }
 
     private var verdict: [String] {
         if diagnosis.isUsable { return ["MiniVMM runs guests here."] + linux + diagnosis.hints }
-        return diagnosis.problems.flatMap { [$0.explanation, $0.remedy] }
+        return diagnosis.problems.flatMap { [$0.explanation, remedies.problem($0)] }
     }
 }
 
 /// What this host offers, as the JSON object that `minivmm doctor --json` prints.
 public struct DoctorRecord: Encodable, Sendable {
     private let diagnosis: HostDiagnosis
+    private let remedies: DoctorRemedies
 
     /// The version of the format: raised when something is renamed or removed, not when something is added.
     public static let schemaVersion = 1
 
     /// The record of a diagnosis.
-    public init(_ diagnosis: HostDiagnosis) {
+    ///
+    /// - Parameters:
+    ///   - diagnosis: What was found.
+    ///   - remedies: What to do about it.
+    public init(_ diagnosis: HostDiagnosis, remedies: DoctorRemedies) {
         self.diagnosis = diagnosis
+        self.remedies = remedies
     }
 
     /// The record as one JSON object on several lines, with sorted keys and a newline at the end.
@@ -134,7 +167,8 @@ public struct DoctorRecord: Encodable, Sendable {
         try container.encode(diagnosis.hasInvariantTSC, forKey: .invariantTSC)
         try container.encode(diagnosis.hints, forKey: .hints)
         try container.encode(
-            diagnosis.problems.map { ["explanation": $0.explanation, "remedy": $0.remedy] }, forKey: .problems)
+            diagnosis.problems.map { ["explanation": $0.explanation, "remedy": remedies.problem($0)] },
+            forKey: .problems)
         let findings = try? diagnosis.kvm.get()
         try container.encode(findings?.apiVersion, forKey: .apiVersion)
         try container.encode(findings?.tscKHz, forKey: .tscKHz)

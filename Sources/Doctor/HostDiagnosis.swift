@@ -68,7 +68,7 @@ public struct HostDiagnosis: Sendable {
             hints.append("A newer kernel has \(missing.map(\.capability.name).joined(separator: ", ")).")
         }
         if case .success(let traps) = findings.traps, !traps.debug {
-            hints.append("Debug registers do not stop guests here; `--cpuid-trap patch` takes their place.")
+            hints.append("Debug registers do not stop guests here; patched sites take their place.")
         }
         if !hasInvariantTSC {
             hints.append("The time-stamp counter is not invariant: read cycles as cycles, not as time.")

@@ -79,49 +79,6 @@ extension ExecError: DiagnosticError {
         case .noStatus: return "The guest ended, and did not say what became of the program."
         }
     }
-
-    public var remedy: String {
-        switch self {
-        case .programNotFound: "Check the name; give the path of a program that is not in PATH."
-        case .notExecutable: "Give a program or script for x86-64 Linux, and make it executable with `chmod +x`."
-        case .missing: "Install what is missing, or correct the path to it."
-        case .unreadable, .unreadableKernel:
-            "Check the path, and the permissions with `ls -l`; `sudo chmod a+r` makes a file readable."
-        case .notAFile: "Give files, directories and symbolic links only."
-        case .reserved, .notAbsolute: "Give a place such as /data with --add SOURCE:DESTINATION."
-        case .invalidSetting: "Write --env NAME=VALUE, or --env NAME to pass on a setting."
-        case .zeroByte: "Leave the zero byte out."
-        case .argumentsTooLong: "Give fewer or shorter arguments; put long ones into a file with --add."
-        case .memoryTooSmall(_, let needed): "Give the guest more memory with --memory \(needed >> 20)M."
-        case .file(let error): error.remedy
-        case .archive(let error): error.remedy
-        case .noKernel:
-            """
-            Give one with --kernel FILE; on Debian the package linux-image-cloud-amd64 has one, or linux-image-amd64, \
-            and on Ubuntu linux-image-virtual.
-            """
-        case .noWindow: "Give the guest more memory with --memory."
-        case .outputNotWritable: "Check where the output goes, and what space is left there."
-        case .initFailed(let step, _): step.remedy
-        case .unknownStatus: "Look at the kernel's log with --kernel-log."
-        case .noStatus: "Look at the kernel's log with --kernel-log."
-        }
-    }
-
-    public var exitStatus: ExitStatus {
-        switch self {
-        case .programNotFound: .programNotFound
-        case .missing, .notExecutable, .argumentsTooLong: .programNotExecutable
-        case .unreadable, .notAFile, .noKernel, .unreadableKernel: .imageNotReadable
-        case .reserved, .notAbsolute, .invalidSetting, .zeroByte: .usage
-        case .memoryTooSmall, .noWindow: .imageNotAcceptable
-        case .file(let error): error.exitStatus
-        case .archive(let error): error.exitStatus
-        case .outputNotWritable: .outputNotWritable
-        case .initFailed(let step, _): step.exitStatus
-        case .unknownStatus, .noStatus: .guestDied
-        }
-    }
 }
 
 /// What the init of an `exec` guest was doing when it failed.
@@ -149,27 +106,4 @@ extension ExecStep {
         case .execute: "executing the program"
         }
     }
-
-    var remedy: String {
-        switch self {
-        case .mapWindow: "Use a kernel with CONFIG_DEVMEM and without lockdown, such as Debian's."
-        case .readOrder, .makeProcess: "Give the guest more memory with --memory."
-        case .enterDirectory: "Run this from another directory."
-        case .execute: "Check that the guest's kernel runs such programs: 32-bit ones need CONFIG_IA32_EMULATION."
-        }
-    }
-
-    var exitStatus: ExitStatus {
-        switch self {
-        case .mapWindow, .readOrder, .makeProcess, .enterDirectory: .guestDied
-        case .execute: .programNotExecutable
-        }
-    }
-}
-
-extension ExitStatus {
-    /// The program to run is there, and cannot be executed; as shells report it.
-    public static let programNotExecutable = ExitStatus(rawValue: 126)
-    /// There is no such program to run; as shells report it.
-    public static let programNotFound = ExitStatus(rawValue: 127)
 }

@@ -199,14 +199,4 @@ extension InitramfsError: DiagnosticError {
         case .oversized(let path, let size): "\(path) is too large for the guest's file system: \(size) bytes."
         }
     }
-
-    public var remedy: String {
-        switch self {
-        case .invalidPath: "Give an absolute path without `.` and `..` in it."
-        case .occupied: "Give each file a path of its own with --add SOURCE:DESTINATION."
-        case .oversized: "Leave the file out; a file can have 4 GiB less one byte."
-        }
-    }
-
-    public var exitStatus: ExitStatus { .usage }
 }

@@ -107,18 +107,4 @@ extension CPUPinningError: DiagnosticError {
             "The system does not tell which CPUs there are (\(error.name): \(error.description))."
         }
     }
-
-    public var remedy: String {
-        switch self {
-        case .notUsable(_, let usable): "Choose from \(usable) with --pin."
-        case .refused: "Run without --pin."
-        }
-    }
-
-    public var exitStatus: ExitStatus {
-        switch self {
-        case .notUsable: .usage
-        case .refused: .systemRefused
-        }
-    }
 }

@@ -20,10 +20,4 @@ extension ResourceError: DiagnosticError {
     public var explanation: String {
         "The system refused what \(name) needs (\(errorNumber.name): \(errorNumber.description))."
     }
-
-    public var remedy: String {
-        "Give the guest less memory or fewer vCPUs, or raise the limits that `ulimit -a` shows."
-    }
-
-    public var exitStatus: ExitStatus { .systemRefused }
 }

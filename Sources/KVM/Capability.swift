@@ -22,7 +22,7 @@ public struct Capability: Hashable, Sendable {
     /// The CPUID table that KVM can back.
     public static let extendedCPUID = Capability("KVM_CAP_EXT_CPUID", KVM_CAP_EXT_CPUID, "the guest's CPUID table")
     /// Leaving KVM_RUN at once, for kicks without a race.
-    public static let immediateExit = Capability("KVM_CAP_IMMEDIATE_EXIT", KVM_CAP_IMMEDIATE_EXIT, "kicks, --timeout")
+    public static let immediateExit = Capability("KVM_CAP_IMMEDIATE_EXIT", KVM_CAP_IMMEDIATE_EXIT, "kicks, timeouts")
     /// Where KVM may put its task-state segment.
     public static let setTSSAddress = Capability("KVM_CAP_SET_TSS_ADDR", KVM_CAP_SET_TSS_ADDR, "real mode on Intel")
     /// Where KVM may put its identity map.
@@ -56,8 +56,8 @@ public struct Capability: Hashable, Sendable {
     /// The bytes of an instruction that KVM cannot emulate.
     public static let exitOnEmulationFailure = Capability(
         "KVM_CAP_EXIT_ON_EMULATION_FAILURE", KVM_CAP_EXIT_ON_EMULATION_FAILURE, "death reports")
-    /// The greatest number of vCPUs.
-    public static let maximumVCPUs = Capability("KVM_CAP_MAX_VCPUS", KVM_CAP_MAX_VCPUS, "--cpus")
+    /// The maximum number of vCPUs.
+    public static let maximumVCPUs = Capability("KVM_CAP_MAX_VCPUS", KVM_CAP_MAX_VCPUS, "vCPUs of a guest")
 
     /// Those that no run can do without.
     public static let required: [Capability] = [.userMemory, .extendedCPUID, .immediateExit]

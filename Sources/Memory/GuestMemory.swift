@@ -216,22 +216,6 @@ extension GuestMemoryError: DiagnosticError {
             "The regions of guest memory are empty, overlap or are not made of whole pages."
         }
     }
-
-    public var remedy: String {
-        switch self {
-        case .outOfBounds: "Give the guest more memory with --memory, or choose an address inside it."
-        case .refused: "Give the guest less memory with --memory, or raise the limit that `ulimit -v` shows."
-        case .invalidLayout: "Choose whole pages of 4096 bytes that do not overlap."
-        }
-    }
-
-    public var exitStatus: ExitStatus {
-        switch self {
-        case .outOfBounds: .imageNotAcceptable
-        case .refused: .systemRefused
-        case .invalidLayout: .internalFault
-        }
-    }
 }
 
 /// A stretch of the guest's memory that a device shares with the guest, checked once and for all.

@@ -261,10 +261,6 @@ extension MachineError: DiagnosticError {
         case .alreadyRun: "This machine has run already, and a machine runs once."
         }
     }
-
-    public var remedy: String { "Make another machine for the guest." }
-
-    public var exitStatus: ExitStatus { .internalFault }
 }
 
 extension Machine {

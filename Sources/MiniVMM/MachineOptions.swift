@@ -58,12 +58,4 @@ extension CPUCountError: DiagnosticError {
         case .outOfRange(let count, _): "A machine cannot have \(count) vCPUs here."
         }
     }
-
-    public var remedy: String {
-        switch self {
-        case .outOfRange(_, let greatest): "Choose a --cpus from 1 to \(greatest)."
-        }
-    }
-
-    public var exitStatus: ExitStatus { .usage }
 }

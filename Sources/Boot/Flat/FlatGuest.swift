@@ -150,22 +150,4 @@ extension FlatGuestError: DiagnosticError {
             "A flat guest cannot have \(size) bytes of memory."
         }
     }
-
-    public var remedy: String {
-        switch self {
-        case .emptyImage: "Give a file with the guest's code."
-        case .doesNotFit: "Choose a lower --load-address, more --memory, or a smaller image."
-        case .badLoadAddress:
-            "Choose a --load-address from 0x500 to 0x9ffff, or from 0x100000 to the end of --memory."
-        case .entryNeeded: "Give --entry SEGMENT:OFFSET, an address below 1 MiB and 64 KiB."
-        case .badMemorySize: "Choose a --memory from 1M to 3G, in whole pages of 4 KiB."
-        }
-    }
-
-    public var exitStatus: ExitStatus {
-        switch self {
-        case .emptyImage, .doesNotFit: .imageNotAcceptable
-        case .badLoadAddress, .entryNeeded, .badMemorySize: .usage
-        }
-    }
 }

@@ -1,5 +1,5 @@
 import CKVM
-public import Host
+import Host
 package import KVM
 public import Memory
 
@@ -42,17 +42,6 @@ public struct GuestDeath: Sendable {
     }
 }
 
-extension GuestDeath {
-    /// What to do about it.
-    public var remedy: String {
-        guard isRingZeroEmulated, case .emulationFailure = cause else { return cause.remedy }
-        return """
-            This KVM emulates ring 0 instead of letting the processor run it, and its emulator lacks that \
-            instruction: avoid it, or use a host with kvm_intel or kvm_amd. See `minivmm doctor`.
-            """
-    }
-}
-
 extension GuestDeath.Cause {
     /// What happened, in words.
     public var summary: String {
@@ -72,35 +61,6 @@ extension GuestDeath.Cause {
             "the guest reports a crash (KVM_EXIT_SYSTEM_EVENT, type \(type))"
         case .unexpectedExit(let name, let reason):
             "exit \(name) (\(reason)) is not one that MiniVMM can serve"
-        }
-    }
-
-    /// What to do about it.
-    public var remedy: String {
-        switch self {
-        case .tripleFault:
-            "Look at the registers and code below; an exception struck while its handlers were missing or broken."
-        case .unhandledVector:
-            "Install a handler for the vector, or look at the code at that address."
-        case .emulationFailure:
-            """
-            Avoid the instruction here, or use a host whose processor runs the guest itself; `minivmm doctor` says \
-            which KVM this is.
-            """
-        case .internalError, .failEntry:
-            "Look at the registers below and at `dmesg | tail`; `minivmm doctor` says which KVM this is."
-        case .crashEvent:
-            "Look at the guest's console."
-        case .unexpectedExit:
-            "Report it to the MiniVMM project with the kernel's version; no guest should be able to cause it."
-        }
-    }
-
-    /// The exit status of a command that ran the guest.
-    public var exitStatus: ExitStatus {
-        switch self {
-        case .unexpectedExit: .internalFault
-        default: .guestDied
         }
     }
 

@@ -64,17 +64,4 @@ extension RunEnding {
         case .failed(let error): "MiniVMM could not go on: \(error.clause)"
         }
     }
-
-    /// The exit status of a command that ran the guest.
-    public var exitStatus: ExitStatus {
-        switch self {
-        case .halted, .poweredOff, .reset, .stopped: .success
-        case .exitPort(let value), .programExited(let value): ExitStatus(rawValue: Int32(value))
-        case .panicked: .guestDied
-        case .died(let death): death.cause.exitStatus
-        case .timeout: .timeout
-        case .signal(let number), .programKilled(let number): .signal(number)
-        case .failed(let error): error.exitStatus
-        }
-    }
 }

@@ -192,20 +192,4 @@ extension ACPIError: DiagnosticError {
             "\(byteCount) bytes are too long for one object of the ACPI machine language."
         }
     }
-
-    /// One sentence that says what to do about it.
-    public var remedy: String {
-        switch self {
-        case .vcpuCount: "Choose 1 to \(ACPITables.greatestVCPUCount) vCPUs."
-        case .outOfReach, .invalidName, .tooLong: "Please report this as a fault of MiniVMM."
-        }
-    }
-
-    /// The exit status of a command that fails with this error.
-    public var exitStatus: ExitStatus {
-        switch self {
-        case .vcpuCount: .usage
-        case .outOfReach, .invalidName, .tooLong: .internalFault
-        }
-    }
 }

@@ -253,8 +253,4 @@ extension BusError: DiagnosticError {
             "The devices \(one) and \(other) claim interrupt line \(line)."
         }
     }
-
-    public var remedy: String { "Change the machine's device layout." }
-
-    public var exitStatus: ExitStatus { .internalFault }
 }

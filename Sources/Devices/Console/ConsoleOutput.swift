@@ -195,10 +195,4 @@ extension ConsoleError: DiagnosticError {
             "The guest's console output cannot be written (\(error.name): \(error.description))."
         }
     }
-
-    package var remedy: String {
-        "Check where standard output goes: whether its reader still runs, or what space is left."
-    }
-
-    package var exitStatus: ExitStatus { .outputNotWritable }
 }

@@ -84,14 +84,4 @@ extension LinuxSupport {
     public var verdict: String {
         obstacle.map { "Linux guests cannot boot here, because \($0)." } ?? "Linux guests boot here."
     }
-
-    /// What to do about it; nil when nothing is to be done.
-    public var remedy: String? {
-        switch self {
-        case .works: nil
-        case .missingCapability: "Run a newer kernel."
-        case .emulatesRingZero: "Use a host with kvm_intel or kvm_amd; flat guests run here as well."
-        case .dies: "Look at `dmesg | tail`, and use another host."
-        }
-    }
 }

@@ -163,22 +163,4 @@ extension SiteTrapError: DiagnosticError {
             "The CPUID trap `\(trap.rawValue)` does not work on this host."
         }
     }
-
-    public var remedy: String {
-        switch self {
-        case .notCPUID: "Give --cpuid-site the address of the instruction's byte 0F, or use --cpuid-trap step."
-        case .tooManySites: "Use --cpuid-trap patch or step, or name up to four addresses with --cpuid-site."
-        case .noFreePort: "Use --cpuid-trap debug or step."
-        case .notForFlatGuests: "Use --cpuid-trap auto, debug, patch, step or none."
-        case .notForLinuxGuests: "Use --cpuid-trap auto, fault or none."
-        case .notSupported: "Use --cpuid-trap auto; `minivmm doctor` lists what works here."
-        }
-    }
-
-    public var exitStatus: ExitStatus {
-        switch self {
-        case .notCPUID, .tooManySites, .noFreePort, .notForFlatGuests, .notForLinuxGuests: .usage
-        case .notSupported: .kvmUnavailable
-        }
-    }
 }

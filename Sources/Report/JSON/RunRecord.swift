@@ -8,6 +8,7 @@ import Host
 public struct RunRecord: Encodable, Sendable {
     private let outcome: RunOutcome
     private let leaves: CounterLeaves
+    private let exitStatus: Int32
     private let context: RunContext?
 
     /// The version of the format: raised when something is renamed or removed, not when something is added.
@@ -18,10 +19,12 @@ public struct RunRecord: Encodable, Sendable {
     /// - Parameters:
     ///   - outcome: The run.
     ///   - leaves: The layout of the counter leaves that the run had.
+    ///   - exitStatus: The exit status of the command.
     ///   - context: Who asked for what, when and where, if that is to be told.
-    public init(_ outcome: RunOutcome, leaves: CounterLeaves, context: RunContext? = nil) {
+    public init(_ outcome: RunOutcome, leaves: CounterLeaves, exitStatus: Int32, context: RunContext? = nil) {
         self.outcome = outcome
         self.leaves = leaves
+        self.exitStatus = exitStatus
         self.context = context
     }
 
@@ -50,7 +53,7 @@ public struct RunRecord: Encodable, Sendable {
         var container = encoder.container(keyedBy: CodingKeys.self)
         let total = outcome.statistics.total
         try container.encode(Self.schemaVersion, forKey: .schema)
-        try container.encode(OutcomeRecord(outcome.ending), forKey: .outcome)
+        try container.encode(OutcomeRecord(outcome.ending, exitStatus: exitStatus), forKey: .outcome)
         let (seconds, attoseconds) = outcome.duration.components
         try container.encode(seconds * 1_000_000_000 + attoseconds / 1_000_000_000, forKey: .durationNanoseconds)
         try container.encode(outcome.tscKHz, forKey: .tscKHz)
@@ -107,9 +110,11 @@ struct ContextRecord: Encodable {
 /// How a run ended, in the JSON format.
 struct OutcomeRecord: Encodable {
     private let ending: RunEnding
+    private let exitStatus: Int32
 
-    init(_ ending: RunEnding) {
+    init(_ ending: RunEnding, exitStatus: Int32) {
         self.ending = ending
+        self.exitStatus = exitStatus
     }
 
     private enum CodingKeys: String, CodingKey {
@@ -123,7 +128,7 @@ struct OutcomeRecord: Encodable {
         var container = encoder.container(keyedBy: CodingKeys.self)
         try container.encode(ending.name, forKey: .kind)
         try container.encode(ending.summary, forKey: .summary)
-        try container.encode(ending.exitStatus.rawValue, forKey: .exitStatus)
+        try container.encode(exitStatus, forKey: .exitStatus)
         var record: DeathRecord?
         if case .died(let death) = ending { record = DeathRecord(death) }
         try container.encode(record, forKey: .death)

@@ -4,15 +4,21 @@ import Host
 /// What there is to say of a guest that died: cause, vCPU, mode, registers, code.
 public struct DeathReport: Sendable {
     private let death: GuestDeath
+    private let remedy: String
 
     /// A report of a death.
-    public init(_ death: GuestDeath) {
+    ///
+    /// - Parameters:
+    ///   - death: The death.
+    ///   - remedy: What to do about it.
+    public init(_ death: GuestDeath, remedy: String) {
         self.death = death
+        self.remedy = remedy
     }
 
     /// The whole report. Every line ends with a newline.
     public var text: String {
-        var lines = ["The guest died on vCPU \(death.vcpu): \(death.cause.summary).", death.remedy]
+        var lines = ["The guest died on vCPU \(death.vcpu): \(death.cause.summary).", remedy]
         if let state = death.state { lines += Self.describe(state) }
         return lines.map { $0 + "\n" }.joined()
     }

@@ -21,9 +21,17 @@ struct DoctorCommand: ParsableCommand {
     func run() throws {
         try Diagnostics.report {
             let diagnosis = HostDiagnosis(devicePath: kvmDevice)
-            let text = json ? try DoctorRecord(diagnosis).json() : Array(DoctorReport(diagnosis).text.utf8)
+            let text =
+                json
+                ? try DoctorRecord(diagnosis, remedies: .command).json()
+                : Array(DoctorReport(diagnosis, remedies: .command).text.utf8)
             try OutputFile.standardOutput.write(text)
             return diagnosis.isUsable ? .success : .kvmUnavailable
         }
     }
+}
+
+extension DoctorRemedies {
+    /// What this command says.
+    static let command = DoctorRemedies(problem: { Diagnostics.remedy(for: $0) }, linux: { $0.remedy })
 }

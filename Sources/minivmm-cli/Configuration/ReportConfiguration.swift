@@ -67,7 +67,7 @@ struct StatisticsConfiguration: Hashable, Sendable {
     func text(_ outcome: RunOutcome, leaves: CounterLeaves, style: TextStyle) throws -> [UInt8] {
         switch form {
         case .table: Array(TextReport(outcome, perVCPU: perVCPU, style: style).text.utf8)
-        case .json: try RunRecord(outcome, leaves: leaves).json()
+        case .json: try RunRecord(outcome, leaves: leaves, exitStatus: outcome.ending.exitStatus.rawValue).json()
         case .none: []
         }
     }
@@ -105,7 +105,10 @@ struct ReportFiles {
     ) throws -> [UInt8] {
         switch form {
         case .html: Array(HTMLReport(outcome, leaves: leaves, context: context).text.utf8)
-        case .json: try RunRecord(outcome, leaves: leaves, context: context).json()
+        case .json:
+            try RunRecord(
+                outcome, leaves: leaves, exitStatus: outcome.ending.exitStatus.rawValue, context: context
+            ).json()
         case .csv: Array(CSVReport(outcome).text.utf8)
         }
     }

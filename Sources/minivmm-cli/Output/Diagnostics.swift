@@ -16,7 +16,7 @@ enum Diagnostics {
             status = try work()
         } catch let error as any DiagnosticError {
             show(error)
-            status = error.exitStatus
+            status = exitStatus(of: error)
         }
         if status != .success { throw ExitCode(status.rawValue) }
     }
@@ -30,7 +30,18 @@ enum Diagnostics {
 
     /// Shows an error: what happened, and what to do about it.
     static func show(_ error: any DiagnosticError) {
-        StandardError.write("minivmm: \(error.explanation)\n\(error.remedy)\n")
+        let remedy = remedy(for: error)
+        StandardError.write("minivmm: \(error.explanation)\n" + (remedy.isEmpty ? "" : remedy + "\n"))
+    }
+
+    /// What to do about an error; nothing about one that the command does not know, such as a component's own.
+    static func remedy(for error: any DiagnosticError) -> String {
+        (error as? any CommandError)?.remedy ?? ""
+    }
+
+    /// The exit status of a command that fails with an error.
+    static func exitStatus(of error: any DiagnosticError) -> ExitStatus {
+        (error as? any CommandError)?.exitStatus ?? .internalFault
     }
 }
 
@@ -43,7 +54,7 @@ enum RunAnnouncement {
         case .programKilled(SIGPIPE): break
         case .programKilled, .reset, .panicked, .timeout, .signal, .stopped:
             StandardError.write("minivmm: \(outcome.ending.summary).\n")
-        case .died(let death): StandardError.write(DeathReport(death).text)
+        case .died(let death): StandardError.write(DeathReport(death, remedy: death.remedy).text)
         case .failed(let error): Diagnostics.show(error)
         }
     }

@@ -41,7 +41,7 @@ enum InputError: Error {
     case notARecord(path: String, RecordError)
 }
 
-extension InputError: DiagnosticError {
+extension InputError: CommandError {
     var explanation: String {
         switch self {
         case .notReadable(let path, let error): "\(path) cannot be read (\(error.name): \(error.description))."

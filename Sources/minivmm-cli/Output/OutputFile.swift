@@ -80,7 +80,7 @@ enum OutputError: Error {
     case terminal
 }
 
-extension OutputError: DiagnosticError {
+extension OutputError: CommandError {
     var explanation: String {
         switch self {
         case .notWritable(let name, let error): "\(name) cannot be written (\(error.name): \(error.description))."

@@ -2,6 +2,7 @@
 @testable import Host
 @testable import Memory
 import XCTest
+@testable import minivmm_cli
 
 final class BootLayoutTests: XCTestCase {
     private static let mebibyte: UInt64 = 1 << 20

@@ -3,6 +3,7 @@ import CKVM
 import Foundation
 @testable import Host
 import XCTest
+@testable import minivmm_cli
 
 final class ImageFileTests: XCTestCase {
     private var directory = ""

@@ -1,6 +1,7 @@
 @testable import Boot
 @testable import Host
 import XCTest
+@testable import minivmm_cli
 
 final class ImageFormatTests: XCTestCase {
     private func description(_ bytes: [UInt8]) -> String {
@@ -123,17 +124,22 @@ final class ImageFormatTests: XCTestCase {
         XCTAssertEqual(description(zboot), "an EFI zboot kernel for ARM64 (gzip-compressed)")
     }
 
+    /// What the command says.
+    private static func words(_ error: any Error) -> String {
+        (error as? any CommandError).map { "\($0.explanation) \($0.remedy)" } ?? ""
+    }
+
     func testWhatIsNotBootedIsNamedInTheError() throws {
         let file = ImageFile(path: "vmlinuz.gz", bytes: sample([0x1f, 0x8b, 0x08]))
         XCTAssertThrowsError(try GuestLoaders.guest(file)) { error in
             XCTAssertEqual(
-                "\(error)",
+                Self.words(error),
                 "vmlinuz.gz is a gzip-compressed file, which MiniVMM does not boot. Decompress it first; MiniVMM boots "
                     + "a bzImage kernel, an ELF kernel for x86-64 with a PVH note, or a flat 16-bit image.")
             XCTAssertEqual((error as? ImageError)?.exitStatus, .imageNotAcceptable)
         }
         XCTAssertThrowsError(try GuestLoaders.guest(SampleELF(noteType: 1).file)) { error in
-            XCTAssertTrue("\(error)".contains("minivmm exec"), "\(error)")
+            XCTAssertTrue(Self.words(error).contains("minivmm exec"), Self.words(error))
         }
     }
 

@@ -2,6 +2,7 @@
 @testable import Host
 @testable import Memory
 import XCTest
+@testable import minivmm_cli
 
 final class LinuxImageTests: XCTestCase {
     private static let memorySize: UInt64 = 128 << 20

@@ -1,4 +1,5 @@
 import XCTest
+@testable import minivmm_cli
 
 /// Wrong arguments: status 64, nothing on standard output, and the reason on standard error.
 final class UsageTests: XCTestCase {

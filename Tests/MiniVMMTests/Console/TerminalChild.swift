@@ -4,7 +4,7 @@ import Glibc
 @testable import Host
 import Synchronization
 import XCTest
-import minivmm_cli
+@testable import minivmm_cli
 
 /// Not a test, but what a process does that ``TerminalTests`` starts; see ``TerminalRole``.
 final class TerminalChild: XCTestCase {

@@ -3,6 +3,7 @@
 import XCTest
 
 @testable import MiniVMM
+@testable import minivmm_cli
 
 /// Whether Linux guests boot, asked of the KVM at hand, and said of others.
 final class LinuxSupportTests: XCTestCase {

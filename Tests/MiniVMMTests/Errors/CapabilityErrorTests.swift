@@ -7,6 +7,7 @@ import CKVM
 import XCTest
 
 @testable import MiniVMM
+@testable import minivmm_cli
 
 /// A KVM that lacks something.
 final class CapabilityErrorTests: XCTestCase {

@@ -4,6 +4,7 @@
 import XCTest
 
 @testable import MiniVMM
+@testable import minivmm_cli
 
 /// Guests that die: status 1, and a death report with the cause.
 final class DyingGuestTests: KVMTestCase {

@@ -1,5 +1,6 @@
 import Foundation
 import XCTest
+@testable import minivmm_cli
 
 /// Images that `minivmm run` does not take: what it says, and status 65 or 66.
 final class ImageErrorTests: XCTestCase {

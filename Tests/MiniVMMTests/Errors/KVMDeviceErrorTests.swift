@@ -2,6 +2,7 @@ import CKVM
 @testable import Host
 @testable import KVM
 import XCTest
+@testable import minivmm_cli
 
 /// A /dev/kvm that is not there, not ours, dead, or something else: faked where the system calls are, and real where
 /// any host has such a file.

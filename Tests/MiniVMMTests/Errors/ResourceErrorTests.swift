@@ -7,6 +7,7 @@ import Foundation
 import XCTest
 
 @testable import MiniVMM
+@testable import minivmm_cli
 
 /// A system that refuses memory, descriptors or threads: every step of making a machine, faked where the system calls
 /// are. Nothing may stay open.
@@ -38,7 +39,7 @@ final class ResourceErrorTests: KVMTestCase {
     }
 
     private func check(_ error: (any Error)?, _ name: String, _ words: String, line: UInt = #line) throws {
-        let error = try XCTUnwrap(error as? any DiagnosticError, line: line)
+        let error = try XCTUnwrap(error as? any CommandError, line: line)
         XCTAssertEqual(error.explanation, "The system refused what \(name) needs (\(words)).", line: line)
         XCTAssertEqual(
             error.remedy,
@@ -64,7 +65,7 @@ final class ResourceErrorTests: KVMTestCase {
     }
 
     func testFailureThatIsNoRefusal() throws {
-        let error = try XCTUnwrap(failure { $0.createVCPU = { _, _ in 0 &- EEXIST } } as? any DiagnosticError)
+        let error = try XCTUnwrap(failure { $0.createVCPU = { _, _ in 0 &- EEXIST } } as? any CommandError)
         XCTAssertEqual(error.explanation, "KVM_CREATE_VCPU failed (EEXIST: File exists).")
         XCTAssertTrue(error.remedy.contains("`minivmm doctor`"), error.remedy)
         XCTAssertEqual(error.exitStatus.rawValue, 70)

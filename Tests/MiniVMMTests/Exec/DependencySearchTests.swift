@@ -1,6 +1,7 @@
 @testable import Exec
 import Foundation
 import XCTest
+@testable import minivmm_cli
 
 final class DependencySearchTests: XCTestCase {
     private static let loader = "/lib64/ld-linux-x86-64.so.2"

@@ -5,6 +5,7 @@
 @testable import Memory
 import Synchronization
 import XCTest
+@testable import minivmm_cli
 
 final class ExecChannelTests: XCTestCase {
     private static let window = GuestPhysicalAddress(0xd_0000)
@@ -96,7 +97,7 @@ final class ExecChannelTests: XCTestCase {
             memory: harness.memory, output: output, error: output, input: harness.input,
             finish: { ending in
                 guard case .failed(let error) = ending else { return XCTFail("\(ending)") }
-                XCTAssertEqual(error.exitStatus, .outputNotWritable)
+                XCTAssertEqual((error as? any CommandError)?.exitStatus, .outputNotWritable)
                 endings.count.add(1, ordering: .relaxed)
             })
         channel.writeMMIO(Register.output, width: .long, value: 1)
@@ -169,7 +170,7 @@ final class ExecChannelTests: XCTestCase {
             XCTAssertEqual(error as? ExecError, .initFailed(step, .noSuchFile))
         }
         guard case .failed(let refused) = ProgramReport.event(0x8005_0008) else { return XCTFail("no failure") }
-        XCTAssertEqual(refused.exitStatus, .programNotExecutable)
+        XCTAssertEqual((refused as? any CommandError)?.exitStatus, .programNotExecutable)
         for status: UInt32 in [0x7f, 0x137f, 0x1_0000, 0x7fff_ffff, 0x8000_0000, 0x8006_0001, .max] {
             guard case .failed(let error) = ProgramReport.event(status) else { return XCTFail("\(status)") }
             XCTAssertEqual(error as? ExecError, .unknownStatus(status))

@@ -1,6 +1,7 @@
 @testable import Boot
 @testable import Exec
 import XCTest
+@testable import minivmm_cli
 
 final class ExecOrderTests: XCTestCase {
     private let base: UInt64 = 0x1000_0000

@@ -1,6 +1,7 @@
 @testable import Exec
 @testable import Host
 import XCTest
+@testable import minivmm_cli
 
 final class SearchPathTests: XCTestCase {
     private func find(

@@ -3,6 +3,7 @@
 @testable import Host
 @testable import KVM
 import XCTest
+@testable import minivmm_cli
 
 /// Stock Linux kernels boot, work, and end in every way that they know. One boot checks many things: it takes seconds.
 final class LinuxBootTests: XCTestCase {

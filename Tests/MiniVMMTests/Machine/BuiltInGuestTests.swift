@@ -2,6 +2,7 @@
 @testable import Counters
 @testable import Host
 import XCTest
+@testable import minivmm_cli
 
 /// The guests that come with MiniVMM do what their summaries say.
 final class BuiltInGuestTests: XCTestCase {

@@ -4,6 +4,7 @@
 @testable import Memory
 @testable import MiniVMM
 import XCTest
+@testable import minivmm_cli
 
 /// How runs end, and what the guest's console shows until then.
 final class EndingTests: XCTestCase {

@@ -1,6 +1,7 @@
 @testable import Counters
 @testable import Report
 import XCTest
+@testable import minivmm_cli
 
 /// Two runs side by side.
 final class ComparisonReportTests: XCTestCase {

@@ -5,6 +5,7 @@
 import XCTest
 
 @testable import MiniVMM
+@testable import minivmm_cli
 
 final class DeathReportTests: XCTestCase {
     private static let state = VCPUSnapshot(

@@ -5,6 +5,7 @@
 import XCTest
 
 @testable import MiniVMM
+@testable import minivmm_cli
 
 /// The doctor's words for hosts that are not at hand.
 final class DoctorReportTests: XCTestCase {
@@ -12,7 +13,7 @@ final class DoctorReportTests: XCTestCase {
         capabilities
           KVM_CAP_USER_MEMORY                yes   guest memory
           KVM_CAP_EXT_CPUID                  yes   the guest's CPUID table
-          KVM_CAP_IMMEDIATE_EXIT             yes   kicks, --timeout
+          KVM_CAP_IMMEDIATE_EXIT             yes   kicks, timeouts
           KVM_CAP_SET_TSS_ADDR               yes   real mode on Intel
           KVM_CAP_SET_IDENTITY_MAP_ADDR      yes   real mode on Intel
           KVM_CAP_SET_GUEST_DEBUG            yes   the debug and step traps
@@ -25,7 +26,7 @@ final class DoctorReportTests: XCTestCase {
           KVM_CAP_BINARY_STATS_FD            yes   the kernel's own exit counts
           KVM_CAP_GET_TSC_KHZ                yes   cycles as time
           KVM_CAP_EXIT_ON_EMULATION_FAILURE  yes   death reports
-          KVM_CAP_MAX_VCPUS                  1024  --cpus
+          KVM_CAP_MAX_VCPUS                  1024  vCPUs of a guest
         """
 
     func testHostWithEverything() {
@@ -77,7 +78,7 @@ final class DoctorReportTests: XCTestCase {
 
     func testHostThatLacksWhatIsNeeded() {
         let text = DoctorReport(.example(missing: [.immediateExit, .pit2])).text
-        XCTAssertTrue(text.contains("\n  KVM_CAP_IMMEDIATE_EXIT             no    kicks, --timeout\n"), text)
+        XCTAssertTrue(text.contains("\n  KVM_CAP_IMMEDIATE_EXIT             no    kicks, timeouts\n"), text)
         XCTAssertTrue(text.contains("\n  KVM_CAP_PIT2                       no    the timer of Linux guests\n"), text)
         XCTAssertTrue(
             text.hasSuffix(
@@ -115,7 +116,7 @@ final class DoctorReportTests: XCTestCase {
                 it, and its emulator lacks instructions that Linux needs, such as CMPXCHG16B.
                 Use a host with kvm_intel or kvm_amd; flat guests run here as well.
                 A newer kernel has KVM_CAP_PIT2, KVM_CAP_X86_MSR_FILTER.
-                Debug registers do not stop guests here; `--cpuid-trap patch` takes their place.
+                Debug registers do not stop guests here; patched sites take their place.
                 The time-stamp counter is not invariant: read cycles as cycles, not as time.
 
                 """), text)

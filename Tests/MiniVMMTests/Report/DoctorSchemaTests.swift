@@ -5,6 +5,7 @@
 import XCTest
 
 @testable import MiniVMM
+@testable import minivmm_cli
 
 /// What `minivmm doctor --json` prints is what `Schemas/doctor.schema.json` says.
 final class DoctorSchemaTests: XCTestCase {

@@ -2,6 +2,7 @@
 @testable import KVM
 @testable import Report
 import XCTest
+@testable import minivmm_cli
 
 /// The forms of a report, to the letter or by their structure.
 final class ReportFormTests: XCTestCase {

@@ -4,6 +4,7 @@
 @testable import Memory
 @testable import Report
 import XCTest
+@testable import minivmm_cli
 
 /// What `--stats json` writes is what `Schemas/run.schema.json` says, and nothing less.
 final class RunSchemaTests: XCTestCase {

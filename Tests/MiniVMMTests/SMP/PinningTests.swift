@@ -1,3 +1,4 @@
+@testable import minivmm_cli
 @testable import Boot
 @testable import Counters
 @testable import Host
@@ -31,7 +32,7 @@ final class PinningTests: KVMTestCase {
         let list = try XCTUnwrap(CPUList(numbers: [missing]))
         XCTAssertThrowsError(try GuestRun(TinyGuest.letter, pinnedCPUs: list)) { error in
             XCTAssertEqual(error as? CPUPinningError, .notUsable(cpu: missing, usable: usable))
-            XCTAssertTrue("\(error)".contains("Choose from \(usable) with --pin."))
+            XCTAssertTrue((error as? any CommandError)?.remedy == "Choose from \(usable) with --pin.")
         }
         let run = try CommandLineRun(["run", "--guest", "hello", "--pin", "\(missing)"])
         XCTAssertEqual(run.end, .exited(64))

@@ -2,10 +2,13 @@ import Foundation
 
 /// A file of the repository that tests read.
 enum RepositoryFile {
-    /// The bytes of a file, by its path from the repository's root.
-    static func bytes(_ path: String, testFile: String = #filePath) throws -> [UInt8] {
+    /// Where a file or folder is, by its path from the repository's root.
+    static func url(_ path: String, testFile: String = #filePath) -> URL {
         // Tests/MiniVMMTests/Support/RepositoryFile.swift
         let root = (0..<4).reduce(URL(fileURLWithPath: testFile)) { url, _ in url.deletingLastPathComponent() }
-        return [UInt8](try Data(contentsOf: root.appendingPathComponent(path)))
+        return root.appendingPathComponent(path)
     }
+
+    /// The bytes of a file, by its path from the repository's root.
+    static func bytes(_ path: String) throws -> [UInt8] { [UInt8](try Data(contentsOf: url(path))) }
 }

@@ -1,0 +1,44 @@
+import Host
+import Memory
+
+extension GuestMemoryError: CommandError {
+    var remedy: String {
+        switch self {
+        case .outOfBounds: "Give the guest more memory with --memory, or choose an address inside it."
+        case .refused: "Give the guest less memory with --memory, or raise the limit that `ulimit -v` shows."
+        case .invalidLayout: "Choose whole pages of 4096 bytes that do not overlap."
+        }
+    }
+
+    var exitStatus: ExitStatus {
+        switch self {
+        case .outOfBounds: .imageNotAcceptable
+        case .refused: .systemRefused
+        case .invalidLayout: .internalFault
+        }
+    }
+}
+
+extension CPUPinningError: CommandError {
+    var remedy: String {
+        switch self {
+        case .notUsable(_, let usable): "Choose from \(usable) with --pin."
+        case .refused: "Run without --pin."
+        }
+    }
+
+    var exitStatus: ExitStatus {
+        switch self {
+        case .notUsable: .usage
+        case .refused: .systemRefused
+        }
+    }
+}
+
+extension ResourceError: CommandError {
+    var remedy: String {
+        "Give the guest less memory or fewer vCPUs, or raise the limits that `ulimit -a` shows."
+    }
+
+    var exitStatus: ExitStatus { .systemRefused }
+}
