@@ -44,6 +44,7 @@ let package = Package(
         layer("Host", on: "CKVM"),
         layer("Memory", on: "CKVM", "Host"),
         layer("KVM", on: "CKVM", "Host", "Memory"),
+        layer("Tracepoints", on: "CKVM", "Host"),
         layer("Counters", on: "CKVM", "Host", "Memory", "KVM", histogram),
         layer("Devices", on: "CKVM", "Host", "Memory"),
         layer("Boot", on: "CKVM", "GuestImages", "Host", "Memory", "Devices"),
@@ -56,14 +57,16 @@ let package = Package(
         .executableTarget(
             name: "minivmm-cli",
             dependencies: [
-                "CKVM", "Host", "Memory", "KVM", "Counters", "Devices", "Boot", "MiniVMM", "Report", "Exec", "Bench",
-                "Doctor", argumentParser, logging,
+                "CKVM", "Host", "Memory", "KVM", "Tracepoints", "Counters", "Devices", "Boot", "MiniVMM", "Report",
+                "Exec",
+                "Bench", "Doctor", argumentParser, logging,
             ],
             swiftSettings: safeSettings
         ),
         tests(of: "Memory", on: "Host"),
         tests(of: "KVM", on: "CKVM", "Host", "Memory"),
         tests(of: "Devices", on: "Host", "Memory"),
+        tests(of: "Tracepoints", on: "CKVM", "Host"),
         .testTarget(
             name: "MiniVMMTests",
             dependencies: [

@@ -1,0 +1,283 @@
+import CKVM
+import Glibc
+import Host
+
+/// Counts all exits of vCPU threads, those that KVM settles itself included, by programs at KVM's tracepoints.
+///
+/// Everything lasts as long as this object, or as the process: the kernel takes programs and maps away when their
+/// descriptors are closed, however that comes about.
+///
+/// Reading takes no system call: the slots are mapped. Any thread may read.
+// Safe to use: the map is mapped for as long as this object lives, and every index is checked.
+@safe
+package final class ExitTracepoints: Sendable {
+    /// How the programs are attached.
+    package enum Method: String, CaseIterable, Sendable {
+        /// Raw tracepoints: CAP_BPF and CAP_PERFMON suffice.
+        case raw
+        /// Perf events of the classic tracepoints: root.
+        case classic
+    }
+
+    /// How the programs are attached.
+    package let method: Method
+    /// Whose numbers the reasons are; nil where only an exit will tell.
+    package let processorExtension: ProcessorExtension
+    /// How many threads there is room for.
+    package let threadCount: Int
+
+    private let threads: OwnedDescriptor
+    private let slots: OwnedDescriptor
+    /// Programs and their attachments: closed when the object goes.
+    private let programs: DescriptorList
+    /// Sound to share between threads: the address never changes, and the numbers behind it are read one by one.
+    private nonisolated(unsafe) let mapping: UnsafeRawPointer
+    private let mappingSize: Int
+
+    /// Attaches the programs.
+    ///
+    /// - Parameters:
+    ///   - method: How; nil for what works, raw tracepoints first.
+    ///   - threadCount: How many threads are to be counted.
+    ///   - process: Whose threads; nil for this process's.
+    /// - Throws: ``TracepointError``.
+    package convenience init(
+        method: Method? = nil, threadCount: Int, process: Int32? = nil
+    ) throws(TracepointError) {
+        guard let method else {
+            do {
+                try self.init(using: .raw, threadCount: threadCount, process: process)
+            } catch {
+                // What the better way lacks is what is told, unless the other way fails for another reason.
+                do {
+                    try self.init(using: .classic, threadCount: threadCount, process: process)
+                } catch let other {
+                    if case .notPermitted = other { throw error }
+                    throw other
+                }
+            }
+            return
+        }
+        try self.init(using: method, threadCount: threadCount, process: process)
+    }
+
+    private init(using method: Method, threadCount: Int, process: Int32?) throws(TracepointError) {
+        self.method = method
+        self.threadCount = threadCount
+        processorExtension = Self.hostExtension
+        ckvm_bpf_raise_memory_limit()
+        let slotCount = UInt32(threadCount * ExitReasonIndex.count)
+        slots = try Self.makeMap(
+            BPF_MAP_TYPE_ARRAY, valueSize: UInt32(ExitSlot.size), entries: slotCount,
+            flags: UInt32(BPF_F_MMAPABLE), "minivmm_slots")
+        threads = try Self.makeMap(
+            BPF_MAP_TYPE_HASH, valueSize: ExitPrograms.Thread.size, entries: UInt32(threadCount), flags: 0,
+            "minivmm_threads")
+        let programs = ExitPrograms(
+            access: try Self.access(method, Self.hostExtension),
+            process: try Self.process(process), threadMap: threads.number, slotMap: slots.number)
+        self.programs = try Self.attach(programs, method)
+
+        let size =
+            (threadCount * ExitReasonIndex.count * ExitSlot.size + Self.pageSize - 1) / Self.pageSize * Self.pageSize
+        var address: UnsafeRawPointer?
+        let result = unsafe ckvm_map_readable(slots.number, size, &address)
+        guard result >= 0, let address = unsafe address else {
+            throw .refused(call: "mmap of the counts", ErrorNumber(rawValue: 0 &- result))
+        }
+        unsafe mapping = address
+        mappingSize = size
+    }
+
+    deinit {
+        unsafe munmap(UnsafeMutableRawPointer(mutating: mapping), mappingSize)
+    }
+
+    private static let pageSize = 4096
+
+    /// The extension of the host's processor: which of KVM's modules is there.
+    private static var hostExtension: ProcessorExtension {
+        unsafe Glibc.access("/sys/module/kvm_amd", F_OK) == 0 ? .svm : .vmx
+    }
+
+    // MARK: Threads
+
+    /// Counts a thread's exits from now on. Called before the thread enters its guest.
+    ///
+    /// - Parameters:
+    ///   - thread: The thread's number, as gettid(2) has it.
+    ///   - index: The place that it counts in: less than ``threadCount``.
+    /// - Throws: ``TracepointError``.
+    package func add(thread: Int32, as index: Int) throws(TracepointError) {
+        precondition((0..<threadCount).contains(index))
+        var key = thread
+        var value = [UInt8](repeating: 0, count: Int(ExitPrograms.Thread.size))
+        let first = UInt32(index * ExitReasonIndex.count)
+        for byte in 0..<4 {
+            value[Int(ExitPrograms.Thread.first) + byte] = UInt8(truncatingIfNeeded: first >> (8 * UInt32(byte)))
+        }
+        // Sound: key and value are as long as the map was made for.
+        let result = unsafe ckvm_bpf_update(threads.number, &key, value)
+        guard result >= 0 else {
+            throw .refused(call: "BPF_MAP_UPDATE_ELEM", ErrorNumber(rawValue: 0 &- result))
+        }
+    }
+
+    // MARK: Reading
+
+    /// What was counted so far for a thread and a reason.
+    package func slot(thread: Int, reason: Int) -> ExitSlot {
+        // Sound: the slot was checked to be inside the mapping, and any bytes are a valid slot. The programs may be
+        // writing: each number is a recent one.
+        unsafe mapping.loadUnaligned(fromByteOffset: offset(thread, reason), as: ExitSlot.self)
+    }
+
+    /// Exits so far for a thread and a reason: one number.
+    package func count(thread: Int, reason: Int) -> UInt64 {
+        // Sound: as above; the count comes first.
+        unsafe mapping.load(fromByteOffset: offset(thread, reason), as: UInt64.self)
+    }
+
+    /// The histogram of a thread and a reason, see ``ExitSlot/bucketCount``.
+    package func histogram(thread: Int, reason: Int) -> [UInt64] {
+        let start = offset(thread, reason) + Int(ExitSlot.Offset.histogram)
+        // Sound: as above; the histogram is the rest of the slot.
+        return (0..<ExitSlot.bucketCount).map { unsafe mapping.load(fromByteOffset: start + 8 * $0, as: UInt64.self) }
+    }
+
+    private func offset(_ thread: Int, _ reason: Int) -> Int {
+        precondition((0..<threadCount).contains(thread) && (0..<ExitReasonIndex.count).contains(reason))
+        return (thread * ExitReasonIndex.count + reason) * ExitSlot.size
+    }
+}
+
+// MARK: Attaching
+
+extension ExitTracepoints {
+    private static func makeMap(
+        _ type: bpf_map_type, valueSize: UInt32, entries: UInt32, flags: UInt32, _ name: String
+    ) throws(TracepointError) -> OwnedDescriptor {
+        let result = unsafe ckvm_bpf_create_map(
+            type.rawValue, UInt32(MemoryLayout<UInt32>.size), valueSize, entries, flags, name)
+        guard result >= 0 else { throw error("BPF_MAP_CREATE", result) }
+        return OwnedDescriptor(takingOver: result)
+    }
+
+    private static func error(_ call: String, _ result: Int32) -> TracepointError {
+        let number = ErrorNumber(rawValue: 0 &- result)
+        return number == .notPermitted || number == .accessDenied
+            ? .notPermitted(call: call, number) : .refused(call: call, number)
+    }
+
+    /// Whose threads are counted, in the words of the kernel.
+    private static func process(_ process: Int32?) throws(TracepointError) -> ExitPrograms.Process {
+        var (device, inode): (UInt64, UInt64) = (0, 0)
+        let result = unsafe ckvm_pid_namespace(&device, &inode)
+        guard result >= 0 else { throw error("stat of /proc/self/ns/pid", result) }
+        return ExitPrograms.Process(
+            number: process ?? getpid(), namespace: inode == initialNamespace ? nil : (device, inode))
+    }
+
+    /// The inode of the initial namespace of process ids. Source: Linux, include/linux/proc_ns.h, PROC_PID_INIT_INO.
+    private static let initialNamespace: UInt64 = 0xEFFF_FFFC
+
+    /// How the programs get at what the tracepoints tell.
+    private static func access(
+        _ method: Method, _ processorExtension: ProcessorExtension
+    ) throws(TracepointError) -> ExitPrograms.Access {
+        switch method {
+        case .classic:
+            let files = try TraceFileSystem()
+            for tracepoint in ExitPrograms.Tracepoint.allCases { _ = try files.number(of: tracepoint.rawValue) }
+            return .classic(
+                ExitPrograms.RecordLayout(
+                    reason: try files.offset(of: "exit_reason", in: "kvm_exit", size: 4),
+                    extensionNumber: try files.offset(of: "isa", in: "kvm_exit", size: 4),
+                    info1: try files.offset(of: "info1", in: "kvm_exit", size: 8),
+                    nanoseconds: try files.offset(of: "ns", in: "kvm_vcpu_wakeup", size: 8),
+                    error: try files.offset(of: "errno", in: "kvm_userspace_exit", size: 4)))
+        case .raw:
+            return .raw(processorExtension, try memberOffset(processorExtension))
+        }
+    }
+
+    /// Where the vCPU's structure has what leads to the reason.
+    ///
+    /// - Returns: nil where the kernel does not describe its modules' types (before Linux 5.11): there the reason is an
+    ///   argument.
+    private static func memberOffset(_ processorExtension: ProcessorExtension) throws(TracepointError) -> Int32? {
+        guard let kernel = SmallFile.read("/sys/kernel/btf/vmlinux") else { throw .noTypes }
+        let (module, structure, member) =
+            switch processorExtension {
+            case .svm: ("kvm_amd", "vcpu_svm", "vmcb")
+            case .vmx: ("kvm_intel", "vcpu_vmx", "exit_reason")
+            }
+        // Without a file of its own the module is built in, or the kernel does not describe modules.
+        guard let types = BTF(kernel: kernel, module: SmallFile.read("/sys/kernel/btf/\(module)")) else {
+            throw .noTypes
+        }
+        return types.offset(of: member, in: structure).map { Int32(truncatingIfNeeded: $0) }
+    }
+
+    /// Loads and attaches all programs: kvm_entry's first, so that no exit stays open, and kvm_exit's last.
+    private static func attach(
+        _ programs: ExitPrograms, _ method: Method
+    ) throws(TracepointError) -> DescriptorList {
+        let order: [ExitPrograms.Tracepoint] = [.entry, .userspaceExit, .wakeup, .exit]
+        let descriptors = DescriptorList()
+        let files: TraceFileSystem? = method == .classic ? try TraceFileSystem() : nil
+        for tracepoint in order {
+            let name = tracepoint.rawValue
+            let program = try load(programs.program(for: tracepoint), method, name)
+            descriptors.add(program)
+            var result: Int32
+            if let number = try files?.number(of: name) {
+                result = ckvm_bpf_attach_classic(number, program)
+                if result < 0 { throw error("perf_event_open of kvm:\(name)", result) }
+            } else {
+                result = unsafe ckvm_bpf_attach_raw(name, program)
+                if result == -ENOENT { throw .noTracepoint(name) }
+                if result < 0 { throw error("BPF_RAW_TRACEPOINT_OPEN of \(name)", result) }
+            }
+            descriptors.add(result)
+        }
+        return descriptors
+    }
+
+    /// Loads a program.
+    ///
+    /// - Returns: Its descriptor.
+    private static func load(
+        _ instructions: [ckvm_bpf_instruction], _ method: Method, _ name: String
+    ) throws(TracepointError) -> Int32 {
+        let type = method == .raw ? BPF_PROG_TYPE_RAW_TRACEPOINT : BPF_PROG_TYPE_TRACEPOINT
+        let count = UInt32(instructions.count)
+        let result = unsafe ckvm_bpf_load_program(type.rawValue, instructions, count, name, nil, 0)
+        if result >= 0 { return result }
+        guard result == -EACCES || result == -EINVAL else { throw error("BPF_PROG_LOAD", result) }
+        // Once more, for the verifier's words.
+        var log = [CChar](repeating: 0, count: 1 << 16)
+        let again = unsafe ckvm_bpf_load_program(type.rawValue, instructions, count, name, &log, UInt32(log.count))
+        if again >= 0 { return again }
+        let text = String(decoding: log.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        // The last lines are numbers of the verifier's own.
+        let lines = text.split(separator: "\n").filter { !$0.hasPrefix("processed") && !$0.hasPrefix("verification") }
+        guard let reason = lines.last else { throw error("BPF_PROG_LOAD", again) }
+        throw .rejected(program: name, reason: String(reason))
+    }
+}
+
+/// Descriptors that are closed together.
+final class DescriptorList: Sendable {
+    private let descriptors = Locked<[Int32]>([])
+
+    /// Takes a descriptor over.
+    func add(_ descriptor: Int32) {
+        descriptors.withLock { $0.append(descriptor) }
+    }
+
+    deinit {
+        // The last that was opened first: a program is let go when nothing runs it any more.
+        for descriptor in descriptors.withLock({ $0 }).reversed() { _ = ckvm_close(descriptor) }
+    }
+}

@@ -1,0 +1,65 @@
+import CKVM
+import Host
+import XCTest
+
+@testable import Tracepoints
+
+/// The programs, the kernel's verifier and attachment; what they count needs a guest.
+final class ExitTracepointsTests: XCTestCase {
+    /// Attaches, or skips where the kernel does not let this process.
+    private func attach(_ method: ExitTracepoints.Method) throws -> ExitTracepoints {
+        do {
+            return try ExitTracepoints(method: method, threadCount: 2)
+        } catch TracepointError.notPermitted(let call, let error) {
+            throw XCTSkip("not permitted (\(call): \(error.name))")
+        } catch TracepointError.noTraceFileSystem(let error) {
+            throw XCTSkip("no tracefs (\(error.name))")
+        } catch TracepointError.noTypes {
+            throw XCTSkip("this kernel does not describe its types")
+        } catch TracepointError.noTracepoint(let name) {
+            throw XCTSkip("this kernel has no tracepoint \(name)")
+        }
+    }
+
+    /// The numbers of all programs that the kernel has.
+    private func programs() -> Set<Int64> {
+        var all: Set<Int64> = []
+        var last: UInt32 = 0
+        while case let next = ckvm_bpf_next_program(last), next >= 0 {
+            all.insert(next)
+            last = UInt32(next)
+        }
+        return all
+    }
+
+    func testTheVerifierTakesAllPrograms() throws {
+        for method in ExitTracepoints.Method.allCases {
+            let tracepoints = try attach(method)
+            XCTAssertEqual(tracepoints.method, method)
+            try tracepoints.add(thread: ckvm_thread_id(), as: 1)
+            for reason in [0, ExitReasonIndex.count - 1] {
+                XCTAssertEqual(tracepoints.slot(thread: 1, reason: reason), ExitSlot())
+                XCTAssertEqual(tracepoints.histogram(thread: 1, reason: reason).count, 32)
+            }
+        }
+    }
+
+    func testNothingStaysBehind() throws {
+        let before = programs()
+        do {
+            let tracepoints = try attach(.raw)
+            XCTAssertEqual(programs().subtracting(before).count, 4)
+            withExtendedLifetime(tracepoints) {}
+        }
+        // The kernel lets go of them when nobody can be running them any more.
+        for _ in 0..<1_000_000 where !programs().isSubset(of: before) { sched_yield() }
+        XCTAssertEqual(programs().subtracting(before), [])
+    }
+
+    func testTwoAtOnce() throws {
+        let first = try attach(.raw)
+        let second = try attach(.raw)
+        try first.add(thread: ckvm_thread_id(), as: 0)
+        try second.add(thread: ckvm_thread_id(), as: 0)
+    }
+}
