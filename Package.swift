@@ -16,10 +16,17 @@ func layer(_ name: String, on layers: Target.Dependency...) -> Target {
     .target(name: name, dependencies: layers, swiftSettings: safeSettings)
 }
 
-/// The tests of a layer alone.
-func tests(of name: String, on layers: Target.Dependency...) -> Target {
-    .testTarget(name: "\(name)Tests", dependencies: [.byName(name: name)] + layers, swiftSettings: swiftSettings)
+/// The tests of a layer. They may use what stands above it, to boot guests with it.
+func tests(of name: String, on others: Target.Dependency...) -> Target {
+    .testTarget(
+        name: "\(name)Tests", dependencies: layers + ["TestSupport"] + others, swiftSettings: swiftSettings)
 }
+
+/// All layers, for tests.
+let layers: [Target.Dependency] = [
+    "CKVM", "GuestImages", "Host", "Memory", "KVM", "Tracepoints", "Counters", "Devices", "Boot", "MiniVMM", "Report",
+    "Exec", "Bench", "Doctor", "minivmm-cli",
+]
 
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let histogram: Target.Dependency = .product(name: "Histogram", package: "hdrhistogram-swift")
@@ -63,18 +70,22 @@ let package = Package(
             ],
             swiftSettings: safeSettings
         ),
-        tests(of: "Memory", on: "Host"),
-        tests(of: "KVM", on: "CKVM", "Host", "Memory"),
-        tests(of: "Devices", on: "Host", "Memory"),
-        tests(of: "Tracepoints", on: "CKVM", "Host"),
+        // A test target itself, so that it is built with tests alone.
         .testTarget(
-            name: "MiniVMMTests",
-            dependencies: [
-                "CKVM", "GuestImages", "Host", "Memory", "KVM", "Counters", "Devices", "Boot", "MiniVMM", "Report",
-                "Exec", "Bench", "Doctor", "minivmm-cli", argumentParser, logging, histogram,
-            ],
-            swiftSettings: swiftSettings
-        ),
+            name: "TestSupport", dependencies: layers + [logging], swiftSettings: swiftSettings),
+        tests(of: "Host"),
+        tests(of: "Memory"),
+        tests(of: "KVM"),
+        tests(of: "Tracepoints"),
+        tests(of: "Counters", on: histogram),
+        tests(of: "Devices"),
+        tests(of: "Boot"),
+        tests(of: "MiniVMM", on: logging),
+        tests(of: "Report", on: logging),
+        tests(of: "Exec"),
+        tests(of: "Bench"),
+        tests(of: "Doctor"),
+        tests(of: "minivmm-cli", on: argumentParser, logging),
     ],
     swiftLanguageModes: [.v6]
 )

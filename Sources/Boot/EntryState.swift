@@ -40,7 +40,7 @@ public struct EntryState: Hashable, Sendable {
 
 extension EntryState {
     /// Real mode, with the data segments at 0.
-    package static func real(at address: SegmentedAddress, stackPointer: UInt64) -> EntryState {
+    public static func real(at address: SegmentedAddress, stackPointer: UInt64) -> EntryState {
         EntryState(
             mode: .real,
             rip: UInt64(address.offset),
@@ -54,7 +54,7 @@ extension EntryState {
 
     /// Writes the tables that 64-bit mode needs where ``BootLayout`` has them, and returns the state in which code is
     /// entered.
-    package static func long(at address: GuestPhysicalAddress, memory: GuestMemory) throws(GuestMemoryError)
+    public static func long(at address: GuestPhysicalAddress, memory: GuestMemory) throws(GuestMemoryError)
         -> EntryState
     {
         let code = SegmentDescriptor.longCode(selector: DescriptorTable.codeSelector)

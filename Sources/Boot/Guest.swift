@@ -6,9 +6,11 @@ public protocol Guest: Sendable {
     var code: GuestCode { get }
     /// Whether the guest wants interrupt controllers and a timer. Then HLT waits for an interrupt and ends no run.
     var wantsInterruptControllers: Bool { get }
-    /// Whether the guest reads ACPI tables.
+    /// Whether the guest reads ACPI tables. They lie at ``BootLayout/acpiTables``, where it has to have memory.
     var wantsACPI: Bool { get }
     /// Whether the guest has interrupt stubs in place of a BIOS, which call MiniVMM.
+    ///
+    /// Only MiniVMM's own flat guests have them; the default is false.
     var hasFirmwareStubs: Bool { get }
 
     /// Makes the guest's memory, all zero.
@@ -24,6 +26,10 @@ public protocol Guest: Sendable {
     /// - Returns: Where it is, and how it is entered.
     /// - Throws: ``ImageError`` or `GuestMemoryError` when something does not fit.
     func load(into memory: GuestMemory, on platform: GuestPlatform) throws -> LoadedGuest
+}
+
+extension Guest {
+    public var hasFirmwareStubs: Bool { false }
 }
 
 /// What runs at privilege level 0.
@@ -56,4 +62,11 @@ public struct LoadedGuest: Hashable, Sendable {
     public let image: Range<GuestPhysicalAddress>
     /// Where the initrd is, if there is one.
     public let initrd: Range<GuestPhysicalAddress>?
+
+    /// A guest that has been loaded.
+    public init(entry: EntryState, image: Range<GuestPhysicalAddress>, initrd: Range<GuestPhysicalAddress>? = nil) {
+        self.entry = entry
+        self.image = image
+        self.initrd = initrd
+    }
 }

@@ -2,6 +2,7 @@ import Host
 import Memory
 
 @testable import Devices
+@testable import TestSupport
 
 /// An access as a device sees it.
 struct ProbedAccess: Hashable, CustomStringConvertible {

@@ -1,4 +1,5 @@
 import CKVM
+@testable import TestSupport
 import XCTest
 
 @testable import KVM

@@ -1,4 +1,5 @@
 import Memory
+@testable import TestSupport
 import XCTest
 
 @testable import KVM

@@ -1,5 +1,6 @@
 import Foundation
 import Memory
+@testable import TestSupport
 import XCTest
 
 @testable import KVM

@@ -1,4 +1,5 @@
 import Host
+@testable import TestSupport
 import XCTest
 
 @testable import Memory

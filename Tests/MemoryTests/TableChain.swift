@@ -1,4 +1,5 @@
 import Memory
+@testable import TestSupport
 
 /// Page tables in guest memory, one table a level: what a walk to one linear address runs through.
 ///

@@ -1,5 +1,6 @@
 import CKVM
 import Host
+@testable import TestSupport
 import XCTest
 
 @testable import Tracepoints

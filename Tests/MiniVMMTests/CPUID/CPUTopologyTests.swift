@@ -1,5 +1,6 @@
 @testable import KVM
 @testable import MiniVMM
+@testable import TestSupport
 import XCTest
 
 /// What a guest's processors say of how they hang together.

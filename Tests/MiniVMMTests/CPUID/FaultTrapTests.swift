@@ -2,6 +2,7 @@ import CKVM
 @testable import Counters
 @testable import KVM
 @testable import Memory
+@testable import TestSupport
 import XCTest
 
 @testable import MiniVMM

@@ -2,6 +2,7 @@
 @testable import KVM
 @testable import Memory
 @testable import MiniVMM
+@testable import TestSupport
 
 /// A program at privilege level 3, run by the run loop with the fault trap on, and what came of it.
 struct RingThreeRun {

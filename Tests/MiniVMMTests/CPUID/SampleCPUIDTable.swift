@@ -1,4 +1,5 @@
 @testable import KVM
+@testable import TestSupport
 
 /// What KVM may report as supported, as far as it speaks of the topology: made up, with all that must not reach a
 /// guest set to something that would be seen.

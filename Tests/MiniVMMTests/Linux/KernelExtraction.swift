@@ -1,5 +1,6 @@
 @testable import Boot
 @testable import Host
+@testable import TestSupport
 import XCTest
 
 /// The ELF kernel inside a bzImage.

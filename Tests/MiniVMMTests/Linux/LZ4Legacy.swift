@@ -1,4 +1,5 @@
 import Glibc
+@testable import TestSupport
 
 /// The LZ4 format of compressed kernels: blocks, each behind its size, without checksums.
 ///

@@ -2,6 +2,7 @@
 @testable import Devices
 @testable import Exec
 @testable import Host
+@testable import TestSupport
 import XCTest
 
 @testable import MiniVMM

@@ -2,6 +2,7 @@
 @testable import Counters
 @testable import Host
 @testable import KVM
+@testable import TestSupport
 import XCTest
 @testable import minivmm_cli
 

@@ -1,4 +1,5 @@
 @testable import Counters
+@testable import TestSupport
 import XCTest
 
 /// What came of a Linux guest that a test booted.

@@ -1,6 +1,7 @@
 @testable import Boot
 @testable import Counters
 @testable import Host
+@testable import TestSupport
 import XCTest
 @testable import minivmm_cli
 

@@ -2,6 +2,7 @@
 @testable import Counters
 import Glibc
 @testable import Host
+@testable import TestSupport
 import XCTest
 
 @testable import MiniVMM

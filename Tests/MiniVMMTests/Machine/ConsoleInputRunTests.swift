@@ -2,6 +2,7 @@
 @testable import Counters
 @testable import Devices
 import Glibc
+@testable import TestSupport
 import XCTest
 
 @testable import MiniVMM

@@ -1,4 +1,5 @@
 @testable import Counters
+@testable import TestSupport
 
 /// The guests with which the counters are checked: the same work in every mode of the processor.
 enum CounterGuests {

@@ -1,6 +1,7 @@
 @testable import Counters
 @testable import Exec
 @testable import MiniVMM
+@testable import TestSupport
 import XCTest
 
 /// The counter leaves, register by register, as a guest sees them.

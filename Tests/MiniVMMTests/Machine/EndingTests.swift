@@ -3,6 +3,7 @@
 @testable import Host
 @testable import Memory
 @testable import MiniVMM
+@testable import TestSupport
 import XCTest
 @testable import minivmm_cli
 

@@ -1,4 +1,5 @@
 @testable import Counters
+@testable import TestSupport
 import XCTest
 
 /// A guest that reads the total twice, with N OUTs in between, sees it rise by exactly N + 1.

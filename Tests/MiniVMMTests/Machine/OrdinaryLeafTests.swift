@@ -1,5 +1,6 @@
 @testable import Counters
 @testable import KVM
+@testable import TestSupport
 import XCTest
 
 /// Every leaf but the counters' is answered by a trap as KVM answers it without one.

@@ -4,6 +4,7 @@ import CKVM
 @testable import KVM
 @testable import Memory
 @testable import MiniVMM
+@testable import TestSupport
 
 /// A mode of the processor into which a test puts a vCPU, at ring 0, with linear addresses equal to physical ones.
 enum ProcessorMode: CaseIterable {

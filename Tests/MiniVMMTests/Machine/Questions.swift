@@ -4,6 +4,7 @@ import CKVM
 @testable import KVM
 @testable import Memory
 @testable import MiniVMM
+@testable import TestSupport
 
 /// Asks CPUID a list of questions in 64-bit mode at ring 0.
 enum Questions {

@@ -1,4 +1,5 @@
 @testable import Counters
+@testable import TestSupport
 import XCTest
 
 @testable import MiniVMM

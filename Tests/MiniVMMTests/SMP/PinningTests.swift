@@ -1,3 +1,4 @@
+@testable import TestSupport
 @testable import minivmm_cli
 @testable import Boot
 @testable import Counters

@@ -1,6 +1,7 @@
 @testable import Boot
 @testable import Counters
 import Foundation
+@testable import TestSupport
 import XCTest
 
 /// The guest `smp`: every vCPU makes a known number of exits at the same time as the others, and the counters are right

@@ -1,6 +1,7 @@
 @testable import Counters
 import Foundation
 @testable import Host
+@testable import TestSupport
 import XCTest
 
 @testable import MiniVMM

@@ -1,3 +1,4 @@
+@testable import TestSupport
 /// Flat guests of a few bytes that put several CPUs to work.
 enum SeveralCPUGuests {
     /// Starts all other CPUs, by INIT and start-up from the boot processor's local APIC in x2APIC mode. All CPUs, the

@@ -1,0 +1,126 @@
+@testable import Bench
+@testable import Doctor
+@testable import Host
+@testable import KVM
+@testable import TestSupport
+import XCTest
+
+@testable import MiniVMM
+@testable import minivmm_cli
+
+/// The doctor's words for hosts that are not at hand.
+final class DoctorReportTests: XCTestCase {
+    private static let allCapabilities = """
+        capabilities
+          KVM_CAP_USER_MEMORY                yes   guest memory
+          KVM_CAP_EXT_CPUID                  yes   the guest's CPUID table
+          KVM_CAP_IMMEDIATE_EXIT             yes   kicks, timeouts
+          KVM_CAP_SET_TSS_ADDR               yes   real mode on Intel
+          KVM_CAP_SET_IDENTITY_MAP_ADDR      yes   real mode on Intel
+          KVM_CAP_SET_GUEST_DEBUG            yes   the debug and step traps
+          KVM_CAP_IRQCHIP                    yes   interrupts
+          KVM_CAP_PIT2                       yes   the timer of Linux guests
+          KVM_CAP_TSC_DEADLINE_TIMER         yes   fewer exits of Linux guests
+          KVM_CAP_SYNC_REGS                  yes   registers without an ioctl
+          KVM_CAP_X86_USER_SPACE_MSR         yes   RDMSR and WRMSR exits
+          KVM_CAP_X86_MSR_FILTER             yes   the fault trap
+          KVM_CAP_BINARY_STATS_FD            yes   the kernel's own exit counts
+          KVM_CAP_GET_TSC_KHZ                yes   cycles as time
+          KVM_CAP_EXIT_ON_EMULATION_FAILURE  yes   death reports
+          KVM_CAP_MAX_VCPUS                  1024  vCPUs of a guest
+        """
+
+    func testHostWithEverything() {
+        XCTAssertEqual(
+            DoctorReport(.example()).text,
+            """
+            device     /dev/kvm, opens, API version 12
+            modules    kvm, kvm_intel
+            kernel     6.1.0-example
+            processor  Example CPU @ 2.00GHz
+            TSC        2000.000 MHz, invariant
+
+            \(Self.allCapabilities)
+
+            CPUID traps for guests in ring 0
+              debug  works
+              patch  works
+              step   works
+              auto   debug up to four sites, else patch
+
+            CPUID trap for programs in ring 3, under Linux
+              fault  works
+
+            MiniVMM runs guests here.
+            Linux guests boot here.
+
+            """)
+    }
+
+    func testHostWithoutKVM() {
+        let diagnosis = HostDiagnosis.example(
+            modules: [], processor: nil, hasInvariantTSC: false, failure: .deviceNotFound(path: "/dev/kvm"))
+        XCTAssertFalse(diagnosis.isUsable)
+        XCTAssertEqual(
+            DoctorReport(diagnosis).text,
+            """
+            device     /dev/kvm, not usable
+            modules    none
+            kernel     6.1.0-example
+            processor  unknown
+            TSC        frequency unknown, not invariant
+
+            /dev/kvm does not exist (ENOENT).
+            Load the module with `modprobe kvm-intel` or `modprobe kvm-amd`, and switch virtualization on in the \
+            firmware or, inside a virtual machine, nested virtualization on its host.
+
+            """)
+    }
+
+    func testHostThatLacksWhatIsNeeded() {
+        let text = DoctorReport(.example(missing: [.immediateExit, .pit2])).text
+        XCTAssertTrue(text.contains("\n  KVM_CAP_IMMEDIATE_EXIT             no    kicks, timeouts\n"), text)
+        XCTAssertTrue(text.contains("\n  KVM_CAP_PIT2                       no    the timer of Linux guests\n"), text)
+        XCTAssertTrue(
+            text.hasSuffix(
+                """
+
+                This KVM lacks KVM_CAP_IMMEDIATE_EXIT.
+                Run a newer kernel; `minivmm doctor` lists what MiniVMM uses.
+
+                """), text)
+    }
+
+    func testHostWhereTheSelfTestCannotRun() {
+        let error = KVMError.outOfResources(name: "KVM_CREATE_VM", .outOfMemory)
+        let diagnosis = HostDiagnosis.example(traps: .failure(error))
+        XCTAssertFalse(diagnosis.isUsable)
+        let text = DoctorReport(diagnosis).text
+        XCTAssertTrue(text.contains("\n  could not be tried: \(error.explanation)\n"), text)
+        XCTAssertTrue(text.hasSuffix("\n\(error.explanation)\n\(error.remedy)\n"), text)
+    }
+
+    func testHints() {
+        let diagnosis = HostDiagnosis.example(
+            modules: ["kvm", "kvm_pvm"], hasInvariantTSC: false, missing: [.pit2, .msrFilter],
+            traps: .success(CPUIDTrapSupport(debug: false, patch: true, step: false)),
+            linux: .emulatesRingZero, tscKHz: nil)
+        XCTAssertTrue(diagnosis.isUsable)
+        let text = DoctorReport(diagnosis).text
+        XCTAssertTrue(
+            text.contains("\n  debug  does not work\n  patch  works\n  step   does not work\n  auto   patch\n"), text)
+        XCTAssertTrue(
+            text.hasSuffix(
+                """
+                MiniVMM runs guests here.
+                Linux guests cannot boot here, because this KVM emulates ring 0 instead of letting the processor run \
+                it, and its emulator lacks instructions that Linux needs, such as CMPXCHG16B.
+                Use a host with kvm_intel or kvm_amd; flat guests run here as well.
+                A newer kernel has KVM_CAP_PIT2, KVM_CAP_X86_MSR_FILTER.
+                Debug registers do not stop guests here; patched sites take their place.
+                The time-stamp counter is not invariant: read cycles as cycles, not as time.
+
+                """), text)
+        XCTAssertTrue(text.contains("\nTSC        frequency unknown, not invariant\n"), text)
+    }
+}

@@ -1,0 +1,62 @@
+@testable import Boot
+@testable import Exec
+@testable import TestSupport
+import XCTest
+@testable import minivmm_cli
+
+final class ExecOrderTests: XCTestCase {
+    private let base: UInt64 = 0x1000_0000
+
+    /// What init finds: it follows the pointers.
+    private func decode(_ bytes: [UInt8]) throws -> (flags: UInt64, order: ExecOrder) {
+        func word(_ address: UInt64) throws -> UInt64 { try XCTUnwrap(bytes.integer(at: address - base)) }
+        func string(_ address: UInt64) throws -> [UInt8] {
+            let start = Int(address - base)
+            return Array(bytes[start..<(try XCTUnwrap(bytes[start...].firstIndex(of: 0)))])
+        }
+        func list(_ address: UInt64) throws -> [[UInt8]] {
+            var list: [[UInt8]] = []
+            while case let pointer = try word(address + UInt64(8 * list.count)), pointer != 0 {
+                list.append(try string(pointer))
+            }
+            return list
+        }
+        let order = ExecOrder(
+            program: try string(word(base + 8)), directory: try string(word(base + 16)),
+            arguments: try list(word(base + 24)), environment: try list(word(base + 32)))
+        return (try word(base), order)
+    }
+
+    func testEveryByteArrives() throws {
+        let everything = (1...255).map { UInt8($0) }
+        for arguments in [[], [[]], [everything, [], Array("a b".utf8)]] {
+            for environment in [[], [Array("A=".utf8) + everything, Array("B=".utf8)]] {
+                var order = ExecOrder(
+                    program: Array("/bin/ls".utf8), directory: Array("/".utf8), arguments: arguments,
+                    environment: environment)
+                var found = try decode(order.encoded())
+                XCTAssertEqual(found.order, order)
+                XCTAssertEqual(found.flags, 0)
+                order.mergesOutput = true
+                found = try decode(order.encoded())
+                XCTAssertEqual(found.flags, 1)
+            }
+        }
+    }
+
+    func testLimits() throws {
+        var order = ExecOrder(program: [1], directory: [1], arguments: [], environment: [])
+        order.arguments = [[UInt8](repeating: 1, count: 0x1_ffff)]
+        XCTAssertEqual(try decode(order.encoded()).order, order)
+        order.arguments = [[UInt8](repeating: 1, count: 0x2_0000)]
+        XCTAssertThrowsError(try order.encoded()) {
+            XCTAssertEqual($0 as? ExecError, .argumentsTooLong(size: 0x2_0000, limit: 0x1_ffff))
+        }
+        order.arguments = Array(repeating: [UInt8](repeating: 1, count: 0x1_0000), count: 33)
+        XCTAssertThrowsError(try order.encoded()) {
+            XCTAssertEqual(($0 as? ExecError)?.exitStatus, .programNotExecutable)
+        }
+        order.arguments = [[1, 0, 2]]
+        XCTAssertThrowsError(try order.encoded()) { XCTAssertEqual($0 as? ExecError, .zeroByte) }
+    }
+}

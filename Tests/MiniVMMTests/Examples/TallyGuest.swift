@@ -1,0 +1,1 @@
+../../../Examples/tally-device/Sources/tally-device/TallyGuest.swift

@@ -1,0 +1,71 @@
+@testable import TestSupport
+import XCTest
+
+/// Standard output holds the guest's console and nothing else, whoever reads it, or does not.
+final class ConsoleTests: KVMTestCase {
+    /// The bytes of the line that `hello` prints. It is written when it is complete; on a slow KVM, part of it earlier.
+    private static let helloLength: Int64 = 22
+
+    func testStandardOutputIsTheGuestsAlone() throws {
+        for options in [
+            [], ["--stats", "table", "--per-vcpu"], ["--stats", "json"], ["--stats", "none"],
+            ["--log-level", "trace", "--cpuid-trap", "auto"],
+        ] {
+            let run = try CommandLineRun(["run", "--guest", "hello"] + options)
+            run.assertStatus(0)
+            XCTAssertEqual(run.outputText, "Hello from real mode!\n", "\(options)")
+        }
+    }
+
+    func testEveryByteArrives() throws {
+        let image = try makeFolder().file("printer.bin", TinyGuest.printer)
+        // More than a pipe holds.
+        let recorded = try RecordedRun([image, "--argument", "70000"])
+        recorded.run.assertStatus(0)
+        XCTAssertEqual(recorded.run.output, [UInt8](repeating: UInt8(ascii: "x"), count: 70_000))
+        XCTAssertEqual(recorded.exits, ["io_out": 70_000, "hlt": 1])
+    }
+
+    func testReaderThatClosesThePipeEndsTheRun() throws {
+        let image = try makeFolder().file("printer.bin", TinyGuest.printer)
+        let recorded = try RecordedRun([image], output: .closedAfter(10))
+        try checkLostConsole(recorded, because: "EPIPE: Broken pipe")
+        let exits = try XCTUnwrap(recorded.totalExits)
+        XCTAssertGreaterThanOrEqual(exits, 11)
+    }
+
+    func testFullDiskEndsTheRun() throws {
+        let recorded = try RecordedRun(["--guest", "hello"], output: .file("/dev/full"))
+        try checkLostConsole(recorded, because: "ENOSPC: No space left on device")
+        try checkOneLineAtMost(recorded)
+    }
+
+    /// The guest got no further than its line's end, where it would have halted.
+    private func checkOneLineAtMost(_ recorded: RecordedRun) throws {
+        XCTAssertEqual(recorded.exits.keys.sorted(), ["io_out"])
+        XCTAssertLessThanOrEqual(try XCTUnwrap(recorded.exits["io_out"]), Self.helloLength)
+    }
+
+    private func checkLostConsole(_ recorded: RecordedRun, because reason: String) throws {
+        recorded.run.assertStatus(74)
+        XCTAssertEqual(
+            recorded.run.errors,
+            """
+            minivmm: The guest's console output cannot be written (\(reason)).
+            Check where standard output goes: whether its reader still runs, or what space is left.
+
+            """)
+        XCTAssertEqual(recorded.ending, "failed")
+        XCTAssertEqual(recorded.record["outcome"]?["exit_status"]?.integer, 74)
+        XCTAssertEqual(
+            recorded.record["outcome"]?["summary"]?.string,
+            "MiniVMM could not go on: The guest's console output cannot be written (\(reason))")
+    }
+
+    func testTimeoutEndsARunWhoseConsoleNobodyReads() throws {
+        let recorded = try RecordedRun(["--guest", "hello", "--timeout", "0.2"], output: .unread)
+        recorded.run.assertStatus(124)
+        XCTAssertEqual(recorded.ending, "timeout")
+        try checkOneLineAtMost(recorded)
+    }
+}

@@ -1,0 +1,59 @@
+import Foundation
+@testable import TestSupport
+import XCTest
+
+/// What the README shows is what happens.
+final class ReadmeTests: KVMTestCase {
+    private static func lines(_ path: String) throws -> [String] {
+        try String(decoding: RepositoryFile.bytes(path), as: UTF8.self).components(separatedBy: "\n")
+    }
+
+    /// The README's block of the given language that contains a text.
+    private func block(_ language: String, with text: String) throws -> [String] {
+        let blocks = try Self.lines("README.md").split(separator: "```\(language)").dropFirst()
+            .map { $0.prefix { $0 != "```" } }
+        return Array(try XCTUnwrap(blocks.first { block in block.contains { $0.contains(text) } }))
+    }
+
+    func testLibraryExampleIsTheOneThatIsCompiled() throws {
+        let source = try Self.lines("Tests/minivmm-cliTests/Documentation/LibraryExample.swift")
+        let example = source.drop { !$0.hasSuffix("README: from here") }.dropFirst()
+            .prefix { !$0.hasSuffix("README: to here") }
+            .map { String($0.dropFirst(4)) }
+        XCTAssertEqual(try block("swift", with: "KVM()"), ["import MiniVMM", ""] + example)
+    }
+
+    func testLibraryExampleRuns() throws {
+        let lines = try runLibraryExample()
+        XCTAssertEqual(lines.map { $0.prefix { $0 != "," } }, ["the guest halted", "io_out 1000 exits", "hlt 1 exits"])
+    }
+
+    func testCountersPrintWhatTheReadmeShows() throws {
+        // Cycles differ from run to run, and so do the counts of what the guest prints them with.
+        let shown = try block("text", with: "Exit counters by CPUID leaf").prefix { !$0.hasPrefix("Cycles") }
+        let printed = try CommandLineRun(["run", "--guest", "counters", "--stats", "none"]).outputText
+        XCTAssertEqual(shown.count, 14)
+        XCTAssertEqual(Array(shown), Array(printed.components(separatedBy: "\n").prefix(shown.count)))
+    }
+
+    func testBootSectorInHexadecimal() throws {
+        let command = try XCTUnwrap(block("sh", with: "xxd -r -p").first { $0.contains("xxd -r -p") })
+        let words = try XCTUnwrap(command.split(separator: "'").dropFirst().first).split(separator: " ")
+        let image = words.compactMap { UInt8($0, radix: 16) }
+        XCTAssertEqual(image.count, words.count)
+        let run = try CommandLineRun(["run", makeFolder().file("tiny.bin", image), "--stats", "none"])
+        run.assertStatus(0)
+        XCTAssertEqual(run.outputText, "Hi!\n")
+    }
+
+    func testEveryOptionOfTheCommandIsNamed() throws {
+        let readme = try Self.lines("README.md").joined(separator: "\n")
+        for command in [["run"], ["doctor"], ["guests", "dump"]] {
+            let help = try CommandLineRun(command + ["--help"]).outputText
+            for word in help.split(whereSeparator: { !($0.isLetter || $0.isNumber || $0 == "-") })
+            where word.hasPrefix("--") && word != "--version" && word != "--help" {
+                XCTAssertTrue(readme.contains("`\(word)") || readme.contains(" \(word)"), "\(command): \(word)")
+            }
+        }
+    }
+}
