@@ -55,7 +55,11 @@ package func zeroedMemory<Value: BitwiseCopyable>(
     of type: Value.Type, count: Int
 ) throws(ResourceError) -> UnsafeMutablePointer<Value> {
     let memory = unsafe calloc(count, MemoryLayout<Value>.stride)
-    guard let memory = unsafe memory else { throw ResourceError("memory for \(count) times \(type)", .outOfMemory) }
+    guard let memory = unsafe memory else {
+        // Saturating: calloc refuses what overflows.
+        let (size, isTooLarge) = count.multipliedReportingOverflow(by: MemoryLayout<Value>.stride)
+        throw ResourceError("a table of \(isTooLarge ? Int.max : size) bytes", .outOfMemory)
+    }
     // Sound: the memory has room for `count` values, is aligned for any type, and is zero, which the caller vouches for.
     return unsafe memory.bindMemory(to: type, capacity: count)
 }

@@ -64,7 +64,7 @@ final class ELFProgramTests: XCTestCase {
             var bytes = whole
             change(&bytes)
             XCTAssertThrowsError(try ELFProgram(bytes)) {
-                XCTAssertEqual(($0 as? ELFProgram.Damage)?.problem, problem)
+                XCTAssertEqual(($0 as? ELFDamage)?.problem, problem)
             }
         }
     }

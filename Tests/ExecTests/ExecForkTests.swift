@@ -1,3 +1,4 @@
+@testable import Boot
 @testable import Counters
 @testable import Exec
 @testable import KVM

@@ -1,3 +1,4 @@
+@testable import Boot
 @testable import Exec
 @testable import TestSupport
 

@@ -1,3 +1,4 @@
+@testable import Boot
 @testable import Exec
 @testable import TestSupport
 
@@ -33,7 +34,7 @@ enum StaticProgram {
         bytes.set(UInt16(1), at: Int(format.entryCountOffset))
         // The low halves are all that there is of each number.
         let segment: [(offset: Int, value: UInt32)] = [
-            (0, 1), (Int(format.address), base), (Int(format.fileSize), size),
+            (0, 1), (Int(format.virtualAddress), base), (Int(format.fileSize), size),
             // In memory, the permissions to read, write and execute, and the alignment.
             (isWide ? 40 : 20, size), (isWide ? 4 : 24, 7), (isWide ? 48 : 28, 0x1000),
         ]

@@ -1,3 +1,4 @@
+@testable import Boot
 @testable import Exec
 
 /// A small ELF program or library with an interpreter and a dynamic section.
@@ -65,7 +66,7 @@ struct SampleProgram {
         var bytes = [UInt8](repeating: 0, count: Int(format.entrySize))
         bytes.set(type, at: 0)
         set(UInt64(offset), at: Int(format.fileOffset), in: &bytes)
-        set(Self.base + UInt64(offset), at: Int(format.address), in: &bytes)
+        set(Self.base + UInt64(offset), at: Int(format.virtualAddress), in: &bytes)
         set(UInt64(size), at: Int(format.fileSize), in: &bytes)
         return bytes
     }

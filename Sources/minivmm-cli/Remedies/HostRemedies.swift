@@ -36,9 +36,11 @@ extension CPUPinningError: CommandError {
 }
 
 extension ResourceError: CommandError {
-    var remedy: String {
-        "Give the guest less memory or fewer vCPUs, or raise the limits that `ulimit -a` shows."
-    }
+    /// What to do whatever it is that was refused.
+    static let remedyForAll =
+        "Ask for less memory, fewer vCPUs or fewer trace events, or raise the limits that `ulimit -a` shows."
+
+    var remedy: String { Self.remedyForAll }
 
     var exitStatus: ExitStatus { .systemRefused }
 }

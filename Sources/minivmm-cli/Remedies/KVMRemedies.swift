@@ -25,7 +25,7 @@ extension KVMError: CommandError {
         case .ioctl:
             "Run `minivmm doctor` to see what this KVM offers, and `dmesg | tail` for the kernel's own words."
         case .outOfResources:
-            "Give the guest less memory or fewer vCPUs, or raise the limits that `ulimit -a` shows."
+            ResourceError.remedyForAll
         case .malformedStatistics:
             "Report it to the MiniVMM project with the kernel's version."
         }

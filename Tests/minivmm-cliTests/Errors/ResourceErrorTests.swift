@@ -44,7 +44,8 @@ final class ResourceErrorTests: KVMTestCase {
         XCTAssertEqual(error.explanation, "The system refused what \(name) needs (\(words)).", line: line)
         XCTAssertEqual(
             error.remedy,
-            "Give the guest less memory or fewer vCPUs, or raise the limits that `ulimit -a` shows.", line: line)
+            "Ask for less memory, fewer vCPUs or fewer trace events, or raise the limits that `ulimit -a` shows.",
+            line: line)
         XCTAssertEqual(error.exitStatus.rawValue, 71, line: line)
     }
 
@@ -117,6 +118,17 @@ final class ResourceErrorTests: KVMTestCase {
             Give the guest less memory with --memory, or raise the limit that `ulimit -v` shows.
 
             """)
+    }
+
+    func testNoTraceForReal() throws {
+        let run = try CommandLineRun(
+            ["run", "--guest", "hello", "--trace", makeFolder().path("trace.json"), "--trace-events", "67108864"],
+            under: ["sh", "-c", "ulimit -v 1500000 && exec \"$0\" \"$@\""])
+        run.assertStatus(71)
+        XCTAssertEqual(run.output, [])
+        XCTAssertTrue(run.errors.hasPrefix("minivmm: The system refused what a table of "), run.errors)
+        XCTAssertTrue(run.errors.contains(" bytes needs (ENOMEM"), run.errors)
+        XCTAssertTrue(run.errors.contains("fewer trace events"), run.errors)
     }
 
     func testNoThreadForReal() throws {
