@@ -36,7 +36,7 @@
 #define IDENTITY_MAP_ADDRESS 0xfffbc000u
 #define TSS_ADDRESS 0xfffbd000u
 
-// The greatest number of entries that KVM takes (KVM_MAX_CPUID_ENTRIES), and the leaves of MiniVMM's counters.
+// The maximum number of entries that KVM takes (KVM_MAX_CPUID_ENTRIES), and the leaves of MiniVMM's counters.
 #define CPUID_ENTRIES 256
 #define COUNTER_LEAVES 0x4ffffffcu
 #define COUNTER_LEAF_COUNT 4

@@ -4,7 +4,7 @@
 //
 // In turn, because a machine gets slower and faster as its other work comes and goes: the two of a round see about the
 // same machine. A first round is thrown away; it fills the caches. Printed are the medians, and of the ratio A / B,
-// which is made round by round, the least, the median and the greatest. A target is printed beside its measure, and
+// which is made round by round, the least, the median and the maximum. A target is printed beside its measure, and
 // decides nothing.
 //
 // What the programs write to standard output is thrown away. One that cannot be run or fails ends this one with
@@ -21,7 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define GREATEST_ROUNDS 10000
+#define MAXIMUM_ROUNDS 10000
 
 enum measure { WALL, USER, SYSTEM, CPU, MEASURES };
 
@@ -179,7 +179,7 @@ int main(int count, char **arguments) {
             usage();
         }
     }
-    if (rounds < 1 || rounds > GREATEST_ROUNDS) usage();
+    if (rounds < 1 || rounds > MAXIMUM_ROUNDS) usage();
 
     struct program programs[2];
     char **rest = parse_program(arguments + optind, &programs[0], rounds);

@@ -27,9 +27,9 @@
 #include <unistd.h>
 
 #define STATISTICS "/sys/kernel/debug/kvm"
-#define GREATEST_MACHINES 16
+#define MAXIMUM_MACHINES 16
 
-static char machines[GREATEST_MACHINES][NAME_MAX + 1];
+static char machines[MAXIMUM_MACHINES][NAME_MAX + 1];
 static int machine_count;
 
 static void fail(const char *what) {
@@ -56,7 +56,7 @@ static void become(char **command) {
 // descriptor, which is there a moment later.
 static void keep(int child, const char *name) {
     int number;
-    if (sscanf(name, "%*d-%d", &number) != 1 || machine_count == GREATEST_MACHINES) return;
+    if (sscanf(name, "%*d-%d", &number) != 1 || machine_count == MAXIMUM_MACHINES) return;
     for (int tries = 0; tries < 1000; tries++) {
         if (syscall(SYS_pidfd_getfd, child, number, 0) >= 0) {
             snprintf(machines[machine_count++], sizeof *machines, "%s", name);

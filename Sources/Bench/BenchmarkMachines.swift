@@ -17,7 +17,7 @@ struct BenchmarkMachines {
     /// How long a program may take: far more than any does.
     private static let limit = Duration.seconds(60)
     /// Single steps take a hundred times as long as anything else.
-    private static let greatestStepRepetitions = 500
+    private static let maximumStepRepetitions = 500
 
     /// Runs an operation's program.
     ///
@@ -39,7 +39,7 @@ struct BenchmarkMachines {
 
     private func runMachine(_ operation: BenchmarkOperation, trap: CPUIDTrap) throws -> Run {
         guard try kvm.trapSupport().includes(trap) else { throw BenchmarkError.trapDoesNotWork(trap) }
-        let count = trap == .step ? min(repetitions, Self.greatestStepRepetitions) : repetitions
+        let count = trap == .step ? min(repetitions, Self.maximumStepRepetitions) : repetitions
         let program = BenchmarkProgram(operation, repetitions: count)
         var options = MachineOptions()
         options.trap = trap

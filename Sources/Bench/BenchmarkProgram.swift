@@ -68,7 +68,7 @@ extension BenchmarkProgram {
 
     /// An address without memory, behind the sandbox's.
     private static let memoryHole: UInt32 = 0x10_0000
-    /// The memory of the sandbox: as much as the greatest number of times takes.
+    /// The memory of the sandbox: as much as the maximum number of times takes.
     static let ringThreeMemorySize = UInt64(2 * samplesAddress)
 
     /// A program for an operation.

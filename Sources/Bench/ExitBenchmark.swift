@@ -15,16 +15,16 @@ public struct ExitBenchmark: Sendable {
     ///
     /// - Parameters:
     ///   - kvm: The host's KVM.
-    ///   - repetitions: How often each operation is measured: 1 to ``greatestRepetitions``.
+    ///   - repetitions: How often each operation is measured: 1 to ``maximumRepetitions``.
     public init(kvm: KVM, repetitions: Int = ExitBenchmark.defaultRepetitions) {
         self.kvm = kvm
-        self.repetitions = min(max(repetitions, 1), Self.greatestRepetitions)
+        self.repetitions = min(max(repetitions, 1), Self.maximumRepetitions)
     }
 
     /// How often each operation is measured, unless told otherwise.
     public static let defaultRepetitions = 4000
     /// As many as there is room for in the guest's memory.
-    public static let greatestRepetitions = 7000
+    public static let maximumRepetitions = 7000
 
     /// Measures all operations.
     ///

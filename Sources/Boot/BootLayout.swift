@@ -57,7 +57,7 @@ public enum BootLayout {
     /// The least memory of a Linux guest: something above 1 MiB. What a kernel needs, its image says.
     package static let leastMemorySize: UInt64 = 0x20_0000
     /// The most memory of a guest: its last address has 39 bits, as many as today's desktop processors handle.
-    static let greatestMemorySize: UInt64 = (1 << 39) - (highMemory.rawValue - lowMemoryLimit.rawValue)
+    static let maximumMemorySize: UInt64 = (1 << 39) - (highMemory.rawValue - lowMemoryLimit.rawValue)
 
     /// The regions of a Linux guest's memory, for `GuestMemory`: one from 0, and one from 4 GiB for what lies above
     /// 3 GiB.
@@ -68,7 +68,7 @@ public enum BootLayout {
         memorySize: UInt64
     ) throws(MemorySizeError) -> [(start: GuestPhysicalAddress, size: UInt64)] {
         guard memorySize >= leastMemorySize else { throw .tooSmall(memorySize, least: leastMemorySize) }
-        guard memorySize <= greatestMemorySize else { throw .tooLarge(memorySize, greatest: greatestMemorySize) }
+        guard memorySize <= maximumMemorySize else { throw .tooLarge(memorySize, maximum: maximumMemorySize) }
         guard memorySize % GuestMemory.pageSize == 0 else { throw .notWholePages(memorySize) }
         let limit = lowMemoryLimit.rawValue
         let low = (start: GuestPhysicalAddress(0), size: min(memorySize, limit))
@@ -117,7 +117,7 @@ public enum MemorySizeError: Error, Hashable, Sendable {
     /// The guest would have no room for what it is made of.
     case tooSmall(UInt64, least: UInt64)
     /// The guest's last address would be beyond what processors handle.
-    case tooLarge(UInt64, greatest: UInt64)
+    case tooLarge(UInt64, maximum: UInt64)
     /// The size is not a multiple of a page.
     case notWholePages(UInt64)
 }
@@ -127,8 +127,8 @@ extension MemorySizeError: DiagnosticError {
         switch self {
         case .tooSmall(let size, let least):
             "\(ByteCount(size)) of guest memory are too few: this guest needs at least \(ByteCount(least))."
-        case .tooLarge(let size, let greatest):
-            "\(ByteCount(size)) of guest memory are too many: the most that a guest can have is \(ByteCount(greatest))."
+        case .tooLarge(let size, let maximum):
+            "\(ByteCount(size)) of guest memory are too many: the most that a guest can have is \(ByteCount(maximum))."
         case .notWholePages(let size):
             "\(ByteCount(size)) of guest memory are not a whole number of pages of \(GuestMemory.pageSize) bytes."
         }

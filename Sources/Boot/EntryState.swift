@@ -112,7 +112,7 @@ public struct DescriptorTable: Hashable, Sendable {
 public struct SegmentDescriptor: Hashable, Sendable {
     /// The value of the segment register.
     public let selector: UInt16
-    /// The greatest offset, in bytes.
+    /// The maximum offset, in bytes.
     public let limit: UInt32
     /// The type: for code 11 (read, execute, accessed), for data 3 (read, write, accessed), for a task 11 (busy).
     public let type: UInt8

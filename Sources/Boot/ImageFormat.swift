@@ -74,7 +74,7 @@ enum PortableExecutable {
     private static let headerSize: UInt64 = 24
     private static let sectionSize: UInt64 = 40
     /// The most sections that the Windows loader takes.
-    private static let greatestSectionCount: UInt16 = 96
+    private static let maximumSectionCount: UInt16 = 96
     /// `.linux`, the section of a unified kernel image that holds the kernel.
     private static let linuxSection: [UInt8] = [0x2e, 0x6c, 0x69, 0x6e, 0x75, 0x78, 0, 0]
 
@@ -115,7 +115,7 @@ enum PortableExecutable {
         else { return false }
         // The header's offset has 32 bits: none of these sums can pass 64.
         let table = header + headerSize + UInt64(optionalSize)
-        return (0..<UInt64(min(count, greatestSectionCount))).contains {
+        return (0..<UInt64(min(count, maximumSectionCount))).contains {
             bytes.hasBytes(linuxSection, at: Int(table + $0 * sectionSize))
         }
     }

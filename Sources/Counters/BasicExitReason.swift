@@ -7,7 +7,7 @@ public struct BasicExitReason: RawRepresentable, Hashable, Sendable {
 
     /// The reason with the given number, or nil where the SDM defines none.
     public init?(rawValue: UInt32) {
-        guard rawValue <= Self.greatest, !Self.gaps.contains(rawValue) else { return nil }
+        guard rawValue <= Self.maximum, !Self.gaps.contains(rawValue) else { return nil }
         self.rawValue = rawValue
     }
 
@@ -15,10 +15,10 @@ public struct BasicExitReason: RawRepresentable, Hashable, Sendable {
         self.rawValue = rawValue
     }
 
-    /// The greatest number that the SDM defines: WRMSRNS with an immediate operand.
-    package static let greatest: UInt32 = 85
+    /// The maximum number that the SDM defines: WRMSRNS with an immediate operand.
+    package static let maximum: UInt32 = 85
 
-    /// The numbers up to ``greatest`` that the SDM leaves out.
+    /// The numbers up to ``maximum`` that the SDM leaves out.
     package static let gaps: [UInt32] = [35, 38, 42, 71, 82, 83]
 
     /// Exception or non-maskable interrupt.

@@ -106,7 +106,7 @@ package struct ExitCounters {
         @inlinable static var kinds: Int { 8 }
     }
 
-    /// The words of a kind: exits, cycles, greatest cycles.
+    /// The words of a kind: exits, cycles, maximum cycles.
     @inlinable static var wordsPerKind: Int { 3 }
     @inlinable package static var kindCount: Int { ExitKind.count }
     /// The words of a block, rounded up to a multiple of 16, which is two cache lines.
@@ -142,8 +142,8 @@ package struct ExitCounters {
     @discardableResult
     package func finish(_ kind: ExitKind, serviceCycles: UInt64) -> UInt64 {
         add(serviceCycles, to: Self.word(kind, 1))
-        let greatest = Self.word(kind, 2)
-        if serviceCycles > load(greatest) { unsafe words[greatest].store(serviceCycles, ordering: .relaxed) }
+        let maximum = Self.word(kind, 2)
+        if serviceCycles > load(maximum) { unsafe words[maximum].store(serviceCycles, ordering: .relaxed) }
         // Sound: a block has one histogram per kind, and rawValue is the kind's number.
         guard let histogram = unsafe histograms[kind.index] else {
             return makeHistogram(kind, recording: serviceCycles)
@@ -212,7 +212,7 @@ package struct ExitCounters {
 
     @inlinable package func exits(of kind: ExitKind) -> UInt64 { load(Self.word(kind, 0)) }
     @inlinable package func serviceCycles(of kind: ExitKind) -> UInt64 { load(Self.word(kind, 1)) }
-    @inlinable func greatestServiceCycles(of kind: ExitKind) -> UInt64 { load(Self.word(kind, 2)) }
+    @inlinable func maximumServiceCycles(of kind: ExitKind) -> UInt64 { load(Self.word(kind, 2)) }
     @inlinable package var runCycles: UInt64 { load(Word.runCycles) }
     @inlinable package var internalExits: UInt64 { load(Word.internalExits) }
     @inlinable package var internalCycles: UInt64 { load(Word.internalCycles) }

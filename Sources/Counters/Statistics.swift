@@ -102,7 +102,7 @@ extension KindStatistics {
         guard exits > 0 else { return nil }
         self.kind = kind
         serviceCycles = counters.reduce(0) { $0 &+ $1.serviceCycles(of: kind) }
-        max = counters.reduce(0) { Swift.max($0, $1.greatestServiceCycles(of: kind)) }
+        max = counters.reduce(0) { Swift.max($0, $1.maximumServiceCycles(of: kind)) }
         let merged = Self.merged(counters.compactMap { $0.histogram(of: kind) })
         p50 = merged?.value(atPercentile: 50) ?? 0
         p99 = merged?.value(atPercentile: 99) ?? 0
@@ -123,7 +123,7 @@ extension Histogram<UInt64> {
     /// last bucket in use takes longer than a small guest does. Where there are few values, it is not needed.
     ///
     /// - Parameter percentile: Above 0 and below 100.
-    /// - Returns: The upper end of the value's bucket, or the greatest value if that is less; 0 when nothing was
+    /// - Returns: The upper end of the value's bucket, or the maximum value if that is less; 0 when nothing was
     ///   recorded.
     package func value(atPercentile percentile: Double) -> UInt64 {
         // Less by the smallest step, so that rounding errors do not lead to the next value.
@@ -175,7 +175,7 @@ public struct CounterSnapshot: Hashable, Sendable {
                 kind: kind,
                 exits: exits,
                 serviceCycles: counters.reduce(0) { $0 &+ $1.serviceCycles(of: kind) },
-                max: counters.reduce(0) { Swift.max($0, $1.greatestServiceCycles(of: kind)) })
+                max: counters.reduce(0) { Swift.max($0, $1.maximumServiceCycles(of: kind)) })
         }
         runCycles = counters.reduce(0) { $0 &+ $1.runCycles }
         internalExits = counters.reduce(0) { $0 &+ $1.internalExits }

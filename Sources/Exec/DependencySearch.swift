@@ -14,7 +14,7 @@ struct DependencySearch: Sendable {
     /// The loader's list of libraries. Source: ld.so(8).
     static let cachePath = "/etc/ld.so.cache"
     /// A script's interpreter can be a script itself, up to a limit. Source: Linux, fs/exec.c (exec_binprm).
-    private static let greatestScriptDepth = 5
+    private static let maximumScriptDepth = 5
     /// What the C library loads by itself when a thread is cancelled or a backtrace made.
     private static let loadedByName = ["libgcc_s.so.1"]
     private static let typeExecutable: UInt16 = 2
@@ -46,7 +46,7 @@ struct DependencySearch: Sendable {
 
     private func files(neededBy file: HostFile, depth: Int) throws(ExecError) -> [HostFile] {
         if let header = ScriptHeader(file.bytes) {
-            guard depth < Self.greatestScriptDepth
+            guard depth < Self.maximumScriptDepth
             else { throw .notExecutable(path: file.path, reason: "is a script with too many scripts for interpreters") }
             return try interpreters(of: file, header, depth: depth)
         }
@@ -169,14 +169,14 @@ struct ScriptHeader: Hashable, Sendable {
     package let argument: String
 
     /// How much of the file the kernel looks at. Source: Linux, BINPRM_BUF_SIZE.
-    private static let greatestSize = 256
+    private static let maximumSize = 256
 
     /// Reads the line.
     ///
     /// - Returns: Nil when the file does not begin like a script, or names no interpreter.
     init?(_ bytes: [UInt8]) {
         guard bytes.hasBytes(Array("#!".utf8), at: 0) else { return nil }
-        let line = bytes.prefix(Self.greatestSize).dropFirst(2).prefix { $0 != UInt8(ascii: "\n") && $0 != 0 }
+        let line = bytes.prefix(Self.maximumSize).dropFirst(2).prefix { $0 != UInt8(ascii: "\n") && $0 != 0 }
         guard let text = String(validating: line, as: UTF8.self) else { return nil }
         let words = text.split(maxSplits: 1, omittingEmptySubsequences: true) { Self.isBlank($0) }
         guard let interpreter = words.first else { return nil }

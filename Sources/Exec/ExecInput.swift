@@ -80,7 +80,7 @@ package final class ExecInput: ConsoleReceiver {
         if rings { ringGuest() }
     }
 
-    /// Gives the guest what there is, as far as it fits.
+    /// Gives the guest the input so far, as far as it fits.
     func fetch(into memory: UnsafeMutableRawBufferPointer) -> Answer {
         let (answer, wakes) = state.withLock { state -> (Answer, Bool) in
             state.hasAsked = true

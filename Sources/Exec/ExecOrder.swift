@@ -18,9 +18,9 @@ struct ExecOrder: Hashable, Sendable {
     package static let path = "/.minivmm/order"
 
     /// The longest single string, with its zero. Source: Linux, include/uapi/linux/binfmts.h (MAX_ARG_STRLEN).
-    private static let greatestStringSize = 0x2_0000
+    private static let maximumStringSize = 0x2_0000
     /// All strings and the pointers to them. Source: execve(2): a quarter of the limit on the stack, which is 8 MiB.
-    private static let greatestSize = 0x20_0000
+    private static let maximumSize = 0x20_0000
     private static let pointerSize = 8
 
     /// The file's bytes.
@@ -56,10 +56,10 @@ struct ExecOrder: Hashable, Sendable {
         var size = 0
         for string in [program, directory] + arguments + environment {
             guard !string.contains(0) else { throw .zeroByte }
-            guard string.count < Self.greatestStringSize
-            else { throw .argumentsTooLong(size: string.count, limit: Self.greatestStringSize - 1) }
+            guard string.count < Self.maximumStringSize
+            else { throw .argumentsTooLong(size: string.count, limit: Self.maximumStringSize - 1) }
             size += string.count + 1 + Self.pointerSize
         }
-        guard size <= Self.greatestSize else { throw .argumentsTooLong(size: size, limit: Self.greatestSize) }
+        guard size <= Self.maximumSize else { throw .argumentsTooLong(size: size, limit: Self.maximumSize) }
     }
 }

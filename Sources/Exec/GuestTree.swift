@@ -10,7 +10,7 @@ struct GuestTree: Sendable {
     }
 
     private let host: HostFiles
-    /// What there is, by paths without links. The root itself is not listed.
+    /// The entries, by paths without links. The root itself is not listed.
     private var nodes: [String: Node] = [:]
 
     /// The bytes of all files.
@@ -90,7 +90,7 @@ struct GuestTree: Sendable {
                 target = found
             }
             linkCount += 1
-            guard linkCount <= HostFiles.greatestLinkCount else { throw .unreadable(path: path, .tooManyLinks) }
+            guard linkCount <= HostFiles.maximumLinkCount else { throw .unreadable(path: path, .tooManyLinks) }
             walk.follow(target)
         }
         guard !walk.path.isEmpty else { throw .archive(.invalidPath(path)) }

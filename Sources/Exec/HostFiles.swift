@@ -33,7 +33,7 @@ package ///
     }
 
     /// How many links are followed on one path. Source: Linux, MAXSYMLINKS.
-    static let greatestLinkCount = 40
+    static let maximumLinkCount = 40
 
     /// What stands at a path, whose last part may be a link that is not followed.
     package func status(_ path: String) throws(ErrorNumber) -> Status {
@@ -76,7 +76,7 @@ package ///
         while let next = walk.advance() {
             guard let status = try? status(next), status.kind == .link else { continue }
             linkCount += 1
-            guard linkCount <= Self.greatestLinkCount else { throw .tooManyLinks }
+            guard linkCount <= Self.maximumLinkCount else { throw .tooManyLinks }
             walk.follow(try linkTarget(next))
         }
         return walk.path

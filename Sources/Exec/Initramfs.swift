@@ -26,7 +26,7 @@ public struct Initramfs: Sendable {
     private static let blockSize = 512
     private static let permissionMask: UInt32 = 0o7777
     /// PATH_MAX, which counts the terminating zero.
-    private static let greatestPathSize = 4096
+    private static let maximumPathSize = 4096
 
     /// An archive of nothing.
     public init() {}
@@ -66,7 +66,7 @@ public struct Initramfs: Sendable {
     /// - Throws: ``InitramfsError``.
     public mutating func addSymbolicLink(_ path: String, target: String) throws(InitramfsError) {
         let contents = [UInt8](target.utf8)
-        guard !contents.isEmpty, contents.count < Self.greatestPathSize, !contents.contains(0)
+        guard !contents.isEmpty, contents.count < Self.maximumPathSize, !contents.contains(0)
         else { throw .invalidPath(target) }
         try add(try Self.checkedName(path), .symbolicLink, mode: 0o777, contents: contents)
     }
@@ -105,7 +105,7 @@ public struct Initramfs: Sendable {
         let parts = path.split(separator: "/")
         let name = parts.joined(separator: "/")
         guard !parts.isEmpty, !parts.contains("."), !parts.contains(".."), !name.utf8.contains(0),
-            name.utf8.count < greatestPathSize, name != trailer
+            name.utf8.count < maximumPathSize, name != trailer
         else { throw .invalidPath(path) }
         return name
     }

@@ -178,7 +178,7 @@ struct LibraryCache: Sendable {
     private static func string(_ bytes: [UInt8], at offset: UInt64) -> String? {
         guard offset < UInt64(bytes.count) else { return nil }
         // A longer one is no path.
-        let size = min(greatestStringSize, UInt64(bytes.count) - offset)
+        let size = min(maximumStringSize, UInt64(bytes.count) - offset)
         guard let part = bytes.part(at: offset, count: size), let end = part.firstIndex(of: 0) else { return nil }
         return String(validating: part[..<end], as: UTF8.self)
     }
@@ -190,7 +190,7 @@ struct LibraryCache: Sendable {
     private static let oldEntrySize: UInt64 = 12
     private static let alignment: UInt64 = 8
     /// PATH_MAX.
-    private static let greatestStringSize: UInt64 = 4096
+    private static let maximumStringSize: UInt64 = 4096
 
     private enum Offset {
         static let count: UInt64 = 20

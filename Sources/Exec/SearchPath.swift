@@ -74,7 +74,7 @@ public enum InstalledKernels {
     public static let directory = "/boot"
     private static let prefix = "vmlinuz-"
 
-    /// The newest kernel that can be read: the one with the greatest version in its name.
+    /// The newest kernel that can be read: the one with the maximum version in its name.
     ///
     /// - Parameter directory: Where to look.
     /// - Throws: ``ExecError/noKernel(directory:)``, ``ExecError/unreadableKernel(path:_:)``.

@@ -72,8 +72,8 @@ public struct ByteCount: RawRepresentable, Hashable, Comparable, Sendable {
 extension ByteCount: CustomStringConvertible {
     /// The number in the largest unit that divides it, such as `64 MiB`.
     public var description: String {
-        let greatest = Self.units.count - 1
-        let index = rawValue == 0 ? 0 : min(rawValue.trailingZeroBitCount / Int(Self.bitsPerUnit), greatest)
+        let maximum = Self.units.count - 1
+        let index = rawValue == 0 ? 0 : min(rawValue.trailingZeroBitCount / Int(Self.bitsPerUnit), maximum)
         guard index > 0 else { return rawValue == 1 ? "1 byte" : "\(rawValue) bytes" }
         return "\(rawValue >> (UInt64(index) * Self.bitsPerUnit)) \(Self.units[index].uppercased())iB"
     }

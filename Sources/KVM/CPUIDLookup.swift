@@ -32,7 +32,7 @@ extension CPUIDLookup {
             case 0xc000_0000...: 0xc000_0000
             default: leaf & 0x8000_0000
             }
-        if let greatest = storedResult(leaf: classLeaf, subleaf: 0)?.eax, leaf <= greatest { return nil }
+        if let maximum = storedResult(leaf: classLeaf, subleaf: 0)?.eax, leaf <= maximum { return nil }
         return basic.eax
     }
 

@@ -72,8 +72,8 @@ public struct CPUIDTable: Hashable, Sendable {
         self.entries = entries
     }
 
-    /// The greatest number of entries that KVM takes. Source: arch/x86/include/asm/kvm_host.h, KVM_MAX_CPUID_ENTRIES.
-    package static let greatestEntryCount = 256
+    /// The maximum number of entries that KVM takes. Source: arch/x86/include/asm/kvm_host.h, KVM_MAX_CPUID_ENTRIES.
+    package static let maximumEntryCount = 256
 }
 
 extension CPUIDTable {
@@ -87,7 +87,7 @@ extension CPUIDTable {
         _ name: String,
         _ ioctl: (UnsafeMutablePointer<kvm_cpuid2>) -> Int32
     ) throws(KVMError) -> CPUIDTable {
-        let buffer = KernelCPUIDBuffer(capacity: greatestEntryCount)
+        let buffer = KernelCPUIDBuffer(capacity: maximumEntryCount)
         let result = unsafe ioctl(buffer.table)
         guard result >= 0 else { throw .failed(name, result) }
         return unsafe CPUIDTable(entries: buffer.entries.map(Entry.init))

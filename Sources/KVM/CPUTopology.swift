@@ -12,11 +12,11 @@ package struct CPUTopology: Hashable, Sendable {
     package let coreCount: UInt32
 
     /// APIC ids have 8 bits where no x2APIC is used, and id 255 addresses all processors.
-    static let greatestCoreCount: UInt32 = 255
+    static let maximumCoreCount: UInt32 = 255
 
     /// A socket of a number of cores.
     package init(coreCount: Int) {
-        precondition(coreCount >= 1 && coreCount <= Int(Self.greatestCoreCount))
+        precondition(coreCount >= 1 && coreCount <= Int(Self.maximumCoreCount))
         self.coreCount = UInt32(coreCount)
     }
 
@@ -60,7 +60,7 @@ package struct CPUTopology: Hashable, Sendable {
         return result
     }
 
-    /// Leaf 4, a cache. EAX bits 4:0: its type, 0 for none; bits 7:5: its level; bits 25:14: the greatest number of
+    /// Leaf 4, a cache. EAX bits 4:0: its type, 0 for none; bits 7:5: its level; bits 25:14: the maximum number of
     /// APIC ids of processors that share it, minus 1; bits 31:26: of cores in the package, minus 1.
     private func intelCache(_ result: CPUIDResult) -> CPUIDResult {
         guard result.eax & 0x1f != 0 else { return result }
@@ -109,10 +109,10 @@ extension CPUTopology {
     /// id to get the next level's; EBX bits 15:0: processors in this level; ECX bits 7:0: the subleaf, bits 15:8: the
     /// level's type, 0 for none; EDX: the APIC id.
     private func replaceExtendedTopology(in table: inout CPUIDTable, apicID: UInt32) {
-        let greatest = table.storedResult(leaf: 0, subleaf: 0)?.eax ?? 0
+        let maximum = table.storedResult(leaf: 0, subleaf: 0)?.eax ?? 0
         for leaf in [CPUIDLeaf.extendedTopology, CPUIDLeaf.extendedTopologyV2] {
             table.entries.removeAll { $0.leaf == leaf }
-            guard leaf <= greatest else { continue }
+            guard leaf <= maximum else { continue }
             let levels = [
                 CPUIDResult(eax: 0, ebx: 1, ecx: LevelType.thread << 8, edx: apicID),
                 CPUIDResult(eax: coreBits, ebx: coreCount, ecx: LevelType.core << 8 | 1, edx: apicID),
@@ -136,8 +136,8 @@ extension CPUTopology {
         table.entries.removeAll {
             $0.leaf == CPUIDLeaf.processorIdentifiers || $0.leaf == CPUIDLeaf.extendedTopologyAMD
         }
-        let greatest = table.storedResult(leaf: CPUIDLeaf.extendedMaximum, subleaf: 0)?.eax ?? 0
-        guard isAMD, CPUIDLeaf.processorIdentifiers <= greatest else { return }
+        let maximum = table.storedResult(leaf: CPUIDLeaf.extendedMaximum, subleaf: 0)?.eax ?? 0
+        guard isAMD, CPUIDLeaf.processorIdentifiers <= maximum else { return }
         let identifiers = CPUIDResult(eax: apicID, ebx: apicID & 0xff)
         table.entries.append(CPUIDTable.Entry(leaf: CPUIDLeaf.processorIdentifiers, result: identifiers))
     }

@@ -67,7 +67,7 @@ public struct KernelStatistic: Hashable, Sendable {
         case cumulative
         /// What is so at the moment.
         case instant
-        /// The greatest value so far.
+        /// The maximum value so far.
         case peak
         /// How many values fell into each of a row of buckets of this size. The last bucket is open above.
         case linearHistogram(bucketSize: UInt32)

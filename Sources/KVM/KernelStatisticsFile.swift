@@ -11,7 +11,7 @@ public final class KernelStatisticsFile: Sendable {
     /// How many bytes are read at a time: more than the statistics of any kernel so far, so that one call does.
     private static let chunkSize = 8192
     /// How many bytes are read at most.
-    private static let greatestSize = 1 << 20
+    private static let maximumSize = 1 << 20
 
     private init(_ descriptor: consuming OwnedDescriptor) {
         self.descriptor = descriptor
@@ -64,7 +64,7 @@ public final class KernelStatisticsFile: Sendable {
 
     private func readBytes() throws(KVMError) -> [UInt8] {
         var bytes: [UInt8] = []
-        while bytes.count < Self.greatestSize {
+        while bytes.count < Self.maximumSize {
             let start = bytes.count
             bytes += repeatElement(0, count: Self.chunkSize)
             let result = unsafe bytes.withUnsafeMutableBytes { buffer in

@@ -121,7 +121,7 @@ public final class Machine: Sendable {
         return threads
     }
 
-    /// What there is to say of the run. Only when the threads have ended.
+    /// The outcome of the run. Only when the threads have ended.
     private func outcome(after duration: Duration) -> RunOutcome {
         RunOutcome(
             // A vCPU's thread ends only when the run was stopped.

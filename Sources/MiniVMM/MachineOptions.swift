@@ -41,15 +41,15 @@ public struct MachineOptions: Sendable {
 extension MachineOptions {
     /// - Throws: ``CPUCountError`` when the machine cannot have as many vCPUs.
     func checkCPUCount(_ kvm: KVM) throws(CPUCountError) {
-        let greatest = min(ACPITables.greatestVCPUCount, max(1, Int(kvm.value(of: .maximumVCPUs))))
-        guard (1...greatest).contains(cpuCount) else { throw .outOfRange(cpuCount, greatest: greatest) }
+        let maximum = min(ACPITables.maximumVCPUCount, max(1, Int(kvm.value(of: .maximumVCPUs))))
+        guard (1...maximum).contains(cpuCount) else { throw .outOfRange(cpuCount, maximum: maximum) }
     }
 }
 
 /// Why a machine cannot have as many vCPUs as were asked for.
 public enum CPUCountError: Error, Hashable, Sendable {
     /// More than this host's KVM, or the interrupt controllers, know; or none.
-    case outOfRange(Int, greatest: Int)
+    case outOfRange(Int, maximum: Int)
 }
 
 extension CPUCountError: DiagnosticError {

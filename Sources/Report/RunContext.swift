@@ -1,7 +1,7 @@
 public import Counters
 public import Host
 
-/// What there is to say of a run besides what came of it: who asked for what, when, of which machine, on which host.
+/// The circumstances of a run: who asked for what, when, of which machine, on which host.
 public struct RunContext: Hashable, Sendable {
     /// The command and its arguments.
     public var command: [String]

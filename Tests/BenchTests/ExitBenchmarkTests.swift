@@ -48,13 +48,13 @@ final class ExitBenchmarkTests: XCTestCase {
 
     func testProgramsFitAndDiffer() {
         for operation in BenchmarkOperation.all where operation.vehicle == .ringThree {
-            let program = BenchmarkProgram(inRingThree: operation, repetitions: ExitBenchmark.greatestRepetitions)
+            let program = BenchmarkProgram(inRingThree: operation, repetitions: ExitBenchmark.maximumRepetitions)
             XCTAssertLessThan(program.bytes.count, 128)
             XCTAssertLessThanOrEqual(
                 BenchmarkProgram.samplesAddress + UInt64(program.count) * 4, BenchmarkProgram.ringThreeMemorySize)
         }
         for operation in BenchmarkOperation.all {
-            let program = BenchmarkProgram(operation, repetitions: ExitBenchmark.greatestRepetitions)
+            let program = BenchmarkProgram(operation, repetitions: ExitBenchmark.maximumRepetitions)
             XCTAssertLessThan(program.bytes.count, 128)
             // The items of INS go to 0x8000 of the same segment.
             XCTAssertLessThanOrEqual(program.count * 4, 0x8000)

@@ -22,8 +22,8 @@ final class BootLayoutTests: XCTestCase {
         let low = [0, 3 * Self.gibibyte]
         XCTAssertEqual(try regions(3 * Self.gibibyte + 4096), [low, [4 * Self.gibibyte, 4096]])
         XCTAssertEqual(try regions(5 * Self.gibibyte), [low, [4 * Self.gibibyte, 2 * Self.gibibyte]])
-        let greatest = try regions(BootLayout.greatestMemorySize)
-        XCTAssertEqual(greatest.last.map { $0[0] + $0[1] }, 1 << 39)
+        let maximum = try regions(BootLayout.maximumMemorySize)
+        XCTAssertEqual(maximum.last.map { $0[0] + $0[1] }, 1 << 39)
     }
 
     func testSizesThatAreNone() {
@@ -31,8 +31,8 @@ final class BootLayoutTests: XCTestCase {
             (0, .tooSmall(0, least: 0x20_0000)),
             (0x1f_f000, .tooSmall(0x1f_f000, least: 0x20_0000)),
             (0x20_0001, .notWholePages(0x20_0001)),
-            (1 << 39, .tooLarge(1 << 39, greatest: BootLayout.greatestMemorySize)),
-            (.max, .tooLarge(.max, greatest: BootLayout.greatestMemorySize)),
+            (1 << 39, .tooLarge(1 << 39, maximum: BootLayout.maximumMemorySize)),
+            (.max, .tooLarge(.max, maximum: BootLayout.maximumMemorySize)),
         ]
         for (size, expected) in samples {
             XCTAssertThrowsError(try BootLayout.regions(memorySize: size)) { error in

@@ -122,7 +122,7 @@ final class LinuxImageTests: XCTestCase {
 
     func testAnInitrdAbove4GiBHasItsHighHalvesInTheExtendedFields() throws {
         // The kernel's runtime size leaves no room for the initrd below 3 GiB.
-        let sample = SampleBzImage(runtimeSize: 0xbf00_0000 - 0x1000, greatestInitrdAddress: 0x7fff_ffff)
+        let sample = SampleBzImage(runtimeSize: 0xbf00_0000 - 0x1000, maximumInitrdAddress: 0x7fff_ffff)
         let memory = try memory(5 << 30)
         let loaded = try LinuxImage(sample.file).load(into: memory, arguments: BootArguments(initrd: initrd(0x2000)))
         XCTAssertEqual(loaded.initrd?.lowerBound, GuestPhysicalAddress(0x1_7fff_e000))

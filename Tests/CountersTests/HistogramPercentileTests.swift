@@ -29,13 +29,13 @@ final class HistogramPercentileTests: XCTestCase {
     func testGivesWhatTheLibraryGives() {
         var random = SeededGenerator(seed: 1)
         for count in [1, 2, 3, 10, 22, 99, 100, 101, 199, 200, 1000, 5000] {
-            for greatest: UInt64 in [1, 100, 10_000, 1 << 41] {
-                let values = (0..<count).map { _ in UInt64.random(in: 0...greatest, using: &random) }
+            for maximum: UInt64 in [1, 100, 10_000, 1 << 41] {
+                let values = (0..<count).map { _ in UInt64.random(in: 0...maximum, using: &random) }
                 let histogram = histogram(of: values)
                 for percentile in Self.percentiles {
                     XCTAssertEqual(
                         histogram.value(atPercentile: percentile), histogram.valueAtPercentile(percentile),
-                        "percentile \(percentile) of \(count) values up to \(greatest)")
+                        "percentile \(percentile) of \(count) values up to \(maximum)")
                 }
             }
         }

@@ -15,13 +15,13 @@ final class CPUIDLookupTests: XCTestCase {
         intel: "GenuineIntel", amd: "AuthenticAMD", oldAMD: "AMDisbetter!", hygon: "HygonGenuine"
     )
 
-    /// Leaf 0 with a greatest basic leaf and a vendor.
-    private func leaf0(_ greatest: UInt32, _ vendor: String = vendors.intel) -> Entry {
+    /// Leaf 0 with a maximum basic leaf and a vendor.
+    private func leaf0(_ maximum: UInt32, _ vendor: String = vendors.intel) -> Entry {
         let bytes = vendor.utf8.map(UInt32.init)
         let words = stride(from: 0, to: 12, by: 4).map { start in
             (0..<4).reduce(0) { $0 | bytes[start + $1] << UInt32(8 * $1) }
         }
-        return Entry(leaf: 0, result: CPUIDResult(eax: greatest, ebx: words[0], ecx: words[2], edx: words[1]))
+        return Entry(leaf: 0, result: CPUIDResult(eax: maximum, ebx: words[0], ecx: words[2], edx: words[1]))
     }
 
     /// An answer that tells its leaf and subleaf.

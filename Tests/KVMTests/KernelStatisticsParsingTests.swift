@@ -93,15 +93,15 @@ final class KernelStatisticsParsingTests: XCTestCase {
 
     func testOffsetsAndCountsOutOfBounds() {
         let bytes = sample.bytes
-        let greatest = UInt32.max
+        let maximum = UInt32.max
         XCTAssertEqual(
-            damage(of: setting(greatest, at: Header.identifierOffset, in: bytes)), .outOfBounds("the identifier"))
-        XCTAssertEqual(damage(of: setting(greatest, at: Header.nameSize, in: bytes)), .outOfBounds("the identifier"))
+            damage(of: setting(maximum, at: Header.identifierOffset, in: bytes)), .outOfBounds("the identifier"))
+        XCTAssertEqual(damage(of: setting(maximum, at: Header.nameSize, in: bytes)), .outOfBounds("the identifier"))
         for offset in [Header.count, Header.descriptorsOffset] {
-            XCTAssertEqual(damage(of: setting(greatest, at: offset, in: bytes)), .outOfBounds("a descriptor"))
+            XCTAssertEqual(damage(of: setting(maximum, at: offset, in: bytes)), .outOfBounds("a descriptor"))
         }
         XCTAssertEqual(
-            damage(of: setting(greatest, at: Header.dataOffset, in: bytes)), .outOfBounds("a number of exits"))
+            damage(of: setting(maximum, at: Header.dataOffset, in: bytes)), .outOfBounds("a number of exits"))
     }
 
     func testNamesNeedAnEnd() {

@@ -10,7 +10,7 @@ struct SampleBzImage {
     var alignment: UInt32 = 0x20_0000
     var preferredAddress: UInt64 = 0x100_0000
     var runtimeSize: UInt32 = 0x20_0000
-    var greatestInitrdAddress: UInt32 = 0x7fff_ffff
+    var maximumInitrdAddress: UInt32 = 0x7fff_ffff
     var commandLineSize: UInt32 = 2047
     var payload = SampleBzImage.pattern(count: 0x1000)
     /// The stated size of the protected-mode part in units of 16 bytes; nil for the true one.
@@ -32,7 +32,7 @@ struct SampleBzImage {
         bytes.set(version, at: 0x206)
         bytes[0x211] = loadFlags
         bytes.set(UInt32(0x10_0000), at: 0x214)
-        bytes.set(greatestInitrdAddress, at: 0x22c)
+        bytes.set(maximumInitrdAddress, at: 0x22c)
         bytes.set(alignment, at: 0x230)
         bytes[0x234] = isRelocatable
         bytes.set(extendedLoadFlags, at: 0x236)

@@ -53,7 +53,7 @@ extension FlatGuest {
     private enum Layout {
         static let conventionalEnd = BootLayout.baseMemoryEnd.rawValue
         static let extendedStart = BootLayout.extendedMemory.rawValue
-        static let greatestSize = BootLayout.lowMemoryLimit.rawValue
+        static let maximumSize = BootLayout.lowMemoryLimit.rawValue
         static let lowestLoadAddress = BootLayout.biosDataEnd.rawValue
     }
 
@@ -84,7 +84,7 @@ extension FlatGuest {
 
     private func check() throws(FlatGuestError) {
         guard !image.isEmpty else { throw .emptyImage }
-        guard memorySize >= Layout.extendedStart, memorySize <= Layout.greatestSize,
+        guard memorySize >= Layout.extendedStart, memorySize <= Layout.maximumSize,
             memorySize % GuestMemory.pageSize == 0
         else { throw .badMemorySize(memorySize) }
         let room: UInt64

@@ -26,7 +26,7 @@ public struct LinuxImage: Sendable {
         try ImageError.loading(file.path) { () throws(GuestMemoryError) in
             try memory.write(file.bytes[Int(header.payloadOffset)...], at: placement.address)
         }
-        try arguments.writeCommandLine(limit: header.greatestCommandLineSize, to: memory, path: file.path)
+        try arguments.writeCommandLine(limit: header.maximumCommandLineSize, to: memory, path: file.path)
         var initrd: Range<GuestPhysicalAddress>?
         if let image = arguments.initrd {
             let initrdPlacement = InitrdPlacement(
@@ -90,7 +90,7 @@ struct BootParameters {
     package let initrd: Range<GuestPhysicalAddress>?
     /// Where the ACPI tables' root pointer is, if there are tables.
     package let acpiRootPointer: GuestPhysicalAddress?
-    /// Where memory is; at most ``greatestMapCount`` lines.
+    /// Where memory is; at most ``maximumMapCount`` lines.
     let memoryMap: [MemoryMapEntry]
 
     /// Where the fields outside the setup header stand.
@@ -103,7 +103,7 @@ struct BootParameters {
     }
 
     /// The lines that the page has room for.
-    static let greatestMapCount = 128
+    static let maximumMapCount = 128
     /// A line: address, size, kind.
     static let mapEntrySize: UInt64 = 20
     /// A boot loader without a number of its own.
@@ -130,7 +130,7 @@ struct BootParameters {
     }
 
     private func writeMap(to memory: GuestMemory, page: GuestPhysicalAddress) throws(GuestMemoryError) {
-        let lines = memoryMap.prefix(Self.greatestMapCount)
+        let lines = memoryMap.prefix(Self.maximumMapCount)
         try memory.store(UInt8(lines.count), at: page &+ Offset.mapCount)
         for (index, line) in lines.enumerated() {
             let address = page &+ (Offset.map + UInt64(index) * Self.mapEntrySize)

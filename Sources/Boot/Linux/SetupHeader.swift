@@ -23,7 +23,7 @@ package struct SetupHeader: Sendable {
     /// Whether the initrd may lie beyond that limit, even above 4 GiB.
     let canUseHighMemory: Bool
     /// The most bytes of a command line, without its terminating zero.
-    let greatestCommandLineSize: UInt64
+    let maximumCommandLineSize: UInt64
 
     /// Where the fields stand, in the file and in `boot_params` alike.
     package enum Offset {
@@ -41,7 +41,7 @@ package struct SetupHeader: Sendable {
         static let initrdAddress: UInt64 = 0x218
         static let initrdSize: UInt64 = 0x21c
         static let commandLineAddress: UInt64 = 0x228
-        static let greatestInitrdAddress: UInt64 = 0x22c
+        static let maximumInitrdAddress: UInt64 = 0x22c
         package static let alignment: UInt64 = 0x230
         static let isRelocatable: UInt64 = 0x234
         static let extendedLoadFlags: UInt64 = 0x236
@@ -52,7 +52,7 @@ package struct SetupHeader: Sendable {
         /// The end of the fields that protocol 2.12 has.
         static let end212: UInt64 = 0x268
         /// Where the next field of `boot_params` stands; the header ends here at the latest.
-        static let greatestEnd: UInt64 = 0x290
+        static let maximumEnd: UInt64 = 0x290
     }
 
     /// Where the 64-bit entry stands in the protected-mode part.
@@ -97,11 +97,11 @@ package struct SetupHeader: Sendable {
         }
         preferredAddress = bytes.integer(UInt64.self, at: Offset.preferredAddress) ?? 0
         runtimeSize = UInt64(bytes.integer(UInt32.self, at: Offset.runtimeSize) ?? 0)
-        let greatestInitrdAddress = bytes.integer(UInt32.self, at: Offset.greatestInitrdAddress) ?? 0
-        initrdLimit = GuestPhysicalAddress(UInt64(greatestInitrdAddress) + 1)
+        let maximumInitrdAddress = bytes.integer(UInt32.self, at: Offset.maximumInitrdAddress) ?? 0
+        initrdLimit = GuestPhysicalAddress(UInt64(maximumInitrdAddress) + 1)
         let flags = bytes.integer(UInt16.self, at: Offset.extendedLoadFlags) ?? 0
         canUseHighMemory = flags & Self.canBeAbove4GiB != 0
-        greatestCommandLineSize = UInt64(bytes.integer(UInt32.self, at: Offset.commandLineSize) ?? 0)
+        maximumCommandLineSize = UInt64(bytes.integer(UInt32.self, at: Offset.commandLineSize) ?? 0)
     }
 
     private static let cutOff = "it ends inside its setup header"
@@ -131,7 +131,7 @@ package struct SetupHeader: Sendable {
     /// The header's own bytes; how many, it says itself.
     private static func headerBytes(_ file: ImageFile) throws(ImageError) -> ArraySlice<UInt8> {
         let distance = file.bytes.integer(UInt8.self, at: Offset.jumpDistance) ?? 0
-        let end = min(Offset.magic + UInt64(distance), Offset.greatestEnd)
+        let end = min(Offset.magic + UInt64(distance), Offset.maximumEnd)
         guard end >= Offset.end212, let bytes = file.bytes.part(at: Offset.start, count: end - Offset.start)
         else { throw .damaged(path: file.path, .bzImage, problem: cutOff) }
         return bytes

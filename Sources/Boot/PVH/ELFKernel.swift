@@ -10,7 +10,7 @@ public struct ELFKernel: Sendable {
 
     /// COMMAND_LINE_SIZE of x86, without the terminating zero: unlike a bzImage, an ELF kernel does not state it.
     /// Source: Linux, arch/x86/include/asm/setup.h.
-    static let greatestCommandLineSize: UInt64 = 2047
+    static let maximumCommandLineSize: UInt64 = 2047
 
     /// Reads and checks the headers of an ELF file.
     ///
@@ -56,7 +56,7 @@ public struct ELFKernel: Sendable {
                 try memory.write(bytes, at: GuestPhysicalAddress(segment.physicalAddress))
             }
         }
-        try arguments.writeCommandLine(limit: Self.greatestCommandLineSize, to: memory, path: file.path)
+        try arguments.writeCommandLine(limit: Self.maximumCommandLineSize, to: memory, path: file.path)
         var initrd: Range<GuestPhysicalAddress>?
         if let image = arguments.initrd {
             // Linux takes the address over into a field of 32 bits.
@@ -120,7 +120,7 @@ struct StartInfo {
     package let initrd: Range<GuestPhysicalAddress>?
     /// Where the ACPI tables' root pointer is, if there are tables.
     package let acpiRootPointer: GuestPhysicalAddress?
-    /// Where memory is; at most ``greatestMapCount`` lines.
+    /// Where memory is; at most ``maximumMapCount`` lines.
     let memoryMap: [MemoryMapEntry]
 
     package enum Offset {
@@ -141,7 +141,7 @@ struct StartInfo {
     /// A line: address, size, kind, 4 bytes reserved.
     static let mapEntrySize: UInt64 = 24
     /// The lines up to the end of the page.
-    static let greatestMapCount = Int(
+    static let maximumMapCount = Int(
         (GuestMemory.pageSize - BootLayout.memoryMap.rawValue % GuestMemory.pageSize) / mapEntrySize)
 
     /// Writes the page.
@@ -161,7 +161,7 @@ struct StartInfo {
             try memory.store(size, at: BootLayout.moduleList &+ 8)
         }
 
-        let lines = memoryMap.prefix(Self.greatestMapCount)
+        let lines = memoryMap.prefix(Self.maximumMapCount)
         try memory.store(BootLayout.memoryMap.rawValue, at: info &+ Offset.memoryMap)
         try memory.store(UInt32(lines.count), at: info &+ Offset.mapCount)
         for (index, line) in lines.enumerated() {

@@ -3,7 +3,7 @@ import Host
 package import KVM
 public import Memory
 
-/// How a guest died: what there is to say in a death report.
+/// How a guest died, for a death report.
 public struct GuestDeath: Sendable {
     /// Why the guest cannot go on.
     public let cause: Cause

@@ -17,7 +17,7 @@ public struct RecordingOptions: Hashable, Sendable {
     /// The exits of a vCPU that a trace keeps unless told otherwise: 2^20, in 32 MiB.
     public static let defaultTraceCapacity = 1 << 20
     /// The most exits of a vCPU that a trace can keep: 2^26, in 2 GiB.
-    public static let greatestTraceCapacity = 1 << 26
+    public static let maximumTraceCapacity = 1 << 26
 }
 
 /// What is kept of one vCPU's exits besides the counters.

@@ -114,7 +114,7 @@ package final class TraceRecorder {
 
     /// A ring for at least the given number of exits.
     package init(capacity: Int) throws(ResourceError) {
-        let wanted = min(max(capacity, 1), RecordingOptions.greatestTraceCapacity)
+        let wanted = min(max(capacity, 1), RecordingOptions.maximumTraceCapacity)
         let room = wanted.nextPowerOfTwo
         mask = UInt64(room - 1)
         unsafe events = try unsafe zeroedMemory(of: TraceEvent.self, count: room)

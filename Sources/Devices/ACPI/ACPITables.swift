@@ -8,7 +8,7 @@ public import Memory
 /// searching from 0xE0000 to 0xFFFFF.
 package struct ACPITables: Sendable {
     /// The most vCPUs: a local APIC's identity has 8 bits, and the last, 255, is every vCPU's.
-    package static let greatestVCPUCount = 255
+    package static let maximumVCPUCount = 255
 
     /// A table and where it stands.
     package struct Table: Hashable, Sendable {
@@ -54,7 +54,7 @@ package struct ACPITables: Sendable {
         timerInput: UInt32 = 0,
         describing description: ACPIDescription
     ) throws(ACPIError) -> ACPITables {
-        guard (1...greatestVCPUCount).contains(vcpuCount) else { throw .vcpuCount(vcpuCount) }
+        guard (1...maximumVCPUCount).contains(vcpuCount) else { throw .vcpuCount(vcpuCount) }
         guard start.rawValue < end else { throw .outOfReach(start) }
         var tables = ACPITables(start: start)
         // The RSDP names the XSDT, which comes last: it gets its place now and its content then.

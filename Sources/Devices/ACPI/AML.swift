@@ -242,8 +242,8 @@ struct AMLName: Sendable {
 ///
 /// Source: ACPI 6.4, section 20.2.4 "Package Length Encoding".
 enum AMLPackageLength {
-    private static let greatestInOneByte = 0x3F
-    private static let greatestFollowing = 3
+    private static let maximumInOneByte = 0x3F
+    private static let maximumFollowing = 3
 
     /// Content with its length in front.
     ///
@@ -254,8 +254,8 @@ enum AMLPackageLength {
 
     /// The length's encoding, for content of some length.
     public static func encoding(contentLength: Int) throws(ACPIError) -> [UInt8] {
-        guard contentLength >= greatestInOneByte else { return [UInt8(truncatingIfNeeded: contentLength + 1)] }
-        for following in 1...greatestFollowing {
+        guard contentLength >= maximumInOneByte else { return [UInt8(truncatingIfNeeded: contentLength + 1)] }
+        for following in 1...maximumFollowing {
             let (total, overflow) = contentLength.addingReportingOverflow(1 + following)
             // 4 bits in the first byte, 8 in each that follows.
             guard !overflow, total < 1 << (4 + 8 * following) else { continue }

@@ -33,13 +33,13 @@ public final class PortBus: Sendable {
         @usableFromInline let handler: Unmanaged<PortHandler>
     }
 
-    private static let greatestDeviceCount = Int(UInt8.max)
+    private static let maximumDeviceCount = Int(UInt8.max)
 
     /// Makes the bus.
     ///
     /// - Throws: ``BusError`` when two devices want the same port, or there are more than 255.
     public init(_ attachments: [PortAttachment]) throws {
-        guard attachments.count <= Self.greatestDeviceCount else { throw BusError.tooManyDevices }
+        guard attachments.count <= Self.maximumDeviceCount else { throw BusError.tooManyDevices }
         for (index, attachment) in attachments.enumerated() {
             for other in attachments[..<index] where other.ports.overlaps(attachment.ports) {
                 throw BusError.overlap(attachment.name, other.name)

@@ -11,7 +11,7 @@ package import Memory
 ///
 /// Source: Motorola MC146818A data sheet.
 ///
-/// What is not there: interrupts. Alarm, periodic and update-ended interrupts can be enabled and never come, and of
+/// Not emulated: interrupts. Alarm, periodic and update-ended interrupts can be enabled and never come, and of
 /// their flags in register C only update-ended is ever set. Linux reads the time without them.
 ///
 /// State is kept in order by a lock; the clock is read with it held.

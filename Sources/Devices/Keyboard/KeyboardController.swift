@@ -11,7 +11,7 @@ package import Memory
 /// no auxiliary port, and never has a key: Linux's driver is then through without an error and without waiting
 /// (i8042_check_aux() and i8042_controller_init() in drivers/input/serio/i8042.c).
 ///
-/// What is not there: the interrupts 1 and 12 (nothing would raise them), and the A20 gate, which is always open.
+/// Not emulated: the interrupts 1 and 12 (nothing would raise them), and the A20 gate, which is always open.
 ///
 /// Source: IBM PS/2 Hardware Interface Technical Reference, "Keyboard and Auxiliary Device Controller".
 ///

@@ -13,7 +13,7 @@ package import Memory
 ///
 /// Source: ACPI 6.4, sections 4.8.3.1 "PM1 event grouping", 4.8.3.2 "PM1 control grouping" and 4.8.3.3 "PM timer".
 ///
-/// What is not there: the timer's carry event (TMR_STS stays 0), sleep states other than S5, and everything that is
+/// Not emulated: the timer's carry event (TMR_STS stays 0), sleep states other than S5, and everything that is
 /// optional.
 ///
 /// State is kept in order by a lock, which is held while the interrupt line's closure is called, and not for the others.

@@ -18,7 +18,7 @@ package import Memory
 /// serial8250_do_startup() in drivers/tty/serial/8250/8250_port.c) takes it for a 16550A without bugs. A guest that
 /// uses no interrupts finds the transmitter always empty.
 ///
-/// What is not there: parity and framing errors (the line makes none), and the time that bytes take.
+/// Not emulated: parity and framing errors (the line makes none), and the time that bytes take.
 ///
 /// State is kept in order by a lock that is held for some tens of instructions, and for the call to the interrupt line.
 /// All other closures are called without it, on the thread that causes them.

@@ -57,7 +57,7 @@ final class UnclaimedAccesses {
     /// The ports of a word of `touched`.
     private static let portsPerWord = 64
     /// How many pages of MMIO are told apart; accesses to further ones are counted together.
-    static let greatestPageCount = 64
+    static let maximumPageCount = 64
 
     /// Reads of each port, then writes of each. Saturating.
     private let ports: UnsafeMutablePointer<UInt32>
@@ -75,7 +75,7 @@ final class UnclaimedAccesses {
             unsafe free(touched)
             throw error
         }
-        pages.reserveCapacity(Self.greatestPageCount)
+        pages.reserveCapacity(Self.maximumPageCount)
     }
 
     deinit {
@@ -103,7 +103,7 @@ final class UnclaimedAccesses {
     }
 
     private func addPage(_ page: UInt64) -> Int? {
-        guard pages.count < Self.greatestPageCount else { return nil }
+        guard pages.count < Self.maximumPageCount else { return nil }
         pages.append(UnclaimedAddress(address: page, reads: 0, writes: 0))
         return pages.count - 1
     }

@@ -138,7 +138,7 @@ package final class VCPURunner: @unchecked Sendable {
         return .over(kind)
     }
 
-    /// What there is to say of a death at the present state of the vCPU.
+    /// A death at the present state of the vCPU.
     func death(_ cause: GuestDeath.Cause) -> GuestDeath {
         GuestDeath(cause: cause, vcpu: index, state: try? VCPUSnapshot(of: vcpu, memory: machine.memory))
     }

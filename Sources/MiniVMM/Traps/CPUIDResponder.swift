@@ -14,7 +14,7 @@ final class CPUIDResponder {
     private(set) var lastLeaf: UInt32 = 0
     /// The subleaf that was asked for last, for traces.
     private(set) var lastSubleaf: UInt32 = 0
-    private let buffer = KernelCPUIDBuffer(capacity: CPUIDTable.greatestEntryCount)
+    private let buffer = KernelCPUIDBuffer(capacity: CPUIDTable.maximumEntryCount)
 
     init(vcpu: VCPU, leaves: CounterLeaves, source: any CounterSource) {
         self.vcpu = vcpu

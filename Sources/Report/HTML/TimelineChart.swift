@@ -9,12 +9,12 @@ struct TimelineChart {
     private let stacks: [(colorClass: String, exits: [UInt64])]
 
     /// The most intervals that are drawn: a little less than the pixels of a narrow screen.
-    private static let greatestIntervalCount = 256
+    private static let maximumIntervalCount = 256
     /// The height of the drawing, in its own units.
     private static let height = 1000.0
 
     init(_ timeline: ExitTimeline, palette: KindPalette, tscKHz: UInt32?) {
-        let timeline = timeline.coarser(atMost: Self.greatestIntervalCount)
+        let timeline = timeline.coarser(atMost: Self.maximumIntervalCount)
         self.timeline = timeline
         self.palette = palette
         self.tscKHz = tscKHz

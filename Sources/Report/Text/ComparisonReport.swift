@@ -53,7 +53,7 @@ public struct ComparisonReport: Sendable {
         return table.lines
     }
 
-    /// The kinds of either run; those with the greatest difference in cycles first.
+    /// The kinds of either run; those with the maximum difference in cycles first.
     private var kindNames: [String] {
         var names = first.kinds.map(\.name)
         names += second.kinds.map(\.name).filter { !names.contains($0) }

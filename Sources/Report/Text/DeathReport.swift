@@ -1,7 +1,7 @@
 public import Counters
 import Host
 
-/// What there is to say of a guest that died: cause, vCPU, mode, registers, code.
+/// How a guest died: cause, vCPU, mode, registers, code.
 public struct DeathReport: Sendable {
     private let death: GuestDeath
     private let remedy: String

@@ -81,14 +81,14 @@ public struct LiveLine: Sendable {
     }
 
     /// The most kinds that are named.
-    private static let greatestKindCount = 3
+    private static let maximumKindCount = 3
 
     /// The line: at most 79 columns, without a newline.
     public var text: String {
         var parts = [
             HumanNumber.fixed(elapsed, digits: 1) + " s", HumanNumber.count(snapshot.exits) + " exits",
         ]
-        parts += rates.prefix(Self.greatestKindCount).map { "\($0.name) \(HumanNumber.count($0.rate))/s" }
+        parts += rates.prefix(Self.maximumKindCount).map { "\($0.name) \(HumanNumber.count($0.rate))/s" }
         return String(parts.joined(separator: "  ").prefix(79))
     }
 

@@ -121,18 +121,18 @@ extension TextReport {
         ]
     }
 
-    /// The greatest number of exits that the table shows exactly, so that its widest row has 80 columns.
-    private static let greatestExactCount: UInt64 = 99_999_999
+    /// The maximum number of exits that the table shows exactly, so that its widest row has 80 columns.
+    private static let maximumExactCount: UInt64 = 99_999_999
 
     /// A number of exits: exact as far as there is room.
     private func count(_ exits: UInt64) -> String {
-        exits <= Self.greatestExactCount ? String(exits) : HumanNumber.count(exits)
+        exits <= Self.maximumExactCount ? String(exits) : HumanNumber.count(exits)
     }
 }
 
 /// The words below the table.
 extension TextReport {
-    /// What there is to say besides the numbers of exits: a line each.
+    /// The lines besides the table of exits.
     package var notes: [String] {
         var notes: [String] = []
         if !outcome.unclaimedPorts.isEmpty {
@@ -145,10 +145,10 @@ extension TextReport {
     }
 
     /// The most entries that a line of notes names.
-    private static let greatestListLength = 6
+    private static let maximumListLength = 6
 
     private func list(_ addresses: [UnclaimedAddress], digits: Int) -> String {
-        let named = addresses.prefix(Self.greatestListLength).map { address in
+        let named = addresses.prefix(Self.maximumListLength).map { address in
             let counts = [(address.reads, "r"), (address.writes, "w")].filter { $0.0 > 0 }
                 .map { HumanNumber.count($0.0) + $0.1 }
             return "0x\(Hex.digits(address.address, digits)) (\(counts.joined(separator: " ")))"
@@ -194,7 +194,7 @@ extension TextReport {
 ///
 /// Histograms are left out: they are no counts.
 struct KernelCounts {
-    /// The counts, in KVM's order. Those of several vCPUs are added; of peaks it is the greatest.
+    /// The counts, in KVM's order. Those of several vCPUs are added; of peaks it is the maximum.
     package let counts: [(name: String, value: UInt64)]
 
     init(_ statistics: [KernelStatistics]) {

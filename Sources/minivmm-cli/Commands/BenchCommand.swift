@@ -26,8 +26,8 @@ struct BenchCommand: ParsableCommand {
     var kvmDevice = KVM.defaultDevicePath
 
     func validate() throws {
-        guard (1...ExitBenchmark.greatestRepetitions).contains(repetitions) else {
-            throw ValidationError("--repetitions takes a number from 1 to \(ExitBenchmark.greatestRepetitions).")
+        guard (1...ExitBenchmark.maximumRepetitions).contains(repetitions) else {
+            throw ValidationError("--repetitions takes a number from 1 to \(ExitBenchmark.maximumRepetitions).")
         }
     }
 

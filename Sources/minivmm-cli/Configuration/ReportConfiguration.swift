@@ -18,8 +18,8 @@ struct ReportConfiguration: Hashable, Sendable {
         for path in files where ReportForm(path: path) == nil {
             throw ValidationError("--report takes a file whose name ends in .html, .json or .csv, and not `\(path)`.")
         }
-        guard (1...RecordingOptions.greatestTraceCapacity).contains(traceEvents) else {
-            throw ValidationError("--trace-events takes a number from 1 to \(RecordingOptions.greatestTraceCapacity).")
+        guard (1...RecordingOptions.maximumTraceCapacity).contains(traceEvents) else {
+            throw ValidationError("--trace-events takes a number from 1 to \(RecordingOptions.maximumTraceCapacity).")
         }
     }
 

@@ -6,7 +6,7 @@ import Report
 /// A file that a command reads.
 enum InputFile {
     /// More than any report has.
-    private static let greatestSize = 1 << 28
+    private static let maximumSize = 1 << 28
     private static let chunkSize = 1 << 16
 
     /// All bytes of a file.
@@ -18,7 +18,7 @@ enum InputFile {
         defer { close(descriptor) }
         var bytes: [UInt8] = []
         var chunk = [UInt8](repeating: 0, count: chunkSize)
-        while bytes.count <= greatestSize {
+        while bytes.count <= maximumSize {
             let count = unsafe Glibc.read(descriptor, &chunk, chunk.count)
             if count == 0 { return bytes }
             if count > 0 {

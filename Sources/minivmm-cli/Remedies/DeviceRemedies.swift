@@ -11,7 +11,7 @@ extension ACPIError: CommandError {
     /// One sentence that says what to do about it.
     var remedy: String {
         switch self {
-        case .vcpuCount: "Choose 1 to \(ACPITables.greatestVCPUCount) vCPUs."
+        case .vcpuCount: "Choose 1 to \(ACPITables.maximumVCPUCount) vCPUs."
         case .outOfReach, .invalidName, .tooLong: "Please report this as a fault of MiniVMM."
         }
     }

@@ -10,7 +10,7 @@ extension MachineError: CommandError {
 extension CPUCountError: CommandError {
     var remedy: String {
         switch self {
-        case .outOfRange(_, let greatest): "Choose a --cpus from 1 to \(greatest)."
+        case .outOfRange(_, let maximum): "Choose a --cpus from 1 to \(maximum)."
         }
     }
 

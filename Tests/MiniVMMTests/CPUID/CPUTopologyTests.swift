@@ -114,7 +114,7 @@ final class CPUTopologyTests: XCTestCase {
         }
     }
 
-    func testLeavesBeyondTheGreatestAreNotAdded() {
+    func testLeavesBeyondTheMaximumAreNotAdded() {
         var old = SampleCPUIDTable.amd
         old.entries[0].result.eax = 0xa
         old.entries.removeAll { $0.leaf == 0xb || $0.leaf >= 0x8000_0009 }

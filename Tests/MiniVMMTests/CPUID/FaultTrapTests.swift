@@ -77,8 +77,8 @@ final class FaultTrapTests: XCTestCase {
             + Self.ask(0x4fff_fffc, into: 2, cpuid: [0xf2, 0x48, 0x0f, 0xa2])
         let run = try RingThreeRun(program: program + Self.hlt, handler: Self.nops + Self.report)
         try assertGenuineFault(run, at: program.count)
-        let greatest = try XCTUnwrap(TestKVM.shared().supportedCPUID().entry(leaf: 0)?.result.eax)
-        XCTAssertEqual(try run.number(0), UInt64(greatest))
+        let maximum = try XCTUnwrap(TestKVM.shared().supportedCPUID().entry(leaf: 0)?.result.eax)
+        XCTAssertEqual(try run.number(0), UInt64(maximum))
         XCTAssertEqual(try run.number(1), 3)
         XCTAssertEqual(try run.number(2), 4)
     }

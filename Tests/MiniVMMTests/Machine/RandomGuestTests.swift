@@ -10,7 +10,7 @@ final class RandomGuestTests: XCTestCase {
     private static let count: UInt64 = TestExtent.of(250, exhaustive: 2000)
     private static let limit = Duration.milliseconds(50)
     /// What the process may have grown by in the end, in KiB: far less than the guests' memory together.
-    private static let greatestGrowth = 64 * 1024
+    private static let maximumGrowth = 64 * 1024
 
     func testGuestsOfRandomBytes() throws {
         let traps = [CPUIDTrap.auto, .none] + (try TestKVM.workingTraps())
@@ -29,7 +29,7 @@ final class RandomGuestTests: XCTestCase {
         XCTAssertGreaterThan(endings.count, 1, "guests that all end alike are not random: \(endings)")
         let after = try ProcessStatus()
         XCTAssertEqual(after.descriptors, before.descriptors)
-        XCTAssertLessThan(after.residentKiB - before.residentKiB, Self.greatestGrowth)
+        XCTAssertLessThan(after.residentKiB - before.residentKiB, Self.maximumGrowth)
     }
 
     private func run(seed: UInt64, trap: CPUIDTrap) throws -> RunOutcome {

@@ -30,7 +30,7 @@ final class ErrorTextTests: XCTestCase {
         ImageError.unreadable(path: "/p", number), ImageError.notAFile(path: "/p", kind: "a directory"),
         ImageError.empty(path: "/p"), ImageError.oversized(path: "/p", size: 9, limit: 8),
         ImageError.oversized(path: "/p", size: nil, limit: 8), ImageError.unsupported(path: "/p", .bzImage),
-        ResourceError("an eventfd", number), MachineError.alreadyRun, CPUCountError.outOfRange(0, greatest: 8),
+        ResourceError("an eventfd", number), MachineError.alreadyRun, CPUCountError.outOfRange(0, maximum: 8),
     ]
 
     func testEverySentenceEndsAsOne() {
