@@ -52,15 +52,16 @@ let package = Package(
         layer("Memory", on: "CKVM", "Host"),
         layer("KVM", on: "CKVM", "Host", "Memory"),
         layer("Tracepoints", on: "CKVM", "Host"),
-        layer("Counters", on: "CKVM", "Host", "Memory", "KVM", histogram),
+        layer("Counters", on: "CKVM", "Host", "Memory", "KVM", "Tracepoints", histogram),
         layer("Devices", on: "CKVM", "Host", "Memory"),
         layer("Boot", on: "CKVM", "GuestImages", "Host", "Memory", "Devices"),
         layer(
-            "MiniVMM", on: "CKVM", "GuestImages", "Host", "Memory", "KVM", "Counters", "Devices", "Boot", logging),
+            "MiniVMM", on: "CKVM", "GuestImages", "Host", "Memory", "KVM", "Tracepoints", "Counters", "Devices", "Boot",
+            logging),
         layer("Report", on: "Host", "Memory", "KVM", "Counters"),
         layer("Exec", on: "CKVM", "GuestImages", "Host", "Memory", "Devices", "Counters", "Boot", "MiniVMM"),
         layer("Bench", on: "CKVM", "Host", "Memory", "KVM", "Counters", "Devices", "Boot", "MiniVMM", "Report"),
-        layer("Doctor", on: "Host", "Memory", "KVM", "Counters", "MiniVMM", "Report"),
+        layer("Doctor", on: "Host", "Memory", "KVM", "Tracepoints", "Counters", "MiniVMM", "Report"),
         .executableTarget(
             name: "minivmm-cli",
             dependencies: [

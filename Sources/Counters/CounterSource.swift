@@ -1,10 +1,11 @@
 import CKVM
 package import KVM
+package import Tracepoints
 
 /// Where counts and cycles come from that a guest is told of, and reports show.
 ///
 /// A source is a class, so that asking one allocates nothing. Any thread may ask.
-public protocol CounterSource: AnyObject, Sendable {
+package protocol CounterSource: AnyObject, Sendable {
     /// Exits of all types, the one in progress included. Modulo 2^64.
     var totalExits: UInt64 { get }
     /// The cycles that finished exits took. Modulo 2^64; they never decrease.
@@ -15,15 +16,29 @@ public protocol CounterSource: AnyObject, Sendable {
     func cycles(of type: BasicExitReason) -> UInt64
     /// Whether an exit of the type can occur here.
     func canOccur(_ type: BasicExitReason) -> Bool
+
+    /// Gets ready to count a vCPU's exits. Called on its thread, before it enters the guest.
+    ///
+    /// - Parameters:
+    ///   - index: The vCPU.
+    ///   - thread: The thread's number, as gettid(2) has it.
+    func prepareThread(ofVCPU index: Int, thread: Int32) throws(TracepointError)
+    /// What KVM settled itself, where the source knows. For when the vCPUs have ended.
+    func kernelSettledExits() -> KernelSettledExits?
+}
+
+extension CounterSource {
+    package func prepareThread(ofVCPU index: Int, thread: Int32) throws(TracepointError) {}
+    package func kernelSettledExits() -> KernelSettledExits? { nil }
 }
 
 /// The source `user`: the exits that reach MiniVMM, as the run loop counts them.
 extension ExitCounterTable: CounterSource {
-    public var totalCycles: UInt64 { totalServiceCycles }
+    package var totalCycles: UInt64 { totalServiceCycles }
 
-    public func cycles(of type: BasicExitReason) -> UInt64 { serviceCycles(of: type) }
+    package func cycles(of type: BasicExitReason) -> UInt64 { serviceCycles(of: type) }
 
-    public func canOccur(_ type: BasicExitReason) -> Bool { Self.types >> UInt128(type.rawValue) & 1 == 1 }
+    package func canOccur(_ type: BasicExitReason) -> Bool { Self.types >> UInt128(type.rawValue) & 1 == 1 }
 
     /// The types under which some kind of exit is booked, a bit each. The SDM defines more of them.
     private static let types: UInt128 = ExitKind.allCases.reduce(0) { mask, kind in

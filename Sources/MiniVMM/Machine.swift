@@ -6,6 +6,7 @@ public import Host
 public import KVM
 import Memory
 import Synchronization
+import Tracepoints
 
 /// A machine that is ready to run a guest, once.
 public final class Machine: Sendable {
@@ -74,6 +75,7 @@ public final class Machine: Sendable {
         feeding?.requestEnd()
         for thread in threads { thread.join() }
         var outcome = outcome(after: start.duration(to: .now))
+        outcome.kernelSettled = parts.source.kernelSettledExits()
         if parts.recording != RecordingOptions() { addRecords(to: &outcome, origin: origin) }
         return outcome
     }
@@ -107,8 +109,14 @@ public final class Machine: Sendable {
         var threads: [PosixThread] = []
         for runner in runners {
             do {
+                let (source, control) = (parts.source, control)
                 let thread = try PosixThread(name: "vcpu \(runner.index)") {
-                    runner.run()
+                    do throws(TracepointError) {
+                        try source.prepareThread(ofVCPU: runner.index, thread: ckvm_thread_id())
+                        runner.run()
+                    } catch {
+                        control.stop(.failed(error))
+                    }
                     allEnded.give()
                 }
                 threads.append(thread)

@@ -5,6 +5,7 @@ import Host
 import KVM
 import Logging
 package import Memory
+import Tracepoints
 
 /// Puts a machine together: memory, virtual machine, components, ACPI, guest, vCPUs, trap.
 struct MachineBuilder {
@@ -155,11 +156,27 @@ struct MachineBuilder {
 
     /// Where the guest's counts come from. A new source is a case here.
     private func makeSource(_ counters: ExitCounterTable, _ vcpus: [VCPU]) throws -> any CounterSource {
-        guard options.reportsKernelExits else { return counters }
-        guard let kernelExits = try KernelExits(of: vcpus) else {
-            throw KVMError.missingCapability(.binaryStatistics)
+        switch options.exits {
+        case .user: return counters
+        case .total:
+            guard let kernelExits = try KernelExits(of: vcpus) else {
+                throw KVMError.missingCapability(.binaryStatistics)
+            }
+            return KernelTotalSource(counters, kernelExits)
+        case .all: return try makeAllExitsSource(counters, vcpus)
+        case .auto:
+            do {
+                return try makeAllExitsSource(counters, vcpus)
+            } catch let error as TracepointError {
+                options.logger.info("exits that KVM settles are not counted", metadata: ["why": "\(error.explanation)"])
+                return counters
+            }
         }
-        return KernelTotalSource(counters, kernelExits)
+    }
+
+    private func makeAllExitsSource(_ counters: ExitCounterTable, _ vcpus: [VCPU]) throws -> AllExitsSource {
+        let tracepoints = try ExitTracepoints(method: try kvm.tracepointSupport(), threadCount: vcpus.count)
+        return AllExitsSource(counters, tracepoints, try KernelExits(of: vcpus), tscKHz: vcpus.first?.tscKHz)
     }
 }
 

@@ -8,9 +8,8 @@ public import Logging
 public struct MachineOptions: Sendable {
     /// The layout of the counter leaves.
     public var leaves = CounterLeaves.f22
-    /// Whether guests that ask for the total number of exits are told KVM's own count, which includes the exits that
-    /// KVM settles alone, in place of MiniVMM's.
-    public var reportsKernelExits = false
+    /// Which exits guests are told of, and reports show.
+    public var exits = ExitScope.user
     /// The CPUID trap.
     public var trap = CPUIDTrap.auto
     /// The linear addresses of the guest's CPUID instructions; nil to scan the image for them.

@@ -41,6 +41,7 @@ struct ExecCommand: ParsableCommand {
             var options = MachineOptions(
                 processors: processors.configuration, cpuid: cpuid.configuration, statistics: statistics,
                 reports: reports, host: host)
+            options.exits = cpuid.exits ?? .auto
             let log = try guest.openKernelLog()
             options.consoleDescriptor = log.descriptor
             options.components = [ProgramChannel()]

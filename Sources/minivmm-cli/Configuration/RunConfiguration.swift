@@ -48,8 +48,8 @@ struct ProcessorConfiguration: Hashable, Sendable {
 struct CPUIDConfiguration: Hashable, Sendable {
     /// The layout of the counter leaves.
     var leaves = CounterLeaves.f22
-    /// Whether the total-exits leaf is answered with KVM's own count.
-    var kernelExits = false
+    /// Which exits are counted; nil for the command's default, which for `run` is ``ExitScope/user``.
+    var exits: ExitScope?
     /// How CPUID is brought out.
     var trap = CPUIDTrap.auto
     /// The addresses of CPUID instructions, in place of a scan.
@@ -100,7 +100,7 @@ extension MachineOptions {
         cpuCount = processors.count
         pinnedCPUs = processors.pin
         leaves = cpuid.leaves
-        reportsKernelExits = cpuid.kernelExits
+        exits = cpuid.exits ?? .user
         trap = cpuid.trap
         if !cpuid.sites.isEmpty { cpuidSites = cpuid.sites }
         statistics.apply(to: &self)

@@ -9,7 +9,13 @@ struct CPUIDOptions: ParsableArguments {
     @Option(help: "The layout of the counter leaves.")
     var leaves = CPUIDConfiguration().leaves
 
-    @Flag(help: "Answer the total-exits leaf with KVM's own count, which includes exits that KVM settles alone.")
+    @Option(
+        help: ArgumentHelp(
+            "Which exits are counted: those that reach MiniVMM (user), KVM's own total besides, or all by reason.",
+            discussion: "auto is all where KVM's tracepoints can be used, else user."))
+    var exits: ExitScope?
+
+    @Flag(help: .hidden)
     var kernelExits = false
 
     @Option(help: "How CPUID instructions are brought out to MiniVMM.")
@@ -22,7 +28,8 @@ struct CPUIDOptions: ParsableArguments {
 
     /// What they ask for.
     var configuration: CPUIDConfiguration {
-        CPUIDConfiguration(leaves: leaves, kernelExits: kernelExits, trap: cpuidTrap, sites: sites.map(\.value))
+        CPUIDConfiguration(
+            leaves: leaves, exits: exits ?? (kernelExits ? .total : nil), trap: cpuidTrap, sites: sites.map(\.value))
     }
 }
 

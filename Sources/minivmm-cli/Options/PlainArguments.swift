@@ -22,8 +22,6 @@ enum PlainArguments {
         while let word = words.popFirst() {
             if word == "--per-vcpu" {
                 configuration.statistics.perVCPU = true
-            } else if word == "--kernel-exits" {
-                configuration.cpuid.kernelExits = true
             } else if word.hasPrefix("--") {
                 guard let value = words.popFirst(), !value.hasPrefix("-"), configuration.set(word, value) else {
                     return nil
@@ -55,6 +53,7 @@ extension RunConfiguration {
         case "--entry": Self.put(SegmentedAddress(value), &guest.entry)
         case "--cpus": Self.put(Int(value), &processors.count)
         case "--leaves": Self.put(CounterLeaves(rawValue: value), &cpuid.leaves)
+        case "--exits": Self.put(ExitScope(rawValue: value), &cpuid.exits)
         case "--cpuid-trap": Self.put(CPUIDTrap(rawValue: value), &cpuid.trap)
         case "--stats": Self.put(StatisticsConfiguration.Form(rawValue: value), &statistics.form)
         case "--stats-file": Self.put(value, &statistics.file)

@@ -14,7 +14,7 @@ final class KernelExitsTests: XCTestCase {
         let captured = try CapturedConsole()
         var options = MachineOptions()
         options.trap = trap
-        options.reportsKernelExits = true
+        options.exits = .total
         options.consoleDescriptor = captured.descriptor
         var guest = FlatGuest(image: CounterGuests.twoReadings(.f22))
         guest.argument = 1000

@@ -10,7 +10,7 @@ final class PlainArgumentsTests: XCTestCase {
         let lines = [
             "run --guest hello", "run image.bin", "run --stats none image.bin --timeout 1.5",
             "run --guest storm --argument 1000000 --stats none",
-            "run --guest hello --per-vcpu --kernel-exits --cpus 2 --stats json",
+            "run --guest hello --per-vcpu --exits total --cpus 2 --stats json",
             "run --guest hello --memory 2M --load-address 0x9000 --entry 0900:0000",
             "run --guest hello --leaves f21 --cpuid-trap patch --log-level debug --kvm-device /dev/null",
             "run --stats json --stats-file out.json --guest counters", "run --guest hello --guest storm", "run help",

@@ -1,0 +1,105 @@
+import KVM
+package import Tracepoints
+
+/// The source `all`: every exit by reason. What KVM settles itself comes from its tracepoints, what reaches MiniVMM from
+/// the run loop.
+///
+/// A number is the sum of both. An exit that KVM passes on is in the run loop's alone, under what the run loop found it
+/// to be: a trapped CPUID is a CPUID, whatever carried it out; a single step is no exit of the guest's.
+package final class AllExitsSource: CounterSource {
+    private let counters: ExitCounterTable
+    private let tracepoints: ExitTracepoints
+    /// KVM's own count, as a check; nil where KVM has no statistics.
+    private let kernelExits: KernelExits?
+    /// The SDM's reason for each index.
+    private let reasons: [BasicExitReason?]
+    /// The indices of each of the SDM's reasons.
+    private let indices: [[Int]]
+    /// Cycles of the time-stamp counter in a million nanoseconds.
+    private let tscKHz: UInt64
+
+    /// - Parameters:
+    ///   - counters: The run loop's counters.
+    ///   - tracepoints: With a place for each vCPU.
+    ///   - kernelExits: KVM's own count, where it has one.
+    ///   - tscKHz: The frequency of the time-stamp counter; nil where it is not known: then a nanosecond is a cycle.
+    package init(
+        _ counters: ExitCounterTable, _ tracepoints: ExitTracepoints, _ kernelExits: KernelExits?, tscKHz: UInt32?
+    ) {
+        self.counters = counters
+        self.tracepoints = tracepoints
+        self.kernelExits = kernelExits
+        self.tscKHz = UInt64(tscKHz ?? 1_000_000)
+        reasons = HardwareExits.reasons(of: tracepoints.processorExtension)
+        var indices = [[Int]](repeating: [], count: Int(BasicExitReason.maximum) + 1)
+        for (index, reason) in reasons.enumerated() {
+            if let reason { indices[Int(reason.rawValue)].append(index) }
+        }
+        self.indices = indices
+    }
+
+    package func prepareThread(ofVCPU index: Int, thread: Int32) throws(TracepointError) {
+        try tracepoints.add(thread: thread, as: index)
+    }
+
+    package var totalExits: UInt64 {
+        counters.totalExits &+ sum(0..<ExitReasonIndex.count) { $0.settled }
+    }
+
+    package var totalCycles: UInt64 {
+        counters.totalCycles &+ cycles(sum(0..<ExitReasonIndex.count) { $0.nanosecondsKernel })
+    }
+
+    package func exits(of type: BasicExitReason) -> UInt64 {
+        counters.exits(of: type) &+ sum(indices[Int(type.rawValue)]) { $0.settled }
+    }
+
+    package func cycles(of type: BasicExitReason) -> UInt64 {
+        counters.cycles(of: type) &+ cycles(sum(indices[Int(type.rawValue)]) { $0.nanosecondsKernel })
+    }
+
+    package func canOccur(_ type: BasicExitReason) -> Bool {
+        !indices[Int(type.rawValue)].isEmpty || counters.canOccur(type)
+    }
+
+    /// A sum over all vCPUs.
+    private func sum(_ indices: some Collection<Int>, _ number: (borrowing ExitSlot) -> UInt64) -> UInt64 {
+        var sum: UInt64 = 0
+        for thread in 0..<tracepoints.threadCount {
+            for index in indices { sum &+= number(tracepoints.slot(thread: thread, reason: index)) }
+        }
+        return sum
+    }
+
+    /// Nanoseconds in cycles: exact, and without overflow.
+    private func cycles(_ nanoseconds: UInt64) -> UInt64 {
+        let (high, low) = nanoseconds.multipliedFullWidth(by: tscKHz)
+        guard high < Self.nanosecondsPerMillisecond else { return .max }
+        return Self.nanosecondsPerMillisecond.dividingFullWidth((high, low)).quotient
+    }
+
+    private static let nanosecondsPerMillisecond: UInt64 = 1_000_000
+}
+
+extension AllExitsSource {
+    package func kernelSettledExits() -> KernelSettledExits? {
+        let rows = (0..<ExitReasonIndex.count).compactMap { index -> KernelSettledExits.Row? in
+            var row = KernelSettledExits.Row(code: HardwareExits.code(index), reason: reasons[index])
+            for thread in 0..<tracepoints.threadCount {
+                row.add(
+                    tracepoints.slot(thread: thread, reason: index),
+                    tracepoints.histogram(thread: thread, reason: index))
+            }
+            return row.hardwareExits == 0 ? nil : row
+        }
+        return KernelSettledExits(
+            isSVM: tracepoints.processorExtension == .svm, rows: rows, kernelCount: kernelExits?.total,
+            cyclesPerNanosecond: Double(tscKHz) / 1_000_000)
+    }
+}
+
+extension ExitSlot {
+    /// Exits that KVM did not pass on. The programs count an exit before they learn that it is passed on, so that a read
+    /// in between finds it here; never fewer than none.
+    fileprivate var settled: UInt64 { count >= user ? count &- user : 0 }
+}

@@ -1,0 +1,81 @@
+import Tracepoints
+
+/// The exits of a run that KVM settled itself, by the processor's reason.
+public struct KernelSettledExits: Hashable, Sendable {
+    /// The exits for one of the processor's reasons, of all vCPUs. Times in nanoseconds.
+    public struct Row: Hashable, Sendable {
+        /// The processor's own number: a VMX reason or an SVM exit code; nil for all that has no place of its own.
+        public let code: UInt32?
+        /// The SDM's number for it, if there is one.
+        public let reason: BasicExitReason?
+        /// Exits for this reason, those that were passed on to MiniVMM included.
+        public private(set) var hardwareExits: UInt64 = 0
+        /// Exits that KVM settled.
+        public private(set) var exits: UInt64 = 0
+        /// What KVM took for them, sleep taken off.
+        public private(set) var nanoseconds: UInt64 = 0
+        /// What it took for those that it passed on.
+        public private(set) var passedOnNanoseconds: UInt64 = 0
+        /// What the vCPUs slept in them.
+        public private(set) var haltedNanoseconds: UInt64 = 0
+        /// The longest.
+        public private(set) var maximum: UInt64 = 0
+        /// How many took from 2^n up to 2^(n+1) nanoseconds.
+        public private(set) var histogram = [UInt64](repeating: 0, count: ExitSlot.bucketCount)
+
+        init(code: UInt32?, reason: BasicExitReason?) {
+            self.code = code
+            self.reason = reason
+        }
+
+        mutating func add(_ slot: ExitSlot, _ histogram: [UInt64]) {
+            hardwareExits &+= slot.count
+            exits &+= slot.count >= slot.user ? slot.count &- slot.user : 0
+            nanoseconds &+= slot.nanosecondsKernel
+            passedOnNanoseconds &+= slot.nanosecondsToUser
+            haltedNanoseconds &+= slot.nanosecondsHalted
+            maximum = max(maximum, slot.maximum)
+            for (bucket, count) in histogram.enumerated() { self.histogram[bucket] &+= count }
+        }
+
+        /// The upper end of the bucket in which the given share of the exits lies, at most the maximum.
+        ///
+        /// - Parameter share: From 0 to 1.
+        public func quantile(_ share: Double) -> UInt64 {
+            let total = histogram.reduce(0, &+)
+            guard total > 0 else { return 0 }
+            let wanted = max(1, UInt64((Double(total) * share).rounded(.up)))
+            var seen: UInt64 = 0
+            for (bucket, count) in histogram.enumerated() {
+                seen &+= count
+                if seen >= wanted { return min(maximum, (UInt64(2) << UInt64(bucket)) &- 1) }
+            }
+            return maximum
+        }
+    }
+
+    /// Whether the processor's numbers are SVM's exit codes; else they are VMX's basic exit reasons.
+    public let isSVM: Bool
+    /// The reasons for which there were exits, in the order of the processor's numbers.
+    public let rows: [Row]
+    /// KVM's own count of all exits, where it has one: a check of ``hardwareExits``.
+    public let kernelCount: UInt64?
+    /// Cycles of the time-stamp counter in a nanosecond.
+    public let cyclesPerNanosecond: Double
+
+    /// Exits of the processor, passed on or not.
+    public var hardwareExits: UInt64 { rows.reduce(0) { $0 &+ $1.hardwareExits } }
+    /// Exits that KVM settled.
+    public var exits: UInt64 { rows.reduce(0) { $0 &+ $1.exits } }
+    /// What KVM took for them, in nanoseconds.
+    public var nanoseconds: UInt64 { rows.reduce(0) { $0 &+ $1.nanoseconds } }
+    /// What the vCPUs slept, in nanoseconds.
+    public var haltedNanoseconds: UInt64 { rows.reduce(0) { $0 &+ $1.haltedNanoseconds } }
+
+    package init(isSVM: Bool, rows: [Row], kernelCount: UInt64?, cyclesPerNanosecond: Double) {
+        self.isSVM = isSVM
+        self.rows = rows
+        self.kernelCount = kernelCount
+        self.cyclesPerNanosecond = cyclesPerNanosecond
+    }
+}
