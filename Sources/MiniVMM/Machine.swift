@@ -76,6 +76,8 @@ public final class Machine: Sendable {
         for thread in threads { thread.join() }
         var outcome = outcome(after: start.duration(to: .now))
         outcome.kernelSettled = parts.source.kernelSettledExits()
+        outcome.scope = parts.chosenSource.scope
+        outcome.narrowScopeReason = parts.chosenSource.reason
         if parts.recording != RecordingOptions() { addRecords(to: &outcome, origin: origin) }
         return outcome
     }

@@ -46,7 +46,7 @@ struct MachineBuilder {
         try vcpus[0].enter(entry)
         if case .fault = trap { try CPUIDFaulting.enable(machine, vcpus) }
         let parts = try makeParts(
-            memory, control, attachments, vcpus, hasInterruptControllers: hasInterruptControllers)
+            memory, control, attachments, vcpus, trap.name, hasInterruptControllers: hasInterruptControllers)
         let runners = try vcpus.enumerated().map { index, vcpu in
             try trap.makeRunner(vcpu, index, parts, hasFirmwareStubs: guest.hasFirmwareStubs)
         }
@@ -134,7 +134,7 @@ struct MachineBuilder {
 
     private func makeParts(
         _ memory: GuestMemory, _ control: RunControl, _ attachments: Attachments, _ vcpus: [VCPU],
-        hasInterruptControllers: Bool
+        _ trap: CPUIDTrap, hasInterruptControllers: Bool
     ) throws -> MachineParts {
         let counters = ExitCounterTable(vcpuCount: options.cpuCount)
         return MachineParts(
@@ -143,7 +143,7 @@ struct MachineBuilder {
             mmio: try MMIOBus(attachments.mmioAttachments),
             counters: counters,
             leaves: options.leaves,
-            source: try makeSource(counters, vcpus),
+            chosenSource: try makeSource(counters, vcpus, trap),
             control: control,
             console: attachments.machine.console,
             syncRegisters: UInt64(kvm.value(of: .syncRegisters)),
@@ -155,28 +155,49 @@ struct MachineBuilder {
     }
 
     /// Where the guest's counts come from. A new source is a case here.
-    private func makeSource(_ counters: ExitCounterTable, _ vcpus: [VCPU]) throws -> any CounterSource {
+    private func makeSource(
+        _ counters: ExitCounterTable, _ vcpus: [VCPU], _ trap: CPUIDTrap
+    ) throws -> ChosenSource {
         switch options.exits {
-        case .user: return counters
+        case .user: return ChosenSource(counters, .user)
         case .total:
             guard let kernelExits = try KernelExits(of: vcpus) else {
                 throw KVMError.missingCapability(.binaryStatistics)
             }
-            return KernelTotalSource(counters, kernelExits)
-        case .all: return try makeAllExitsSource(counters, vcpus)
+            return ChosenSource(KernelTotalSource(counters, kernelExits), .total)
+        case .all: return ChosenSource(try makeAllExitsSource(counters, vcpus, trap), .all)
         case .auto:
             do {
-                return try makeAllExitsSource(counters, vcpus)
+                return ChosenSource(try makeAllExitsSource(counters, vcpus, trap), .all)
             } catch let error as TracepointError {
-                options.logger.info("exits that KVM settles are not counted", metadata: ["why": "\(error.explanation)"])
-                return counters
+                return ChosenSource(counters, .user, because: error.explanation)
             }
         }
     }
 
-    private func makeAllExitsSource(_ counters: ExitCounterTable, _ vcpus: [VCPU]) throws -> AllExitsSource {
-        let tracepoints = try ExitTracepoints(method: try kvm.tracepointSupport(), threadCount: vcpus.count)
-        return AllExitsSource(counters, tracepoints, try KernelExits(of: vcpus), tscKHz: vcpus.first?.tscKHz)
+    private func makeAllExitsSource(
+        _ counters: ExitCounterTable, _ vcpus: [VCPU], _ trap: CPUIDTrap
+    ) throws -> AllExitsSource {
+        let method = try options.tracepointMethod ?? kvm.tracepointSupport()
+        let tracepoints = try ExitTracepoints(method: method, threadCount: vcpus.count)
+        return AllExitsSource(
+            counters, tracepoints, try KernelExits(of: vcpus), tscKHz: vcpus.first?.tscKHz,
+            trapsByFault: trap == .fault)
+    }
+}
+
+/// A source of counts, and which exits it counts.
+struct ChosenSource: Sendable {
+    let source: any CounterSource
+    /// Never `auto`.
+    let scope: ExitScope
+    /// Why it does not count every exit, where that was wanted if it works.
+    let reason: String?
+
+    init(_ source: any CounterSource, _ scope: ExitScope, because reason: String? = nil) {
+        self.source = source
+        self.scope = scope
+        self.reason = reason
     }
 }
 
@@ -188,7 +209,8 @@ package struct MachineParts: Sendable {
     package let counters: ExitCounterTable
     let leaves: CounterLeaves
     /// Where the numbers come from that the leaves answer with.
-    let source: any CounterSource
+    let chosenSource: ChosenSource
+    var source: any CounterSource { chosenSource.source }
     let control: RunControl
     let console: ConsoleOutput
     /// What KVM_CAP_SYNC_REGS answers: a bit for each set of registers that KVM keeps in the run page.

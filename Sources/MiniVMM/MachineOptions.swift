@@ -3,6 +3,7 @@ public import Devices
 public import Host
 import KVM
 public import Logging
+package import Tracepoints
 
 /// What a machine is made with, whatever guest it runs.
 public struct MachineOptions: Sendable {
@@ -10,6 +11,8 @@ public struct MachineOptions: Sendable {
     public var leaves = CounterLeaves.f22
     /// Which exits guests are told of, and reports show.
     public var exits = ExitScope.user
+    /// How every exit is counted; nil for what the self-test finds.
+    package var tracepointMethod: ExitTracepoints.Method?
     /// The CPUID trap.
     public var trap = CPUIDTrap.auto
     /// The linear addresses of the guest's CPUID instructions; nil to scan the image for them.

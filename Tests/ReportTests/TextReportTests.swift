@@ -37,7 +37,7 @@ final class TextReportTests: XCTestCase {
             Ports that nobody claims: 0x1f50 (2r)
             Addresses that nobody claims: 0xa0000 (1r), 0xb8000 (1.50kw)
             104 exits in 250 ms; the guest exited with status 3.
-            Most frequent: io_out, 96.2% of exits. Most expensive: cpuid, 65.9% of cycles.
+            Most frequent: I/O (30), 96.2% of exits. Most expensive: CPUID (10), 65.9% of cycles.
             Time: 15.9% in MiniVMM, 84.1% in KVM_RUN. CPUID trap: debug.
 
             """)
@@ -66,7 +66,7 @@ final class TextReportTests: XCTestCase {
             total           1   100%     123   123                    -
 
             1 exit in 250 ms; the guest halted.
-            Most frequent and most expensive: hlt, 100% of exits and 100% of cycles.
+            Most frequent and most expensive: HLT (12), 100% of exits and 100% of cycles.
             Time: 12.3% in MiniVMM, 87.7% in KVM_RUN. CPUID trap: none.
 
             """)

@@ -20,7 +20,7 @@ final class TextReportWordsTests: XCTestCase {
             total          102   100%   1.51M  14.8k                       753us
 
             102 exits in 250 ms; the guest halted.
-            Most frequent: io_out, 98.0% of exits. Most expensive: cpuid, 66.4% of cycles.
+            Most frequent: I/O (30), 98.0% of exits. Most expensive: CPUID (10), 66.4% of cycles.
             Time: 15.8% in MiniVMM, 84.2% in KVM_RUN. CPUID trap: none.
 
             """)
@@ -29,7 +29,7 @@ final class TextReportWordsTests: XCTestCase {
     func testOneKindIsBothExtremes() {
         let text = TextReport(RunOutcome.example([[.init(.portIn, [10, 20])]])).text
         XCTAssertTrue(
-            text.contains("\nMost frequent and most expensive: io_in, 100% of exits and 100% of cycles.\n"), text)
+            text.contains("\nMost frequent and most expensive: I/O (30), 100% of exits and 100% of cycles.\n"), text)
     }
 
     func testNoExtremesWithoutExits() {

@@ -2,6 +2,7 @@
 import Foundation
 @testable import KVM
 @testable import MiniVMM
+@testable import Tracepoints
 import XCTest
 
 /// The KVM that tests run on: one for all of them, so that the self-test of the traps runs once.
@@ -44,6 +45,19 @@ enum TestKVM {
     static func require(_ trap: CPUIDTrap) throws {
         guard try workingTraps().contains(trap) else {
             throw XCTSkip("the CPUID trap `\(trap.rawValue)` does not work on this bed")
+        }
+    }
+
+    /// Skips a test of every exit where this way to KVM's tracepoints does not work.
+    ///
+    /// - Throws: The reason itself when MINIVMM_REQUIRE_TRACEPOINTS names the way.
+    static func require(_ method: ExitTracepoints.Method) throws {
+        do {
+            _ = try TracepointSelfTest.run(kvm: shared(), method: method)
+        } catch let error as TracepointError {
+            let required = ProcessInfo.processInfo.environment["MINIVMM_REQUIRE_TRACEPOINTS"] ?? ""
+            if required.split(separator: ",").contains(where: { $0 == method.rawValue }) { throw error }
+            throw XCTSkip("\(method.rawValue) tracepoints: \(error.explanation)")
         }
     }
 }

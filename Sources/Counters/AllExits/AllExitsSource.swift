@@ -10,26 +10,32 @@ package final class AllExitsSource: CounterSource {
     private let counters: ExitCounterTable
     private let tracepoints: ExitTracepoints
     /// KVM's own count, as a check; nil where KVM has no statistics.
-    private let kernelExits: KernelExits?
+    package let kernelExits: KernelExits?
     /// The SDM's reason for each index.
     private let reasons: [BasicExitReason?]
     /// The indices of each of the SDM's reasons.
     private let indices: [[Int]]
     /// Cycles of the time-stamp counter in a million nanoseconds.
     private let tscKHz: UInt64
+    /// Whether a program's CPUID comes out by the fault that KVM answers it with.
+    private let trapsByFault: Bool
 
     /// - Parameters:
     ///   - counters: The run loop's counters.
     ///   - tracepoints: With a place for each vCPU.
     ///   - kernelExits: KVM's own count, where it has one.
     ///   - tscKHz: The frequency of the time-stamp counter; nil where it is not known: then a nanosecond is a cycle.
+    ///   - trapsByFault: Whether CPUID is trapped by CPUID faulting. Each trapped CPUID has then been an exit that KVM
+    ///     settled, by raising #GP, before the one that carried it out. It counts once, as the run loop's.
     package init(
-        _ counters: ExitCounterTable, _ tracepoints: ExitTracepoints, _ kernelExits: KernelExits?, tscKHz: UInt32?
+        _ counters: ExitCounterTable, _ tracepoints: ExitTracepoints, _ kernelExits: KernelExits?, tscKHz: UInt32?,
+        trapsByFault: Bool
     ) {
         self.counters = counters
         self.tracepoints = tracepoints
         self.kernelExits = kernelExits
         self.tscKHz = UInt64(tscKHz ?? 1_000_000)
+        self.trapsByFault = trapsByFault
         reasons = HardwareExits.reasons(of: tracepoints.processorExtension)
         var indices = [[Int]](repeating: [], count: Int(BasicExitReason.maximum) + 1)
         for (index, reason) in reasons.enumerated() {
@@ -43,7 +49,8 @@ package final class AllExitsSource: CounterSource {
     }
 
     package var totalExits: UInt64 {
-        counters.totalExits &+ sum(0..<ExitReasonIndex.count) { $0.settled }
+        let own = counters.totalExits &- faults
+        return own &+ sum(0..<ExitReasonIndex.count) { $0.settled }
     }
 
     package var totalCycles: UInt64 {
@@ -51,7 +58,8 @@ package final class AllExitsSource: CounterSource {
     }
 
     package func exits(of type: BasicExitReason) -> UInt64 {
-        counters.exits(of: type) &+ sum(indices[Int(type.rawValue)]) { $0.settled }
+        let own = counters.exits(of: type) &- (type == .cpuid ? faults : 0)
+        return own &+ sum(indices[Int(type.rawValue)]) { $0.settled }
     }
 
     package func cycles(of type: BasicExitReason) -> UInt64 {
@@ -61,6 +69,12 @@ package final class AllExitsSource: CounterSource {
     package func canOccur(_ type: BasicExitReason) -> Bool {
         !indices[Int(type.rawValue)].isEmpty || counters.canOccur(type)
     }
+
+    /// The CPUIDs that KVM has raised #GP for, so that they came out: counted by the tracepoints and by the run loop.
+    private var faults: UInt64 { trapsByFault ? counters.exits(of: BasicExitReason.cpuid) : 0 }
+
+    /// The processor's exits so far, passed on or not, as the tracepoints count them.
+    package var hardwareExits: UInt64 { sum(0..<ExitReasonIndex.count) { $0.count } }
 
     /// A sum over all vCPUs.
     private func sum(_ indices: some Collection<Int>, _ number: (borrowing ExitSlot) -> UInt64) -> UInt64 {
@@ -83,18 +97,25 @@ package final class AllExitsSource: CounterSource {
 
 extension AllExitsSource {
     package func kernelSettledExits() -> KernelSettledExits? {
-        let rows = (0..<ExitReasonIndex.count).compactMap { index -> KernelSettledExits.Row? in
+        let vcpus = (0..<tracepoints.threadCount).map { rows(ofThreads: $0...$0) }
+        return KernelSettledExits(
+            isSVM: tracepoints.processorExtension == .svm, rows: rows(ofThreads: 0...(tracepoints.threadCount - 1)),
+            vcpus: vcpus, kernelCount: kernelExits?.total, cyclesPerNanosecond: Double(tscKHz) / 1_000_000)
+    }
+
+    private func rows(ofThreads threads: ClosedRange<Int>) -> [KernelSettledExits.Row] {
+        (0..<ExitReasonIndex.count).compactMap { index in
             var row = KernelSettledExits.Row(code: HardwareExits.code(index), reason: reasons[index])
-            for thread in 0..<tracepoints.threadCount {
+            for thread in threads {
                 row.add(
                     tracepoints.slot(thread: thread, reason: index),
                     tracepoints.histogram(thread: thread, reason: index))
+                if row.reason == .cpuid, trapsByFault {
+                    row.carry(counters.counters(of: thread).exits(of: ExitKind.cpuid))
+                }
             }
             return row.hardwareExits == 0 ? nil : row
         }
-        return KernelSettledExits(
-            isSVM: tracepoints.processorExtension == .svm, rows: rows, kernelCount: kernelExits?.total,
-            cyclesPerNanosecond: Double(tscKHz) / 1_000_000)
     }
 }
 

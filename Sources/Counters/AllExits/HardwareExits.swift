@@ -85,22 +85,22 @@ package enum HardwareExits {
 }
 
 extension BasicExitReason {
-    /// A short name: the instruction or event.
+    /// A short name, the instruction or event: at most 14 characters, as the report's table has room for.
     package var name: String { Self.names[rawValue] ?? "reason \(rawValue)" }
 
     private static let names: [UInt32: String] = [
-        0: "exception, NMI", 1: "external interrupt", 2: "triple fault", 3: "INIT", 4: "SIPI", 5: "I/O SMI", 6: "SMI",
-        7: "interrupt window", 8: "NMI window", 9: "task switch", 10: "CPUID", 11: "GETSEC", 12: "HLT", 13: "INVD",
+        0: "exception, NMI", 1: "ext. interrupt", 2: "triple fault", 3: "INIT", 4: "SIPI", 5: "I/O SMI", 6: "SMI",
+        7: "intr. window", 8: "NMI window", 9: "task switch", 10: "CPUID", 11: "GETSEC", 12: "HLT", 13: "INVD",
         14: "INVLPG", 15: "RDPMC", 16: "RDTSC", 17: "RSM", 18: "VMCALL", 19: "VMCLEAR", 20: "VMLAUNCH", 21: "VMPTRLD",
-        22: "VMPTRST", 23: "VMREAD", 24: "VMRESUME", 25: "VMWRITE", 26: "VMXOFF", 27: "VMXON", 28: "control register",
-        29: "debug register", 30: "I/O instruction", 31: "RDMSR", 32: "WRMSR", 33: "bad guest state",
-        34: "bad MSR load", 36: "MWAIT", 37: "monitor trap flag", 39: "MONITOR", 40: "PAUSE", 41: "machine check",
-        43: "TPR threshold", 44: "APIC access", 45: "virtualized EOI", 46: "GDTR, IDTR", 47: "LDTR, TR",
-        48: "EPT violation", 49: "EPT misconfig.", 50: "INVEPT", 51: "RDTSCP", 52: "preemption timer", 53: "INVVPID",
+        22: "VMPTRST", 23: "VMREAD", 24: "VMRESUME", 25: "VMWRITE", 26: "VMXOFF", 27: "VMXON", 28: "CR access",
+        29: "DR access", 30: "I/O", 31: "RDMSR", 32: "WRMSR", 33: "invalid state",
+        34: "MSR loading", 36: "MWAIT", 37: "monitor trap", 39: "MONITOR", 40: "PAUSE", 41: "machine check",
+        43: "TPR threshold", 44: "APIC access", 45: "virtual EOI", 46: "GDTR, IDTR", 47: "LDTR, TR",
+        48: "EPT violation", 49: "EPT misconfig.", 50: "INVEPT", 51: "RDTSCP", 52: "VMX timer", 53: "INVVPID",
         54: "WBINVD", 55: "XSETBV", 56: "APIC write", 57: "RDRAND", 58: "INVPCID", 59: "VMFUNC", 60: "ENCLS",
         61: "RDSEED", 62: "PML full", 63: "XSAVES", 64: "XRSTORS", 65: "PCONFIG", 66: "SPP", 67: "UMWAIT",
         68: "TPAUSE", 69: "LOADIWKEY", 70: "ENCLV", 72: "ENQCMD PASID", 73: "ENQCMDS PASID", 74: "bus lock",
-        75: "instruction timeout", 76: "SEAMCALL", 77: "TDCALL", 78: "RDMSRLIST", 79: "WRMSRLIST", 80: "URDMSR",
-        81: "UWRMSR", 84: "RDMSR immediate", 85: "WRMSRNS immediate",
+        75: "instr. timeout", 76: "SEAMCALL", 77: "TDCALL", 78: "RDMSRLIST", 79: "WRMSRLIST", 80: "URDMSR",
+        81: "UWRMSR", 84: "RDMSR imm.", 85: "WRMSRNS imm.",
     ]
 }

@@ -12,6 +12,9 @@ public struct KernelSettledExits: Hashable, Sendable {
         public private(set) var hardwareExits: UInt64 = 0
         /// Exits that KVM settled.
         public private(set) var exits: UInt64 = 0
+        /// Exits that KVM settled by raising the fault that brought them out to MiniVMM: CPUIDs of programs, where CPUID
+        /// faulting traps them. They are in MiniVMM's counts, and not in ``exits``.
+        public private(set) var carriedExits: UInt64 = 0
         /// What KVM took for them, sleep taken off.
         public private(set) var nanoseconds: UInt64 = 0
         /// What it took for those that it passed on.
@@ -38,6 +41,42 @@ public struct KernelSettledExits: Hashable, Sendable {
             for (bucket, count) in histogram.enumerated() { self.histogram[bucket] &+= count }
         }
 
+        /// Adds the exits for another reason.
+        private mutating func add(_ other: Row) {
+            hardwareExits &+= other.hardwareExits
+            exits &+= other.exits
+            carriedExits &+= other.carriedExits
+            nanoseconds &+= other.nanoseconds
+            passedOnNanoseconds &+= other.passedOnNanoseconds
+            haltedNanoseconds &+= other.haltedNanoseconds
+            maximum = max(maximum, other.maximum)
+            for (bucket, count) in other.histogram.enumerated() { histogram[bucket] &+= count }
+        }
+
+        /// The rows of each of the SDM's reasons in one, without the processor's number where there were several. Rows
+        /// that have none stay as they are.
+        package static func byReason(_ rows: [Row]) -> [Row] {
+            var merged: [Row] = []
+            for row in rows {
+                guard let reason = row.reason, let index = merged.firstIndex(where: { $0.reason == reason }) else {
+                    merged.append(row)
+                    continue
+                }
+                var sum = Row(code: nil, reason: reason)
+                sum.add(merged[index])
+                sum.add(row)
+                merged[index] = sum
+            }
+            return merged
+        }
+
+        /// Takes exits out of ``exits`` that MiniVMM has counted.
+        mutating func carry(_ count: UInt64) {
+            let count = min(count, exits)
+            carriedExits &+= count
+            exits &-= count
+        }
+
         /// The upper end of the bucket in which the given share of the exits lies, at most the maximum.
         ///
         /// - Parameter share: From 0 to 1.
@@ -56,8 +95,10 @@ public struct KernelSettledExits: Hashable, Sendable {
 
     /// Whether the processor's numbers are SVM's exit codes; else they are VMX's basic exit reasons.
     public let isSVM: Bool
-    /// The reasons for which there were exits, in the order of the processor's numbers.
+    /// The reasons for which there were exits, in the order of the processor's numbers: sums over all vCPUs.
     public let rows: [Row]
+    /// The same for each vCPU.
+    public let vcpus: [[Row]]
     /// KVM's own count of all exits, where it has one: a check of ``hardwareExits``.
     public let kernelCount: UInt64?
     /// Cycles of the time-stamp counter in a nanosecond.
@@ -72,9 +113,10 @@ public struct KernelSettledExits: Hashable, Sendable {
     /// What the vCPUs slept, in nanoseconds.
     public var haltedNanoseconds: UInt64 { rows.reduce(0) { $0 &+ $1.haltedNanoseconds } }
 
-    package init(isSVM: Bool, rows: [Row], kernelCount: UInt64?, cyclesPerNanosecond: Double) {
+    package init(isSVM: Bool, rows: [Row], vcpus: [[Row]], kernelCount: UInt64?, cyclesPerNanosecond: Double) {
         self.isSVM = isSVM
         self.rows = rows
+        self.vcpus = vcpus
         self.kernelCount = kernelCount
         self.cyclesPerNanosecond = cyclesPerNanosecond
     }

@@ -23,6 +23,10 @@ public struct RunOutcome: Sendable {
     public package(set) var distributions: [ServiceTimeDistribution] = []
     /// KVM's own statistics of each vCPU, if the machine was to read them and this KVM has any.
     public package(set) var kernelStatistics: [KernelStatistics] = []
+    /// Which exits were counted; never `auto`.
+    public package(set) var scope = ExitScope.user
+    /// Why not every exit was counted, where that was wanted if it works.
+    public package(set) var narrowScopeReason: String?
     /// The exits that KVM settled itself, by reason, if the machine counted every exit.
     public package(set) var kernelSettled: KernelSettledExits?
     /// The exits one by one, if the machine was to keep them.

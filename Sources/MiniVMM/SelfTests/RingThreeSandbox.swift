@@ -159,7 +159,7 @@ package struct RingThreeMachine {
             mmio: try MMIOBus([]),
             counters: counters,
             leaves: .f22,
-            source: counters,
+            chosenSource: ChosenSource(counters, .user),
             control: control,
             console: try ConsoleOutput(descriptor: -1, shouldGiveUp: { true }, onFailure: { _ in }),
             syncRegisters: UInt64(kvm.value(of: .syncRegisters)),

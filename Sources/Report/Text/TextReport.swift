@@ -23,16 +23,21 @@ public struct TextReport: Sendable {
     /// The whole report. Every line ends with a newline.
     public var text: String {
         let total = outcome.statistics.total
-        var lines = table(total) + kernelBlock(total)
+        var lines = mainTable(total) + kernelBlock(total)
         if perVCPU {
             for vcpu in outcome.statistics.vcpus {
                 lines += ["", style.text("vCPU \(vcpu.vcpu ?? 0):", as: .heading)]
-                lines += table(vcpu) + kernelBlock(vcpu)
+                lines += mainTable(vcpu) + kernelBlock(vcpu)
             }
         }
         lines.append("")
         lines += notes + summary
         return lines.map { $0 + "\n" }.joined()
+    }
+
+    /// The table of every exit where all were counted, else of those that reached MiniVMM.
+    private func mainTable(_ statistics: VCPUStatistics) -> [String] {
+        ExitBreakdown(outcome, statistics).map { allExitsTable($0, statistics) } ?? table(statistics)
     }
 
     /// Cycles as time, where the frequency is known.
@@ -61,7 +66,8 @@ extension TextReport {
             cells += repeatElement("", count: 2 * Self.kernelColumns - cells.count)
             table.add(cells)
         }
-        let relation = kernel.relation(to: statistics).map { [$0] } ?? []
+        // Where every exit was counted, the check says it.
+        let relation = outcome.kernelSettled == nil ? kernel.relation(to: statistics).map { [$0] } ?? [] : []
         return ["", style.text("KVM's own counts:", as: .heading)] + table.lines + relation
     }
 }
@@ -122,10 +128,10 @@ extension TextReport {
     }
 
     /// The maximum number of exits that the table shows exactly, so that its widest row has 80 columns.
-    private static let maximumExactCount: UInt64 = 99_999_999
+    static let maximumExactCount: UInt64 = 99_999_999
 
     /// A number of exits: exact as far as there is room.
-    private func count(_ exits: UInt64) -> String {
+    func count(_ exits: UInt64) -> String {
         exits <= Self.maximumExactCount ? String(exits) : HumanNumber.count(exits)
     }
 }
@@ -160,9 +166,18 @@ extension TextReport {
     /// The run in words: how many exits in how long, what they mostly were, and where the time went.
     package var summary: [String] {
         let total = outcome.statistics.total
-        let exits = "\(total.exits) \(total.exits == 1 ? "exit" : "exits")"
+        let breakdown = ExitBreakdown(outcome, total)
+        let count = breakdown?.exits ?? total.exits
+        let exits = "\(count) \(count == 1 ? "exit" : "exits")"
         var lines = ["\(exits) in \(HumanNumber.spaced(seconds: outcome.seconds)); \(outcome.ending.summary)."]
-        lines += extremes(total)
+        if let breakdown {
+            lines += extremes(breakdown.types, unit: "time") + settled(breakdown)
+        } else {
+            let kinds = total.kinds.map {
+                ($0.kind.name, $0.kind.basicExitReason, $0.exits, Double($0.serviceCycles))
+            }
+            lines += extremes(ExitBreakdown.TypeSum.sums(of: kinds), unit: "cycles")
+        }
         let all = total.serviceCycles &+ total.internalCycles &+ total.runCycles
         if all > 0 {
             let own = total.serviceCycles &+ total.internalCycles
@@ -171,21 +186,26 @@ extension TextReport {
                     + "\(HumanNumber.share(total.runCycles, of: all)) in KVM_RUN. CPUID trap: \(outcome.trap.rawValue)."
             )
         }
-        return lines
+        return lines + check + narrowScope
     }
 
-    /// The most frequent and the most expensive kind.
-    private func extremes(_ total: VCPUStatistics) -> [String] {
-        guard let frequent = total.mostFrequent, let expensive = total.mostExpensive else { return [] }
-        let exits = HumanNumber.share(frequent.exits, of: total.exits)
-        let cycles = HumanNumber.share(expensive.serviceCycles, of: total.serviceCycles)
-        if frequent.kind == expensive.kind {
-            let kind = frequent.kind.name
-            return ["Most frequent and most expensive: \(kind), \(exits) of exits and \(cycles) of cycles."]
+    /// The most frequent and the most expensive type.
+    ///
+    /// - Parameter unit: What they cost.
+    private func extremes(_ types: [ExitBreakdown.TypeSum], unit: String) -> [String] {
+        let exits = types.reduce(0) { $0 &+ $1.exits }
+        let cost = types.reduce(0) { $0 + $1.nanoseconds }
+        // The first of several.
+        guard let frequent = types.max(by: { $0.exits <= $1.exits }),
+            let expensive = types.max(by: { $0.nanoseconds <= $1.nanoseconds })
+        else { return [] }
+        let share = HumanNumber.share(frequent.exits, of: exits)
+        let part = HumanNumber.share(UInt64(expensive.nanoseconds), of: UInt64(cost))
+        if frequent.name == expensive.name {
+            return ["Most frequent and most expensive: \(frequent.title), \(share) of exits and \(part) of \(unit)."]
         }
         return [
-            "Most frequent: \(frequent.kind.name), \(exits) of exits. "
-                + "Most expensive: \(expensive.kind.name), \(cycles) of cycles."
+            "Most frequent: \(frequent.title), \(share) of exits. Most expensive: \(expensive.title), \(part) of \(unit)."
         ]
     }
 }
