@@ -196,8 +196,8 @@ extension TextReport {
         let exits = types.reduce(0) { $0 &+ $1.exits }
         let cost = types.reduce(0) { $0 + $1.nanoseconds }
         // The first of several.
-        guard let frequent = types.max(by: { $0.exits <= $1.exits }),
-            let expensive = types.max(by: { $0.nanoseconds <= $1.nanoseconds })
+        guard let frequent = types.max(by: { $0.exits < $1.exits }),
+            let expensive = types.max(by: { $0.nanoseconds < $1.nanoseconds })
         else { return [] }
         let share = HumanNumber.share(frequent.exits, of: exits)
         let part = HumanNumber.share(UInt64(expensive.nanoseconds), of: UInt64(cost))
