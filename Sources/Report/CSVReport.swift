@@ -11,11 +11,14 @@ public struct CSVReport: Sendable {
         self.outcome = outcome
     }
 
-    /// The whole report. Cycles are those of the host's time-stamp counter; `vcpu` is a number or `all`.
+    /// The whole report. Cycles are those of the host's time-stamp counter; `vcpu` is a number or `all`; `settled_by` is
+    /// `minivmm`, or `kvm` where every exit was counted.
     public var text: String {
-        let header = "vcpu,kind,sdm,exits,service_cycles,mean_cycles,p50_cycles,p99_cycles,max_cycles"
+        let header = "vcpu,kind,sdm,exits,service_cycles,mean_cycles,p50_cycles,p99_cycles,max_cycles,settled_by"
         let tables = [outcome.statistics.total] + outcome.statistics.vcpus
-        let rows = tables.flatMap { table in table.kinds.map { Self.row($0, vcpu: table.vcpu) } }
+        let rows = tables.flatMap { table in
+            table.kinds.map { Self.row($0, vcpu: table.vcpu) } + kernelRows(vcpu: table.vcpu)
+        }
         return ([header] + rows).map { $0 + "\n" }.joined()
     }
 
@@ -23,7 +26,26 @@ public struct CSVReport: Sendable {
         [
             vcpu.map(String.init) ?? "all", kind.kind.name, kind.kind.basicExitReason.map { String($0.rawValue) } ?? "",
             String(kind.exits), String(kind.serviceCycles), HumanNumber.fixed(kind.mean, digits: 1), String(kind.p50),
-            String(kind.p99), String(kind.max),
+            String(kind.p99), String(kind.max), "minivmm",
         ].joined(separator: ",")
+    }
+
+    /// What KVM settled itself, of all vCPUs or of one; no row where that was not counted.
+    private func kernelRows(vcpu: Int?) -> [String] {
+        guard let kernel = outcome.kernelSettled else { return [] }
+        let reasons = vcpu.map { kernel.vcpus.indices.contains($0) ? kernel.vcpus[$0] : [] } ?? kernel.rows
+        return KernelSettledExits.Row.byReason(reasons).filter { $0.exits > 0 }.map { row in
+            func cycles(_ nanoseconds: UInt64) -> String {
+                HumanNumber.fixed(Double(nanoseconds) * kernel.cyclesPerNanosecond, digits: 0)
+            }
+            let mean = Double(row.nanoseconds) * kernel.cyclesPerNanosecond / Double(row.exits)
+            // A name with a comma in it would need quotes.
+            let name = row.name(isSVM: kernel.isSVM).replacing(",", with: "")
+            return [
+                vcpu.map(String.init) ?? "all", name, row.reason.map { String($0.rawValue) } ?? "", String(row.exits),
+                cycles(row.nanoseconds), HumanNumber.fixed(mean, digits: 1), cycles(row.quantile(0.5)),
+                cycles(row.quantile(0.99)), cycles(row.maximum), "kvm",
+            ].joined(separator: ",")
+        }
     }
 }

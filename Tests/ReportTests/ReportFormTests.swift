@@ -11,12 +11,12 @@ final class ReportFormTests: XCTestCase {
         XCTAssertEqual(
             CSVReport(ReportExample.outcome).text,
             """
-            vcpu,kind,sdm,exits,service_cycles,mean_cycles,p50_cycles,p99_cycles,max_cycles
-            all,io_out,30,3,600,200.0,200,300,300
-            all,hlt,12,1,50,50.0,50,50,50
-            0,io_out,30,2,400,200.0,100,300,300
-            0,hlt,12,1,50,50.0,50,50,50
-            1,io_out,30,1,200,200.0,200,200,200
+            vcpu,kind,sdm,exits,service_cycles,mean_cycles,p50_cycles,p99_cycles,max_cycles,settled_by
+            all,io_out,30,3,600,200.0,200,300,300,minivmm
+            all,hlt,12,1,50,50.0,50,50,50,minivmm
+            0,io_out,30,2,400,200.0,100,300,300,minivmm
+            0,hlt,12,1,50,50.0,50,50,50,minivmm
+            1,io_out,30,1,200,200.0,200,200,200,minivmm
 
             """)
     }

@@ -44,6 +44,8 @@ public struct RunRecord: Encodable, Sendable {
         case unclaimedPorts = "unclaimed_ports"
         case unclaimedPages = "unclaimed_pages"
         case kernelStatistics = "kernel_statistics"
+        case scope = "exits_scope"
+        case kernelSettled = "kernel_settled"
         case context
         case timeSeries = "time_series"
         case distributions
@@ -66,6 +68,8 @@ public struct RunRecord: Encodable, Sendable {
         try container.encode(outcome.unclaimedPages.map(UnclaimedRecord.init), forKey: .unclaimedPages)
         let kernel = outcome.kernelStatistics.enumerated().map { KernelRecord(vcpu: $0.offset, $0.element) }
         try container.encode(kernel.isEmpty ? nil : kernel, forKey: .kernelStatistics)
+        try container.encode(outcome.scope.rawValue, forKey: .scope)
+        try container.encode(outcome.kernelSettled.map(KernelSettledRecord.init), forKey: .kernelSettled)
         try container.encode(context.map(ContextRecord.init), forKey: .context)
         try container.encode(outcome.timeline.map(TimeSeriesRecord.init), forKey: .timeSeries)
         let distributions = outcome.timeline.map { _ in outcome.distributions.map(DistributionRecord.init) }

@@ -37,28 +37,53 @@ public struct ComparisonReport: Sendable {
     }
 
     private var table: [String] {
-        var table = TextTable([.left] + Array(repeating: .right, count: 9), style: style)
-        table.add(
-            ["exit", "exits A", "B", "change", "cycles A", "B", "change", "mean A", "B", "change"], as: .heading)
-        for name in kindNames {
-            table.add(row(name, Self.kind(name, first), Self.kind(name, second)))
+        let runs = compared
+        // The names of KVM's exits take the room of the means.
+        let width = runs.isEvery ? 7 : 10
+        var table = TextTable([.left] + Array(repeating: .right, count: width - 1), style: style)
+        func add(_ cells: [String], as role: TextStyle.Role = .body) { table.add(Array(cells.prefix(width)), as: role) }
+        add(["exit", "exits A", "B", "change", "cycles A", "B", "change", "mean A", "B", "change"], as: .heading)
+        for name in names(of: runs) {
+            add(row(name, Self.kind(name, runs.first), Self.kind(name, runs.second)))
         }
-        table.add(row("total", Self.total(first), Self.total(second)), as: .strong)
-        let runs = [first.runCycles, second.runCycles]
-        table.add(
+        add(row("total", Self.total(runs.first), Self.total(runs.second)), as: .strong)
+        if let kernel = first.kernelExits, let other = second.kernelExits {
+            add(
+                [
+                    "(KVM's count)", Self.count(kernel), Self.count(other),
+                    Self.change(Double(kernel), Double(other)), "", "", "", "", "", "",
+                ], as: .aside)
+        }
+        add(
             [
-                "(KVM_RUN)", "", "", "", HumanNumber.count(runs[0]), HumanNumber.count(runs[1]),
-                Self.change(Double(runs[0]), Double(runs[1])), "", "", "",
+                "(KVM_RUN)", "", "", "", HumanNumber.count(first.runCycles), HumanNumber.count(second.runCycles),
+                Self.change(Double(first.runCycles), Double(second.runCycles)), "", "", "",
             ], as: .aside)
         return table.lines
     }
 
+    private typealias Kinds = [RecordedStatistics.Kind]
+
+    /// What is compared: every exit where both runs counted every one, else those that reached MiniVMM.
+    private var compared: Pair {
+        guard let settled = first.settled, let other = second.settled else {
+            return Pair(first: first.kinds, second: second.kinds, isEvery: false)
+        }
+        return Pair(first: first.kinds + settled, second: second.kinds + other, isEvery: true)
+    }
+
+    /// The kinds of both runs, and whether they are every exit.
+    private struct Pair {
+        let first, second: Kinds
+        let isEvery: Bool
+    }
+
     /// The kinds of either run; those with the maximum difference in cycles first.
-    private var kindNames: [String] {
-        var names = first.kinds.map(\.name)
-        names += second.kinds.map(\.name).filter { !names.contains($0) }
+    private func names(of runs: Pair) -> [String] {
+        var names = runs.first.map(\.name)
+        names += runs.second.map(\.name).filter { !names.contains($0) }
         func difference(_ name: String) -> UInt64 {
-            let cycles = (Self.kind(name, first).cycles, Self.kind(name, second).cycles)
+            let cycles = (Self.kind(name, runs.first).cycles, Self.kind(name, runs.second).cycles)
             return max(cycles.0, cycles.1) - min(cycles.0, cycles.1)
         }
         return names.sorted { (difference($0), $1) > (difference($1), $0) }
@@ -66,12 +91,12 @@ public struct ComparisonReport: Sendable {
 
     private typealias Sum = (exits: UInt64, cycles: UInt64)
 
-    private static func kind(_ name: String, _ run: RecordedStatistics) -> Sum {
-        run.kinds.first { $0.name == name }.map { ($0.exits, $0.serviceCycles) } ?? (0, 0)
+    private static func kind(_ name: String, _ kinds: Kinds) -> Sum {
+        kinds.first { $0.name == name }.map { ($0.exits, $0.serviceCycles) } ?? (0, 0)
     }
 
-    private static func total(_ run: RecordedStatistics) -> Sum {
-        run.kinds.reduce((0, 0)) { ($0.0 &+ $1.exits, $0.1 &+ $1.serviceCycles) }
+    private static func total(_ kinds: Kinds) -> Sum {
+        kinds.reduce((0, 0)) { ($0.0 &+ $1.exits, $0.1 &+ $1.serviceCycles) }
     }
 
     private func row(_ name: String, _ first: Sum, _ second: Sum) -> [String] {
@@ -103,15 +128,23 @@ public struct ComparisonReport: Sendable {
     }
 
     private var remarks: [String] {
-        guard first.tscKHz != second.tscKHz else { return [] }
-        func frequency(_ run: RecordedStatistics) -> String {
-            run.tscKHz.map { HumanNumber.fixed(Double($0) / 1000, digits: 0) + " MHz" } ?? "unknown"
+        var remarks: [String] = []
+        if first.settled != nil, second.settled != nil {
+            remarks.append("Rows with `kvm` are exits that KVM settled itself.")
+        } else if first.settled != nil || second.settled != nil {
+            let (all, other) = first.settled != nil ? ("A", "B") : ("B", "A")
+            remarks.append(
+                "\(all) counted every exit, \(other) those that reach MiniVMM: the latter are compared.")
         }
-        return [
-            "",
-            "The time-stamp counters differ (A: \(frequency(first)), B: \(frequency(second))): "
-                + "cycles are not the same time.",
-        ]
+        if first.tscKHz != second.tscKHz {
+            func frequency(_ run: RecordedStatistics) -> String {
+                run.tscKHz.map { HumanNumber.fixed(Double($0) / 1000, digits: 0) + " MHz" } ?? "unknown"
+            }
+            remarks.append(
+                "The time-stamp counters differ (A: \(frequency(first)), B: \(frequency(second))): "
+                    + "cycles are not the same time.")
+        }
+        return remarks.isEmpty ? [] : [""] + remarks
     }
 }
 
@@ -126,7 +159,12 @@ public struct RecordedStatistics: Hashable, Sendable {
         package let serviceCycles: UInt64
     }
 
+    /// The exits that reached MiniVMM.
     package let kinds: [Kind]
+    /// The exits that KVM settled, by reason, with their times in cycles; nil where the run did not count them.
+    package let settled: [Kind]?
+    /// KVM's own count of exits, where the run has it.
+    package let kernelExits: UInt64?
     /// Time in KVM_RUN, in cycles.
     package let runCycles: UInt64
     /// Nanoseconds.
@@ -148,14 +186,69 @@ public struct RecordedStatistics: Hashable, Sendable {
         }
         guard file.schema == RunRecord.schemaVersion else { throw .wrongSchema(file.schema) }
         kinds = file.kinds.map { Kind(name: $0.kind, exits: $0.exits, serviceCycles: $0.serviceCycles) }
+        // A frequency in kHz: so many cycles in a million nanoseconds.
+        let cyclesPerNanosecond = Double(file.tscKHz ?? 1_000_000) / 1e6
+        settled = file.settled.map { settled in
+            Self.settledKinds(settled.reasons, cyclesPerNanosecond: cyclesPerNanosecond)
+        }
+        kernelExits =
+            file.settled?.kernelExits
+            ?? file.kernelStatistics.flatMap { vcpus in
+                let counts = vcpus.compactMap { $0.counts["exits"] }
+                return counts.isEmpty ? nil : counts.reduce(0, &+)
+            }
         runCycles = file.total.runCycles
         duration = file.duration
         tscKHz = file.tscKHz
         guest = file.context?.guest
     }
 
+    /// Sums by name: several of SVM's codes are one of the SDM's reasons.
+    private static func settledKinds(_ reasons: [File.Reason], cyclesPerNanosecond: Double) -> [Kind] {
+        var sums: [(name: String, exits: UInt64, nanoseconds: UInt64)] = []
+        for reason in reasons where reason.exits > 0 {
+            if let index = sums.firstIndex(where: { $0.name == reason.name }) {
+                sums[index].exits &+= reason.exits
+                sums[index].nanoseconds &+= reason.nanoseconds
+            } else {
+                sums.append((reason.name, reason.exits, reason.nanoseconds))
+            }
+        }
+        return sums.map { sum in
+            // A file may hold any number; what is beyond 64 bits is as much as there can be.
+            let cycles = UInt64(exactly: (Double(sum.nanoseconds) * cyclesPerNanosecond).rounded()) ?? .max
+            return Kind(name: "kvm " + sum.name, exits: sum.exits, serviceCycles: cycles)
+        }
+    }
+
     /// The parts of the file that are needed, as they stand there.
     private struct File: Decodable {
+        struct Reason: Decodable {
+            let name: String
+            let exits: UInt64
+            let nanoseconds: UInt64
+
+            enum CodingKeys: String, CodingKey {
+                case name
+                case exits
+                case nanoseconds = "ns"
+            }
+        }
+
+        struct Settled: Decodable {
+            let reasons: [Reason]
+            let kernelExits: UInt64?
+
+            enum CodingKeys: String, CodingKey {
+                case reasons
+                case kernelExits = "kvm_exits"
+            }
+        }
+
+        struct KernelCounts: Decodable {
+            let counts: [String: UInt64]
+        }
+
         struct Kind: Decodable {
             let kind: String
             let exits: UInt64
@@ -186,6 +279,8 @@ public struct RecordedStatistics: Hashable, Sendable {
         let duration: UInt64
         let tscKHz: UInt32?
         let context: Context?
+        let settled: Settled?
+        let kernelStatistics: [KernelCounts]?
 
         enum CodingKeys: String, CodingKey {
             case schema
@@ -194,6 +289,8 @@ public struct RecordedStatistics: Hashable, Sendable {
             case duration = "duration_ns"
             case tscKHz = "tsc_khz"
             case context
+            case settled = "kernel_settled"
+            case kernelStatistics = "kernel_statistics"
         }
     }
 }
