@@ -60,7 +60,9 @@ let package = Package(
             logging),
         layer("Report", on: "Host", "Memory", "KVM", "Counters"),
         layer("Exec", on: "CKVM", "GuestImages", "Host", "Memory", "Devices", "Counters", "Boot", "MiniVMM"),
-        layer("Bench", on: "CKVM", "Host", "Memory", "KVM", "Counters", "Devices", "Boot", "MiniVMM", "Report"),
+        layer(
+            "Bench", on: "CKVM", "Host", "Memory", "KVM", "Tracepoints", "Counters", "Devices", "Boot", "MiniVMM",
+            "Report"),
         layer("Doctor", on: "Host", "Memory", "KVM", "Tracepoints", "Counters", "MiniVMM", "Report"),
         .executableTarget(
             name: "minivmm-cli",

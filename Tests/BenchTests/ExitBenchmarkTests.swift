@@ -95,6 +95,24 @@ final class ExitBenchmarkTests: XCTestCase {
             """)
     }
 
+    /// Where KVM's tracepoints tell, there is a column more.
+    func testTimeInKVM() throws {
+        var outcome = example
+        outcome.results[1] = BenchmarkResult(
+            outcome.results[1].operation, samples: [32_000, 64_000, 16_000], kernelNanoseconds: 1230)
+        let lines = BenchmarkReport(outcome).text.components(separatedBy: "\n")
+        XCTAssertEqual(
+            Array(lines[3...5]),
+            [
+                "operation               min  median     p99    time  repetitions  in KVM",
+                "nothing (two RDTSCs)     20      25      30  12.5ns            3",
+                "REP OUTSB, per item   500.0  1000.0  2000.0   500ns            3  1.23us",
+            ])
+        XCTAssertEqual(lines.suffix(2), ["or to the return of KVM_RUN where it passes the exit on.", ""])
+        let results = try JSONValue(BenchmarkRecord(outcome).json())["results"]?.elements
+        XCTAssertEqual(results?.map { $0["kernel_ns"]?.integer }, [nil, 1230])
+    }
+
     func testGoldenRecord() throws {
         XCTAssertEqual(
             try JSONValue(BenchmarkRecord(example).json()),
