@@ -51,6 +51,8 @@ public struct BasicExitReason: RawRepresentable, Hashable, Sendable {
     public static let virtualizedEOI = Self(known: 45)
     /// EPT violation.
     public static let eptViolation = Self(known: 48)
+    /// EPT misconfiguration.
+    public static let eptMisconfiguration = Self(known: 49)
     /// Page-modification log full.
     public static let pageModificationLogFull = Self(known: 62)
     /// Bus lock.

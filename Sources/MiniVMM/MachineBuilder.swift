@@ -179,7 +179,8 @@ struct MachineBuilder {
         _ counters: ExitCounterTable, _ vcpus: [VCPU], _ trap: CPUIDTrap
     ) throws -> AllExitsSource {
         let method = try options.tracepointMethod ?? kvm.tracepointSupport()
-        let tracepoints = try ExitTracepoints(method: method, threadCount: vcpus.count)
+        let tracepoints = try ExitTracepoints(
+            method: method, threadCount: vcpus.count, placeCapacity: options.recording.placeCapacity)
         return AllExitsSource(
             counters, tracepoints, try KernelExits(of: vcpus), tscKHz: vcpus.first?.tscKHz,
             trapsByFault: trap == .fault)

@@ -100,7 +100,9 @@ extension ExitBreakdown.TypeSum {
 
 extension KernelSettledExits.Row {
     /// What it is called: the SDM's reason, else the processor's own number.
-    package func name(isSVM: Bool) -> String {
+    package func name(isSVM: Bool) -> String { Self.name(code: code, reason: reason, isSVM: isSVM) }
+
+    package static func name(code: UInt32?, reason: BasicExitReason?, isSVM: Bool) -> String {
         if let reason { return reason.name }
         return code.map { (isSVM ? "SVM 0x" : "VMX ") + String($0, radix: isSVM ? 16 : 10) } ?? "other"
     }

@@ -15,6 +15,18 @@ struct ExitPrograms {
         case userspaceExit = "kvm_userspace_exit"
         /// A vCPU that has halted goes on, and how long it slept.
         case wakeup = "kvm_vcpu_wakeup"
+        /// What an exit is about: an MSR, a leaf of CPUID, a port, an address.
+        case msr = "kvm_msr"
+        case cpuid = "kvm_cpuid"
+        case port = "kvm_pio"
+        case mmio = "kvm_mmio"
+        case pageFault = "kvm_page_fault"
+
+        /// Those that count: in the order in which they are attached, kvm_entry's first, so that no exit stays open, and
+        /// kvm_exit's last.
+        static let counting: [Self] = [.entry, .userspaceExit, .wakeup, .exit]
+        /// Those that say what an exit is about.
+        static let details: [Self] = [.msr, .cpuid, .port, .mmio, .pageFault]
     }
 
     /// How the programs get at what tracepoints tell.
@@ -29,6 +41,12 @@ struct ExitPrograms {
     /// Where the fields of records stand, in bytes.
     struct RecordLayout {
         let reason, extensionNumber, info1, nanoseconds, error: Int16
+        /// The instruction's address in kvm_exit; nil where it has none.
+        var address: Int16?
+        /// What an exit is about, by the tracepoint that tells.
+        var details: [Tracepoint: Int16] = [:]
+        /// CPUID's subleaf.
+        var subleaf: Int16?
     }
 
     /// Whose threads are counted.
@@ -40,7 +58,7 @@ struct ExitPrograms {
 
     /// What is kept of a thread: the values of the hash.
     enum Thread {
-        static let size: UInt32 = 40
+        static let size: UInt32 = 64
         /// When the exit in progress began; 0 when there is none.
         static let since: Int16 = 0
         /// What the vCPU slept since.
@@ -52,10 +70,14 @@ struct ExitPrograms {
         static let toUser: Int16 = 24
         /// Whether that return was an error, such as EINTR, and so no exit that KVM passed on.
         static let interrupted: Int16 = 32
+        /// Where places are kept: the instruction's address and what the exit is about, and how many exits found no room.
+        static let address: Int16 = 40
+        static let detail: Int16 = 48
+        static let lost: Int16 = 56
     }
 
     /// Places on the stack.
-    private enum Stack {
+    enum Stack {
         /// The thread and its group, as a namespace has them: 32 bits each.
         static let thread: Int16 = -8
         static let group: Int16 = -4
@@ -65,12 +87,17 @@ struct ExitPrograms {
         static let info: Int16 = -24
         /// SVM's exit code, in front of EXITINFO1.
         static let code: Int16 = -32
+        /// The key of a place, see ``ExitPlace``, and its value.
+        static let place: Int16 = -56
+        static let placeValue: Int16 = -72
     }
 
     let access: Access
     let process: Process
     let threadMap: Int32
     let slotMap: Int32
+    /// Where the places are counted that exits come from; nil to leave them out.
+    let placeMap: Int32?
 
     private typealias Slot = ExitSlot.Offset
 
@@ -84,6 +111,7 @@ struct ExitPrograms {
         case .entry: finishExit(&code, out)
         case .userspaceExit: noteUserspaceExit(&code, out)
         case .wakeup: noteSleep(&code)
+        case .msr, .cpuid, .port, .mmio, .pageFault: noteDetail(tracepoint, &code)
         }
         // 1, so that other users of the tracepoint still get their events.
         code.place(out)
@@ -119,7 +147,7 @@ struct ExitPrograms {
     }
 
     /// r0 = the value for the key on the stack; leaves when there is none.
-    private func lookUp(_ map: Int32, _ code: inout BPFAssembler, _ out: BPFLabel) {
+    func lookUp(_ map: Int32, _ code: inout BPFAssembler, _ out: BPFLabel) {
         code.move(.r1, map: map)
         code.address(.r2, ofStack: Stack.key)
         code.call(.lookUpElement)
@@ -127,14 +155,14 @@ struct ExitPrograms {
     }
 
     /// *(r0 + field) += register; r1 is lost.
-    private func add(_ register: BPFRegister, to field: Int16, of base: BPFRegister = .r0, _ code: inout BPFAssembler) {
+    func add(_ register: BPFRegister, to field: Int16, of base: BPFRegister = .r0, _ code: inout BPFAssembler) {
         code.load(.r1, from: base, field)
         code.compute(.add, .r1, register)
         code.store(.r1, to: base, field)
     }
 
     /// *(r0 + field) += 1; r1 is lost.
-    private func increment(_ field: Int16, _ code: inout BPFAssembler) {
+    func increment(_ field: Int16, _ code: inout BPFAssembler) {
         code.load(.r1, from: .r0, field)
         code.compute(.add, .r1, 1)
         code.store(.r1, to: .r0, field)
@@ -157,6 +185,7 @@ extension ExitPrograms {
         code.store(.r0, to: .r7, Thread.since)
         code.store(0, to: .r7, Thread.halted)
         code.store(0, to: .r7, Thread.toUser)
+        if placeMap != nil { noteAddress(&code) }
         lookUp(slotMap, &code, out)
         increment(Slot.count, &code)
     }
@@ -203,6 +232,8 @@ extension ExitPrograms {
                 code.store(1, to: .stack, Stack.info)
             case .svm:
                 code.load(.r3, from: .stack, Stack.info)
+                // The VMCB, for the instruction's address.
+                if placeMap != nil { code.store(.r3, to: .r7, Thread.address) }
                 code.compute(.add, .r3, Self.vmcbExitCode)
                 read(16, to: Stack.code, &code)
                 code.load(.word, .r8, from: .stack, Stack.code)
@@ -214,10 +245,10 @@ extension ExitPrograms {
     }
 
     /// Where a VMCB has its exit code, and EXITINFO1 behind it. Source: AMD APM, volume 2, appendix B.
-    private static let vmcbExitCode: Int32 = 0x70
+    static let vmcbExitCode: Int32 = 0x70
 
     /// Copies from the kernel's memory at r3 to the stack.
-    private func read(_ size: Int32, to place: Int16, _ code: inout BPFAssembler) {
+    func read(_ size: Int32, to place: Int16, _ code: inout BPFAssembler) {
         code.address(.r1, ofStack: place)
         code.move(.r2, size)
         code.call(.readKernelMemory)
@@ -298,6 +329,7 @@ extension ExitPrograms {
         code.store(.r9, to: .r0, Slot.maximum)
         code.place(notLongest)
         countInHistogram(&code)
+        if let placeMap { countPlace(placeMap, &code, out) }
     }
 
     /// Counts the time in r9 in the histogram of the slot in r0: r2 = its logarithm, at most 31.

@@ -27,9 +27,11 @@ package final class ExitTracepoints: Sendable {
     package let threadCount: Int
 
     private let threads: OwnedDescriptor
+    /// The map of places, where they are kept: one of ``programs``.
+    private let placeMap: Int32?
     private let slots: OwnedDescriptor
     /// Programs and their attachments: closed when the object goes.
-    private let programs: DescriptorList
+    private let programs = DescriptorList()
     /// Sound to share between threads: the address never changes, and the numbers behind it are read one by one.
     private nonisolated(unsafe) let mapping: UnsafeRawPointer
     private let mappingSize: Int
@@ -40,17 +42,19 @@ package final class ExitTracepoints: Sendable {
     ///   - method: How; nil for what works, raw tracepoints first.
     ///   - threadCount: How many threads are to be counted.
     ///   - process: Whose threads; nil for this process's.
+    ///   - placeCapacity: How many places that exits come from are kept at most; nil to leave them out.
     /// - Throws: ``TracepointError``.
     package convenience init(
-        method: Method? = nil, threadCount: Int, process: Int32? = nil
+        method: Method? = nil, threadCount: Int, process: Int32? = nil, placeCapacity: Int? = nil
     ) throws(TracepointError) {
         guard let method else {
             do {
-                try self.init(using: .raw, threadCount: threadCount, process: process)
+                try self.init(using: .raw, threadCount: threadCount, process: process, placeCapacity: placeCapacity)
             } catch {
                 // What the better way lacks is what is told, unless the other way fails for another reason.
                 do {
-                    try self.init(using: .classic, threadCount: threadCount, process: process)
+                    try self.init(
+                        using: .classic, threadCount: threadCount, process: process, placeCapacity: placeCapacity)
                 } catch let other {
                     if case .notPermitted = other { throw error }
                     throw other
@@ -58,10 +62,12 @@ package final class ExitTracepoints: Sendable {
             }
             return
         }
-        try self.init(using: method, threadCount: threadCount, process: process)
+        try self.init(using: method, threadCount: threadCount, process: process, placeCapacity: placeCapacity)
     }
 
-    private init(using method: Method, threadCount: Int, process: Int32?) throws(TracepointError) {
+    private init(
+        using method: Method, threadCount: Int, process: Int32?, placeCapacity: Int?
+    ) throws(TracepointError) {
         self.method = method
         self.threadCount = threadCount
         processorExtension = Self.hostExtension
@@ -73,10 +79,12 @@ package final class ExitTracepoints: Sendable {
         threads = try Self.makeMap(
             BPF_MAP_TYPE_HASH, valueSize: ExitPrograms.Thread.size, entries: UInt32(threadCount), flags: 0,
             "minivmm_threads")
-        let programs = ExitPrograms(
+        placeMap = try Self.makePlaceMap(placeCapacity, owner: programs)
+        let code = ExitPrograms(
             access: try Self.access(method, Self.hostExtension),
-            process: try Self.process(process), threadMap: threads.number, slotMap: slots.number)
-        self.programs = try Self.attach(programs, method)
+            process: try Self.process(process), threadMap: threads.number, slotMap: slots.number,
+            placeMap: placeMap)
+        try Self.attach(code, method, owner: programs)
 
         let size =
             (threadCount * ExitReasonIndex.count * ExitSlot.size + Self.pageSize - 1) / Self.pageSize * Self.pageSize
@@ -145,6 +153,37 @@ package final class ExitTracepoints: Sendable {
         return (0..<ExitSlot.bucketCount).map { unsafe mapping.load(fromByteOffset: start + 8 * $0, as: UInt64.self) }
     }
 
+    /// Whether places are kept.
+    package var keepsPlaces: Bool { placeMap != nil }
+
+    /// The places that exits came from, of all threads. For when they have ended: a system call for each.
+    package func takePlaces() -> [ExitPlace] {
+        guard let placeMap else { return [] }
+        var result: [ExitPlace] = []
+        var key = [UInt64](repeating: 0, count: ExitPlace.keySize / 8)
+        var value = [UInt64](repeating: 0, count: ExitPlace.valueSize / 8)
+        var next = key
+        // Sound: keys and values are as long as the map was made for.
+        var status = unsafe ckvm_bpf_next_key(placeMap, nil, &next)
+        while status >= 0 {
+            key = next
+            if unsafe ckvm_bpf_look_up(placeMap, key, &value) >= 0, let place = ExitPlace(key: key, value: value) {
+                result.append(place)
+            }
+            status = unsafe ckvm_bpf_next_key(placeMap, key, &next)
+        }
+        return result
+    }
+
+    /// How many exits of a thread found no room among the places.
+    package func lostPlaces(ofThread thread: Int32) -> UInt64 {
+        var key = thread
+        var value = [UInt64](repeating: 0, count: Int(ExitPrograms.Thread.size) / 8)
+        // Sound: as above.
+        guard unsafe ckvm_bpf_look_up(threads.number, &key, &value) >= 0 else { return 0 }
+        return value[Int(ExitPrograms.Thread.lost) / 8]
+    }
+
     private func offset(_ thread: Int, _ reason: Int) -> Int {
         precondition((0..<threadCount).contains(thread) && (0..<ExitReasonIndex.count).contains(reason))
         return (thread * ExitReasonIndex.count + reason) * ExitSlot.size
@@ -161,6 +200,18 @@ extension ExitTracepoints {
             type.rawValue, UInt32(MemoryLayout<UInt32>.size), valueSize, entries, flags, name)
         guard result >= 0 else { throw error("BPF_MAP_CREATE", result) }
         return OwnedDescriptor(takingOver: result)
+    }
+
+    private static func makePlaceMap(
+        _ capacity: Int?, owner: DescriptorList
+    ) throws(TracepointError) -> Int32? {
+        guard let capacity else { return nil }
+        let result = unsafe ckvm_bpf_create_map(
+            BPF_MAP_TYPE_HASH.rawValue, UInt32(ExitPlace.keySize), UInt32(ExitPlace.valueSize),
+            UInt32(clamping: max(1, capacity)), 0, "minivmm_places")
+        guard result >= 0 else { throw error("BPF_MAP_CREATE", result) }
+        owner.add(result)
+        return result
     }
 
     private static func error(_ call: String, _ result: Int32) -> TracepointError {
@@ -188,17 +239,32 @@ extension ExitTracepoints {
         switch method {
         case .classic:
             let files = try TraceFileSystem()
-            for tracepoint in ExitPrograms.Tracepoint.allCases { _ = try files.number(of: tracepoint.rawValue) }
+            for tracepoint in ExitPrograms.Tracepoint.counting { _ = try files.number(of: tracepoint.rawValue) }
             return .classic(
                 ExitPrograms.RecordLayout(
                     reason: try files.offset(of: "exit_reason", in: "kvm_exit", size: 4),
                     extensionNumber: try files.offset(of: "isa", in: "kvm_exit", size: 4),
                     info1: try files.offset(of: "info1", in: "kvm_exit", size: 8),
                     nanoseconds: try files.offset(of: "ns", in: "kvm_vcpu_wakeup", size: 8),
-                    error: try files.offset(of: "errno", in: "kvm_userspace_exit", size: 4)))
+                    error: try files.offset(of: "errno", in: "kvm_userspace_exit", size: 4),
+                    address: try? files.offset(of: "guest_rip", in: "kvm_exit", size: 8),
+                    details: details(files), subleaf: try? files.offset(of: "index", in: "kvm_cpuid", size: 4)))
         case .raw:
             return .raw(processorExtension, try memberOffset(processorExtension))
         }
+    }
+
+    /// What tells what exits are about; a record that has changed tells nothing.
+    private static func details(_ files: borrowing TraceFileSystem) -> [ExitPrograms.Tracepoint: Int16] {
+        let fields: [(ExitPrograms.Tracepoint, field: String, size: Int)] = [
+            (.msr, "ecx", 4), (.cpuid, "function", 4), (.port, "port", 4), (.mmio, "gpa", 8),
+            (.pageFault, "fault_address", 8),
+        ]
+        var offsets: [ExitPrograms.Tracepoint: Int16] = [:]
+        for (tracepoint, field, size) in fields {
+            offsets[tracepoint] = try? files.offset(of: field, in: tracepoint.rawValue, size: size)
+        }
+        return offsets
     }
 
     /// Where the vCPU's structure has what leads to the reason.
@@ -219,15 +285,16 @@ extension ExitTracepoints {
         return types.offset(of: member, in: structure).map { Int32(truncatingIfNeeded: $0) }
     }
 
-    /// Loads and attaches all programs: kvm_entry's first, so that no exit stays open, and kvm_exit's last.
+    /// Loads and attaches all programs.
     private static func attach(
-        _ programs: ExitPrograms, _ method: Method
-    ) throws(TracepointError) -> DescriptorList {
-        let order: [ExitPrograms.Tracepoint] = [.entry, .userspaceExit, .wakeup, .exit]
-        let descriptors = DescriptorList()
+        _ programs: ExitPrograms, _ method: Method, owner descriptors: DescriptorList
+    ) throws(TracepointError) {
+        var order = ExitPrograms.Tracepoint.counting
+        if programs.placeMap != nil { order = ExitPrograms.Tracepoint.details + order }
         let files: TraceFileSystem? = method == .classic ? try TraceFileSystem() : nil
         for tracepoint in order {
             let name = tracepoint.rawValue
+            if ExitPrograms.Tracepoint.details.contains(tracepoint), !programs.tellsDetail(tracepoint) { continue }
             let program = try load(programs.program(for: tracepoint), method, name)
             descriptors.add(program)
             var result: Int32
@@ -241,7 +308,6 @@ extension ExitTracepoints {
             }
             descriptors.add(result)
         }
-        return descriptors
     }
 
     /// Loads a program.

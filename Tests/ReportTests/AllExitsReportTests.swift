@@ -100,6 +100,45 @@ final class AllExitsReportTests: XCTestCase {
         XCTAssertEqual(kernel?["reasons"]?.elements[3]["carried_exits"]?.integer, 1)
     }
 
+    func testPlaces() throws {
+        var outcome = outcome()
+        func place(
+            _ vcpu: Int, _ reason: BasicExitReason, _ address: UInt64?, _ subject: KernelExitPlaces.Subject?,
+            _ exits: UInt64
+        ) -> KernelExitPlaces.Place {
+            .init(
+                vcpu: vcpu, code: 0, reason: reason, address: address, subject: subject, exits: exits,
+                nanoseconds: exits * 200)
+        }
+        outcome.kernelSettled = .example(
+            [.init(code: 0x72, reason: 10, settled: [1])],
+            places: KernelExitPlaces(
+                places: [
+                    place(0, .cpuid, 0x7c05, .cpuid(leaf: 0x4000_0000, subleaf: 7), 4),
+                    place(1, .cpuid, 0x7c05, .cpuid(leaf: 0x4000_0000, subleaf: 7), 6),
+                    place(0, .wrmsr, nil, .msr(0x6e0), 5), place(0, .hlt, 0xffff_8000_0000_0001, nil, 2),
+                ], lostExits: 3))
+        let text = TextReport(outcome, top: 2).text
+        XCTAssertTrue(
+            text.contains(
+                """
+
+                Where exits come from that KVM settled:
+                count  share  in KVM   mean  exit   about               instruction
+                   10  50.0%  2.00us  200ns  CPUID  leaf 0x40000000, 7  0x7c05
+                    5  25.0%  1.00us  200ns  WRMSR  MSR 0x6e0
+                and 1 more places.
+                3 exits came from places that found no room.
+
+                """), text)
+        XCTAssertFalse(TextReport(outcome).text.contains("Where"))
+        let record = try JSONValue(RunRecord(outcome, leaves: .f22).json())
+        XCTAssertEqual(try JSONSchema(file: "run.schema.json").problems(of: record), [])
+        let places = record["kernel_settled"]?["places"]
+        XCTAssertEqual(places?["lost_exits"]?.integer, 3)
+        XCTAssertEqual(places?["places"]?.elements.map { $0["exits"]?.integer }, [6, 5, 4, 2])
+    }
+
     func testComparison() throws {
         var other = RunOutcome.example([[.init(.portOut, [2000, 4000])]], runCycles: 90_000)
         other.scope = .all

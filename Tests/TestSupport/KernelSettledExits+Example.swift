@@ -15,7 +15,9 @@ extension KernelSettledExits {
     }
 
     /// Counts of one vCPU that were never made.
-    static func example(_ reasons: [ExampleReason], kernelCount: UInt64? = nil) -> KernelSettledExits {
+    static func example(
+        _ reasons: [ExampleReason], kernelCount: UInt64? = nil, places: KernelExitPlaces? = nil
+    ) -> KernelSettledExits {
         let rows = reasons.map { example in
             var slot = ExitSlot()
             slot.count = UInt64(example.settled.count) + example.passedOn
@@ -33,6 +35,7 @@ extension KernelSettledExits {
             return row
         }
         return KernelSettledExits(
-            isSVM: true, rows: rows, vcpus: [rows], kernelCount: kernelCount, cyclesPerNanosecond: 2)
+            isSVM: true, rows: rows, vcpus: [rows], kernelCount: kernelCount, cyclesPerNanosecond: 2,
+            places: places)
     }
 }

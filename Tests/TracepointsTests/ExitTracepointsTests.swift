@@ -8,9 +8,9 @@ import XCTest
 /// The programs, the kernel's verifier and attachment; what they count needs a guest.
 final class ExitTracepointsTests: XCTestCase {
     /// Attaches, or skips where the kernel does not let this process.
-    private func attach(_ method: ExitTracepoints.Method) throws -> ExitTracepoints {
+    private func attach(_ method: ExitTracepoints.Method, places: Int? = nil) throws -> ExitTracepoints {
         do {
-            return try ExitTracepoints(method: method, threadCount: 2)
+            return try ExitTracepoints(method: method, threadCount: 2, placeCapacity: places)
         } catch TracepointError.notPermitted(let call, let error) {
             throw XCTSkip("not permitted (\(call): \(error.name))")
         } catch TracepointError.noTraceFileSystem(let error) {
@@ -43,6 +43,28 @@ final class ExitTracepointsTests: XCTestCase {
                 XCTAssertEqual(tracepoints.histogram(thread: 1, reason: reason).count, 32)
             }
         }
+    }
+
+    func testTheVerifierTakesThoseThatKeepPlaces() throws {
+        for method in ExitTracepoints.Method.allCases {
+            let tracepoints = try attach(method, places: 100)
+            try tracepoints.add(thread: ckvm_thread_id(), as: 0)
+            XCTAssertEqual(tracepoints.takePlaces(), [])
+            XCTAssertEqual(tracepoints.lostPlaces(ofThread: ckvm_thread_id()), 0)
+        }
+    }
+
+    func testPlacesAsTheMapHasThem() {
+        let slot = UInt64(ExitReasonIndex.count + 0x72)
+        let place = ExitPlace(key: [slot, 0x7c00, 0x4000_0000 << 32 | 7], value: [3, 900])
+        XCTAssertEqual(place?.thread, 1)
+        XCTAssertEqual(place?.reason, 0x72)
+        XCTAssertEqual(place?.address, 0x7c00)
+        XCTAssertEqual(place?.detail, 0x4000_0000_0000_0007)
+        XCTAssertEqual(place?.count, 3)
+        XCTAssertEqual(place?.nanoseconds, 900)
+        XCTAssertNil(ExitPlace(key: [slot, 0, .max], value: [1, 1])?.detail)
+        XCTAssertNil(ExitPlace(key: [slot], value: [1, 1]))
     }
 
     func testNothingStaysBehind() throws {

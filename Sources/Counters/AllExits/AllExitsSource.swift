@@ -1,3 +1,4 @@
+import Host
 import KVM
 package import Tracepoints
 
@@ -17,6 +18,8 @@ package final class AllExitsSource: CounterSource {
     private let indices: [[Int]]
     /// Cycles of the time-stamp counter in a million nanoseconds.
     private let tscKHz: UInt64
+    /// The vCPUs' threads, as gettid(2) has them.
+    private let threads = Locked<[Int32]>([])
     /// Whether a program's CPUID comes out by the fault that KVM answers it with.
     private let trapsByFault: Bool
 
@@ -46,6 +49,7 @@ package final class AllExitsSource: CounterSource {
 
     package func prepareThread(ofVCPU index: Int, thread: Int32) throws(TracepointError) {
         try tracepoints.add(thread: thread, as: index)
+        threads.withLock { $0.append(thread) }
     }
 
     package var totalExits: UInt64 {
@@ -100,7 +104,17 @@ extension AllExitsSource {
         let vcpus = (0..<tracepoints.threadCount).map { rows(ofThreads: $0...$0) }
         return KernelSettledExits(
             isSVM: tracepoints.processorExtension == .svm, rows: rows(ofThreads: 0...(tracepoints.threadCount - 1)),
-            vcpus: vcpus, kernelCount: kernelExits?.total, cyclesPerNanosecond: Double(tscKHz) / 1_000_000)
+            vcpus: vcpus, kernelCount: kernelExits?.total, cyclesPerNanosecond: Double(tscKHz) / 1_000_000,
+            places: places)
+    }
+
+    private var places: KernelExitPlaces? {
+        guard tracepoints.keepsPlaces else { return nil }
+        let lost = threads.withLock { $0 }.reduce(UInt64(0)) { $0 &+ tracepoints.lostPlaces(ofThread: $1) }
+        let places = tracepoints.takePlaces().map { place in
+            KernelExitPlaces.Place(place, reason: reasons.indices.contains(place.reason) ? reasons[place.reason] : nil)
+        }
+        return KernelExitPlaces(places: places, lostExits: lost)
     }
 
     private func rows(ofThreads threads: ClosedRange<Int>) -> [KernelSettledExits.Row] {

@@ -103,6 +103,8 @@ public struct KernelSettledExits: Hashable, Sendable {
     public let kernelCount: UInt64?
     /// Cycles of the time-stamp counter in a nanosecond.
     public let cyclesPerNanosecond: Double
+    /// Where they came from, if the machine was to keep that.
+    public let places: KernelExitPlaces?
 
     /// Exits of the processor, passed on or not.
     public var hardwareExits: UInt64 { rows.reduce(0) { $0 &+ $1.hardwareExits } }
@@ -113,11 +115,15 @@ public struct KernelSettledExits: Hashable, Sendable {
     /// What the vCPUs slept, in nanoseconds.
     public var haltedNanoseconds: UInt64 { rows.reduce(0) { $0 &+ $1.haltedNanoseconds } }
 
-    package init(isSVM: Bool, rows: [Row], vcpus: [[Row]], kernelCount: UInt64?, cyclesPerNanosecond: Double) {
+    package init(
+        isSVM: Bool, rows: [Row], vcpus: [[Row]], kernelCount: UInt64?, cyclesPerNanosecond: Double,
+        places: KernelExitPlaces? = nil
+    ) {
         self.isSVM = isSVM
         self.rows = rows
         self.vcpus = vcpus
         self.kernelCount = kernelCount
         self.cyclesPerNanosecond = cyclesPerNanosecond
+        self.places = places
     }
 }

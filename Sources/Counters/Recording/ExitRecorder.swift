@@ -11,6 +11,10 @@ public struct RecordingOptions: Hashable, Sendable {
     /// Whether to read KVM's own statistics when the run is over.
     public var readsKernelStatistics = false
 
+    /// How many of the places to keep that exits come from which KVM settles itself, where those are counted; nil for
+    /// none.
+    public var placeCapacity: Int?
+
     /// Nothing is kept.
     public init() {}
 

@@ -7,15 +7,19 @@ public struct TextReport: Sendable {
     package let outcome: RunOutcome
     package let style: TextStyle
     private let perVCPU: Bool
+    /// How many places that exits come from are shown.
+    package let top: Int
 
     /// A report of a run.
     ///
     /// - Parameters:
     ///   - outcome: The run.
     ///   - perVCPU: Whether each vCPU gets a table of its own besides the one of the totals.
+    ///   - top: How many of the places are shown that exits come from, where the run kept them.
     ///   - style: How the text is emphasized.
-    public init(_ outcome: RunOutcome, perVCPU: Bool = false, style: TextStyle = .plain) {
+    public init(_ outcome: RunOutcome, perVCPU: Bool = false, top: Int = 0, style: TextStyle = .plain) {
         self.outcome = outcome
+        self.top = top
         self.perVCPU = perVCPU
         self.style = style
     }
@@ -30,6 +34,7 @@ public struct TextReport: Sendable {
                 lines += mainTable(vcpu) + kernelBlock(vcpu)
             }
         }
+        lines += placesBlock
         lines.append("")
         lines += notes + summary
         return lines.map { $0 + "\n" }.joined()

@@ -38,6 +38,7 @@ package enum BPFCondition: UInt8, Sendable {
     case equal = 0x10
     case greaterOrEqual = 0x30
     case notEqual = 0x50
+    case signedGreaterOrEqual = 0x70
     case signedLess = 0xc0
     case less = 0xa0
 }

@@ -57,16 +57,24 @@ struct StatisticsConfiguration: Hashable, Sendable {
     var file: String?
     /// Whether each vCPU is shown besides the totals.
     var perVCPU = false
+    /// How many of the places are shown that exits come from.
+    var top: Int?
 
     /// Lets the machine keep what the statistics show.
     func apply(to options: inout MachineOptions) {
         if form != .none { options.recording.readsKernelStatistics = true }
+        if top != nil { options.recording.placeCapacity = KernelExitPlaces.defaultCapacity }
+    }
+
+    /// Checks the number.
+    func validate() throws {
+        guard top.map({ $0 > 0 }) ?? true else { throw ValidationError("--top takes a number above 0.") }
     }
 
     /// The statistics in the form that was asked for.
     func text(_ outcome: RunOutcome, leaves: CounterLeaves, style: TextStyle) throws -> [UInt8] {
         switch form {
-        case .table: Array(TextReport(outcome, perVCPU: perVCPU, style: style).text.utf8)
+        case .table: Array(TextReport(outcome, perVCPU: perVCPU, top: top ?? 0, style: style).text.utf8)
         case .json: try RunRecord(outcome, leaves: leaves, exitStatus: outcome.ending.exitStatus.rawValue).json()
         case .none: []
         }

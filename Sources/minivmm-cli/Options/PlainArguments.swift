@@ -56,6 +56,7 @@ extension RunConfiguration {
         case "--exits": Self.put(ExitScope(rawValue: value), &cpuid.exits)
         case "--cpuid-trap": Self.put(CPUIDTrap(rawValue: value), &cpuid.trap)
         case "--stats": Self.put(StatisticsConfiguration.Form(rawValue: value), &statistics.form)
+        case "--top": Self.put(Int(value), &statistics.top)
         case "--stats-file": Self.put(value, &statistics.file)
         case "--kvm-device": Self.put(value, &host.kvmDevice)
         case "--log-level": Self.put(Logger.Level(rawValue: value), &host.logLevel)

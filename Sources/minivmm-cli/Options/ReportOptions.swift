@@ -38,9 +38,19 @@ struct StatisticsOptions: ParsableArguments {
     @Flag(name: .customLong("per-vcpu"), help: "Show each vCPU besides the totals.")
     var perVCPU = false
 
+    @Option(
+        help: ArgumentHelp(
+            "Show the places that most exits come from which KVM settles itself; with --exits all.",
+            valueName: "number"))
+    var top: Int?
+
     /// What they ask for.
     var configuration: StatisticsConfiguration {
-        StatisticsConfiguration(form: stats, file: statsFile, perVCPU: perVCPU)
+        StatisticsConfiguration(form: stats, file: statsFile, perVCPU: perVCPU, top: top)
+    }
+
+    func validate() throws {
+        try configuration.validate()
     }
 }
 

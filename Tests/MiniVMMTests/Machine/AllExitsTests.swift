@@ -76,7 +76,8 @@ final class AllExitsTests: KVMTestCase {
 
     /// Runs a guest, and looks at the source at each write to the round port.
     private static func looks(
-        _ code: [UInt8], _ method: ExitTracepoints.Method, cpus: Int = 1, mode: ProcessorMode = .protected32
+        _ code: [UInt8], _ method: ExitTracepoints.Method, cpus: Int = 1, mode: ProcessorMode = .protected32,
+        places: Int? = nil
     ) throws -> (looks: [Rounds.Look], outcome: RunOutcome) {
         let rounds = Rounds()
         var options = MachineOptions()
@@ -84,6 +85,7 @@ final class AllExitsTests: KVMTestCase {
         options.exits = .all
         options.tracepointMethod = method
         options.cpuCount = cpus
+        options.recording.placeCapacity = places
         options.components = [RoundsComponent(rounds: rounds, port: UInt16(Self.roundPort))]
         let console = try CapturedConsole()
         options.consoleDescriptor = console.descriptor
@@ -139,6 +141,49 @@ final class AllExitsTests: KVMTestCase {
             // Each of them asks five leaves, and the first nine more.
             let cpuids = kernel.vcpus.map { rows in rows.first { $0.reason == .cpuid }?.exits }
             XCTAssertEqual(cpuids, [14, 5, 5, 5], "\(method)")
+        }
+    }
+
+    /// Each place has its instruction's address, what it was about, and its count.
+    func testPlaces() throws {
+        for method in ExitTracepoints.Method.allCases {
+            try TestKVM.require(method)
+            for (work, subject) in zip(
+                Self.works,
+                [
+                    KernelExitPlaces.Subject.cpuid(leaf: 0, subleaf: 0), .msr(0x2ff), .msr(0x2ff),
+                    .address(UInt64(Self.touched)),
+                ])
+            {
+                let isTouch = work.type == .eptViolation
+                let (_, outcome) = try Self.looks(
+                    Self.guest(work, count: 7, rounds: 3), method, places: isTouch ? 1000 : 100)
+                let kept = try XCTUnwrap(outcome.kernelSettled?.places)
+                XCTAssertEqual(kept.lostExits, 0)
+                let places = kept.places.filter { $0.reason == work.type && $0.subject != nil }
+                let place = try XCTUnwrap(places.first { $0.subject == subject }, "\(method) \(work.name): \(places)")
+                XCTAssertEqual(place.exits, isTouch ? 1 : 21, "\(method) \(work.name)")
+                // Behind MOV ESI, MOV to memory, OUT and MOV EDI; the last instruction, but for a touch the first.
+                let start = 0x7c00 + 5 + 10 + 2 + 5
+                let offset = isTouch ? 0 : work.code.count - 2
+                XCTAssertEqual(place.address, UInt64(start + offset), "\(method) \(work.name)")
+                if isTouch {
+                    XCTAssertGreaterThanOrEqual(places.count, 21)
+                }
+            }
+        }
+    }
+
+    /// What finds no room is counted.
+    func testPlacesWithoutRoom() throws {
+        for method in ExitTracepoints.Method.allCases {
+            try TestKVM.require(method)
+            let work = Self.works[3]
+            let (_, outcome) = try Self.looks(Self.guest(work, count: 50, rounds: 1), method, places: 8)
+            let kernel = try XCTUnwrap(outcome.kernelSettled)
+            let kept = try XCTUnwrap(kernel.places)
+            XCTAssertLessThanOrEqual(kept.places.count, 8)
+            XCTAssertEqual(kept.places.reduce(0) { $0 + $1.exits } + kept.lostExits, kernel.exits, "\(method)")
         }
     }
 
