@@ -26,6 +26,7 @@ final class AllExitsTests: KVMTestCase {
             name: "CPUID", type: .cpuid,
             code: [
                 0x31, 0xc0,  // xor eax, eax
+                0x31, 0xc9,  // xor ecx, ecx
                 0x0f, 0xa2,  // cpuid
             ]),
         Work(
