@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -161,6 +162,21 @@ int ckvm_pid_namespace(uint64_t *device, uint64_t *inode) {
     if (stat("/proc/self/ns/pid", &status) < 0) return -errno;
     // Inside the kernel a device's number has 12 bits for its major and 20 for its minor number.
     *device = (uint64_t)major(status.st_dev) << 20 | minor(status.st_dev);
+    *inode = status.st_ino;
+    return 0;
+}
+
+int ckvm_effective_capabilities(uint64_t *set) {
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+    struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {{0}};
+    if (syscall(SYS_capget, &header, data) < 0) return -errno;
+    *set = (uint64_t)data[1].effective << 32 | data[0].effective;
+    return 0;
+}
+
+int ckvm_user_namespace(uint64_t *inode) {
+    struct stat status;
+    if (stat("/proc/self/ns/user", &status) < 0) return -errno;
     *inode = status.st_ino;
     return 0;
 }

@@ -54,6 +54,7 @@ public struct DoctorReport: Sendable {
             lines += ["", "CPUID traps for guests in ring 0"] + Self.traps(findings)
             let fault = findings.faultTrap ? "works" : "does not work"
             lines += ["", "CPUID trap for programs in ring 3, under Linux", "  fault  " + fault]
+            lines += ["", "every exit by reason, by KVM's tracepoints"] + findings.exitCounting.lines
         }
         lines += [""] + verdict
         return lines.map { $0 + "\n" }.joined()
@@ -112,8 +113,14 @@ public struct DoctorReport: Sendable {
         return [linux.verdict] + (remedies.linux(linux).map { [$0] } ?? [])
     }
 
+    /// Whether every exit can be counted.
+    private var exitCounting: [String] {
+        guard case .success(let findings) = diagnosis.kvm else { return [] }
+        return findings.exitCounting.verdict(remedies)
+    }
+
     private var verdict: [String] {
-        if diagnosis.isUsable { return ["MiniVMM runs guests here."] + linux + diagnosis.hints }
+        if diagnosis.isUsable { return ["MiniVMM runs guests here."] + linux + exitCounting + diagnosis.hints }
         return diagnosis.problems.flatMap { [$0.explanation, remedies.problem($0)] }
     }
 }
@@ -152,6 +159,7 @@ public struct DoctorRecord: Encodable, Sendable {
         case capabilities
         case traps = "cpuid_traps"
         case linux = "linux_guests"
+        case exitCounting = "tracepoints"
         case problems
         case hints
     }
@@ -181,6 +189,8 @@ public struct DoctorRecord: Encodable, Sendable {
                 ["debug": traps.debug, "patch": traps.patch, "step": traps.step, "fault": findings?.faultTrap ?? false]
             }, forKey: .traps)
         try container.encode(findings?.linux.map(LinuxSupportRecord.init), forKey: .linux)
+        try container.encode(
+            findings.map { ExitCountingRecord($0.exitCounting, remedies) }, forKey: .exitCounting)
     }
 }
 

@@ -25,6 +25,8 @@ public struct HostDiagnosis: Sendable {
         public let faultTrap: Bool
         /// Whether Linux guests boot; nil when that could not be tried.
         public let linux: LinuxSupport?
+        /// Whether every exit can be counted by reason.
+        public let exitCounting: ExitCounting
         /// The frequency of the time-stamp counter in kHz, where KVM tells.
         public let tscKHz: UInt32?
     }
@@ -112,6 +114,7 @@ extension HostDiagnosis.Findings {
         }
         faultTrap = (try? kvm.supportsFaultTrap()) ?? false
         linux = try? kvm.linuxSupport()
+        exitCounting = ExitCounting(of: kvm)
         tscKHz = try? Self.tscFrequency(kvm)
     }
 

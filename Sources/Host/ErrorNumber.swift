@@ -36,5 +36,6 @@ extension ErrorNumber {
     package static let accessDenied = ErrorNumber(rawValue: EACCES)
     package static let tooManyFilesInSystem = ErrorNumber(rawValue: ENFILE)
     package static let tooManyFiles = ErrorNumber(rawValue: EMFILE)
+    package static let notImplemented = ErrorNumber(rawValue: ENOSYS)
     static let argumentListTooLong = ErrorNumber(rawValue: E2BIG)
 }

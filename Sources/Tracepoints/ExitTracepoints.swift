@@ -56,8 +56,7 @@ package final class ExitTracepoints: Sendable {
                     try self.init(
                         using: .classic, threadCount: threadCount, process: process, placeCapacity: placeCapacity)
                 } catch let other {
-                    if case .notPermitted = other { throw error }
-                    throw other
+                    throw other.isPermission ? error : other
                 }
             }
             return
@@ -71,6 +70,7 @@ package final class ExitTracepoints: Sendable {
         self.method = method
         self.threadCount = threadCount
         processorExtension = Self.hostExtension
+        try Self.checkDescriptions(for: method)
         ckvm_bpf_raise_memory_limit()
         let slotCount = UInt32(threadCount * ExitReasonIndex.count)
         slots = try Self.makeMap(
@@ -216,9 +216,21 @@ extension ExitTracepoints {
 
     private static func error(_ call: String, _ result: Int32) -> TracepointError {
         let number = ErrorNumber(rawValue: 0 &- result)
-        return number == .notPermitted || number == .accessDenied
-            ? .notPermitted(call: call, number) : .refused(call: call, number)
+        guard number == .notPermitted || number == .accessDenied else { return .refused(call: call, number) }
+        return .notPermitted(call: call, number, .current(isPerfEvent: call.hasPrefix("perf_event_open")))
     }
+
+    /// Checks for the descriptions that a method goes by, before anything is asked for that takes rights: those alone
+    /// would not help where they are missing.
+    private static func checkDescriptions(for method: Method) throws(TracepointError) {
+        switch method {
+        case .raw: guard unsafe Glibc.access(typesPath, R_OK) == 0 else { throw .noTypes }
+        case .classic: _ = try TraceFileSystem()
+        }
+    }
+
+    /// The kernel's own types.
+    private static let typesPath = "/sys/kernel/btf/vmlinux"
 
     /// Whose threads are counted, in the words of the kernel.
     private static func process(_ process: Int32?) throws(TracepointError) -> ExitPrograms.Process {
@@ -272,7 +284,7 @@ extension ExitTracepoints {
     /// - Returns: nil where the kernel does not describe its modules' types (before Linux 5.11): there the reason is an
     ///   argument.
     private static func memberOffset(_ processorExtension: ProcessorExtension) throws(TracepointError) -> Int32? {
-        guard let kernel = SmallFile.read("/sys/kernel/btf/vmlinux") else { throw .noTypes }
+        guard let kernel = SmallFile.read(typesPath) else { throw .noTypes }
         let (module, structure, member) =
             switch processorExtension {
             case .svm: ("kvm_amd", "vcpu_svm", "vmcb")

@@ -2,8 +2,8 @@ public import Host
 
 /// Why KVM's tracepoints cannot be used.
 public enum TracepointError: Error, Hashable, Sendable {
-    /// The kernel does not let this process run eBPF programs: which call failed, and why.
-    case notPermitted(call: String, ErrorNumber)
+    /// The kernel does not let this process run eBPF programs: which call failed, and what is in the way.
+    case notPermitted(call: String, ErrorNumber, PermissionObstacle)
     /// The description of tracepoints cannot be had (tracefs).
     case noTraceFileSystem(ErrorNumber)
     /// This kernel's KVM lacks a tracepoint.
@@ -23,8 +23,9 @@ public enum TracepointError: Error, Hashable, Sendable {
 extension TracepointError: DiagnosticError {
     public var explanation: String {
         switch self {
-        case .notPermitted(let call, let error):
-            "This process may not run programs at KVM's tracepoints (\(call): \(error.name))."
+        case .notPermitted(let call, let error, let obstacle):
+            "This process may not run programs at KVM's tracepoints (\(call): \(error.name))"
+                + (obstacle.clause.map { ": \($0)." } ?? ".")
         case .noTraceFileSystem(let error):
             "The kernel's description of its tracepoints cannot be read (tracefs: \(error.name))."
         case .noTracepoint(let name): "This kernel has no tracepoint kvm:\(name)."
@@ -35,7 +36,18 @@ extension TracepointError: DiagnosticError {
         case .rejected(let program, let reason):
             "The kernel's verifier rejects the program for kvm:\(program): \(reason)."
         case .doesNotCount(let expected, let seen):
-            "KVM's tracepoints do not tell of exits here: of \(expected) that were made they told of \(seen)."
+            """
+            KVM's tracepoints do not tell of exits here: of \(expected) CPUIDs that a guest ran they \
+            told of \(seen == 0 ? "none" : String(seen)).
+            """
+        }
+    }
+
+    /// Whether more rights would mend it.
+    package var isPermission: Bool {
+        switch self {
+        case .notPermitted, .noTraceFileSystem(.notPermitted), .noTraceFileSystem(.accessDenied): true
+        default: false
         }
     }
 }

@@ -3,6 +3,7 @@
 @testable import Host
 @testable import KVM
 @testable import TestSupport
+@testable import Tracepoints
 import XCTest
 
 @testable import MiniVMM
@@ -51,8 +52,13 @@ final class DoctorReportTests: XCTestCase {
             CPUID trap for programs in ring 3, under Linux
               fault  works
 
+            every exit by reason, by KVM's tracepoints
+              raw      works
+              classic  works
+
             MiniVMM runs guests here.
             Linux guests boot here.
+            Every exit is counted by reason here, also those that KVM settles.
 
             """)
     }
@@ -100,6 +106,48 @@ final class DoctorReportTests: XCTestCase {
         XCTAssertTrue(text.hasSuffix("\n\(error.explanation)\n\(error.remedy)\n"), text)
     }
 
+    private func counting(_ raw: TracepointError?, _ classic: TracepointError?) -> String {
+        let text = DoctorReport(.example(exitCounting: ExitCounting(raw: raw, classic: classic))).text
+        return text.components(separatedBy: "Linux guests boot here.\n").last ?? ""
+    }
+
+    func testWhatMendsTheCountingOfEveryExit() {
+        let rights = TracepointError.notPermitted(
+            call: "BPF_MAP_CREATE", .notPermitted, .capabilities([.bpf, .performanceMonitoring]))
+        let noMount = TracepointError.noTraceFileSystem(.notPermitted)
+        let silence = TracepointError.doesNotCount(expected: 100, seen: 0)
+        let none = "Exits that KVM settles cannot be counted by reason here.\n"
+        XCTAssertEqual(
+            counting(rights, noMount),
+            none + """
+                Run `sudo setcap cap_bpf,cap_perfmon+ep "$(command -v minivmm)"` once, or run as root; `--exits user` \
+                needs nothing.
+
+                """)
+        let useOther = none + "Use `--exits user`, or `--exits total` for KVM's own number.\n"
+        XCTAssertEqual(counting(silence, silence), useOther)
+        XCTAssertEqual(counting(silence, noMount), useOther)
+        XCTAssertEqual(
+            counting(.noTypes, noMount),
+            none + "Run as root, or a kernel that was built with CONFIG_DEBUG_INFO_BTF.\n")
+        let works = "Every exit is counted by reason here, also those that KVM settles.\n"
+        XCTAssertEqual(counting(.noTypes, nil), works)
+        XCTAssertEqual(counting(nil, noMount), works)
+    }
+
+    func testObstaclesStandBesideTheMethods() {
+        let text = DoctorReport(.example(exitCounting: ExitCounting(raw: TracepointError.noTypes, classic: nil))).text
+        XCTAssertTrue(
+            text.contains(
+                """
+
+                every exit by reason, by KVM's tracepoints
+                  raw      does not work  This kernel does not describe its types (/sys/kernel/btf).
+                  classic  works
+
+                """), text)
+    }
+
     func testHints() {
         let diagnosis = HostDiagnosis.example(
             modules: ["kvm", "kvm_pvm"], hasInvariantTSC: false, missing: [.pit2, .msrFilter],
@@ -116,6 +164,7 @@ final class DoctorReportTests: XCTestCase {
                 Linux guests cannot boot here, because this KVM emulates ring 0 instead of letting the processor run \
                 it, and its emulator lacks instructions that Linux needs, such as CMPXCHG16B.
                 Use a host with kvm_intel or kvm_amd; flat guests run here as well.
+                Every exit is counted by reason here, also those that KVM settles.
                 A newer kernel has KVM_CAP_PIT2, KVM_CAP_X86_MSR_FILTER.
                 Debug registers do not stop guests here; patched sites take their place.
                 The time-stamp counter is not invariant: read cycles as cycles, not as time.

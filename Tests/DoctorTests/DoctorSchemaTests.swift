@@ -3,6 +3,7 @@
 @testable import Host
 @testable import KVM
 @testable import TestSupport
+@testable import Tracepoints
 import XCTest
 
 @testable import MiniVMM
@@ -27,6 +28,10 @@ final class DoctorSchemaTests: XCTestCase {
         for diagnosis in [
             HostDiagnosis.example(), .example(processor: nil, missing: Capability.all, tscKHz: nil),
             .example(traps: .failure(.ioctl(name: "KVM_RUN", .outOfMemory))),
+            .example(
+                exitCounting: ExitCounting(
+                    raw: TracepointError.doesNotCount(expected: 100, seen: 0),
+                    classic: TracepointError.noTraceFileSystem(.notPermitted))),
             .example(linux: nil), .example(linux: .emulatesRingZero),
             .example(modules: [], failure: .wrongAPIVersion(found: 11, expected: 12)),
         ] {
@@ -49,6 +54,8 @@ final class DoctorSchemaTests: XCTestCase {
             record["cpuid_traps"],
             .object(["debug": .bool(false), "patch": .bool(true), "step": .bool(true), "fault": .bool(true)]))
         XCTAssertEqual(record["linux_guests"], .object(["boot": .bool(true), "obstacle": .null]))
+        let works = JSONValue.object(["works": .bool(true), "explanation": .null, "remedy": .null])
+        XCTAssertEqual(record["tracepoints"], .object(["raw": works, "classic": works]))
         XCTAssertEqual(
             record["problems"],
             try JSONValue(

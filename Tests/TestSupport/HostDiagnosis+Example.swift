@@ -11,6 +11,7 @@ extension HostDiagnosis {
         missing: [Capability] = [],
         traps: Result<CPUIDTrapSupport, KVMError> = .success(CPUIDTrapSupport(debug: true, patch: true, step: true)),
         linux: LinuxSupport? = .works,
+        exitCounting: ExitCounting = ExitCounting(raw: nil, classic: nil),
         tscKHz: UInt32? = 2_000_000,
         failure: KVMError? = nil
     ) -> HostDiagnosis {
@@ -23,6 +24,7 @@ extension HostDiagnosis {
             traps: traps,
             faultTrap: true,
             linux: linux,
+            exitCounting: exitCounting,
             tscKHz: tscKHz
         )
         return HostDiagnosis(

@@ -11,7 +11,7 @@ final class ExitTracepointsTests: XCTestCase {
     private func attach(_ method: ExitTracepoints.Method, places: Int? = nil) throws -> ExitTracepoints {
         do {
             return try ExitTracepoints(method: method, threadCount: 2, placeCapacity: places)
-        } catch TracepointError.notPermitted(let call, let error) {
+        } catch TracepointError.notPermitted(let call, let error, _) {
             throw XCTSkip("not permitted (\(call): \(error.name))")
         } catch TracepointError.noTraceFileSystem(let error) {
             throw XCTSkip("no tracefs (\(error.name))")

@@ -64,6 +64,12 @@ int ckvm_open_at(int directory, const char *path, int flags);
 // -errno.
 int ckvm_pid_namespace(uint64_t *device, uint64_t *inode);
 
+// The effective capabilities of this process, a bit for each, see capabilities(7). Returns 0, or -errno.
+int ckvm_effective_capabilities(uint64_t *set);
+
+// The inode of the namespace of users that this process is in. Returns 0, or -errno.
+int ckvm_user_namespace(uint64_t *inode);
+
 // gettid(2).
 int32_t ckvm_thread_id(void);
 

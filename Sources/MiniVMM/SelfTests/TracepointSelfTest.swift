@@ -72,4 +72,10 @@ extension KVM {
             Result { try TracepointSelfTest.run(kvm: self) }
         }.get()
     }
+    /// Whether they do with the programs attached in one way.
+    ///
+    /// - Throws: As above.
+    package func checkTracepoints(by method: ExitTracepoints.Method) throws {
+        _ = try TracepointSelfTest.run(kvm: self, method: method)
+    }
 }

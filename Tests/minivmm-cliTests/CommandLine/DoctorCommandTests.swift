@@ -64,7 +64,7 @@ final class DoctorCommandTests: XCTestCase {
         let record = try JSONValue(json.output)
         XCTAssertEqual(record["usable"], .bool(false))
         XCTAssertEqual(record["problems"]?.elements.count, 1)
-        for key in ["api_version", "tsc_khz", "capabilities", "cpuid_traps"] {
+        for key in ["api_version", "tsc_khz", "capabilities", "cpuid_traps", "tracepoints"] {
             XCTAssertEqual(record[key], .null, key)
         }
     }

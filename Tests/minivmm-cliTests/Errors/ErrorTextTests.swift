@@ -5,6 +5,7 @@
 @testable import KVM
 @testable import Memory
 @testable import TestSupport
+@testable import Tracepoints
 import XCTest
 
 @testable import MiniVMM
@@ -15,7 +16,10 @@ import XCTest
 final class ErrorTextTests: XCTestCase {
     private static let number = ErrorNumber.outOfMemory
 
-    private static let errors: [any CommandError] = [
+    private static let errors: [any CommandError] =
+        plainErrors + obstacles.map { TracepointError.notPermitted(call: "BPF_PROG_LOAD", .notPermitted, $0) }
+
+    private static let plainErrors: [any CommandError] = [
         KVMError.deviceNotFound(path: "/p"), KVMError.permissionDenied(path: "/p", number),
         KVMError.deviceUnusable(path: "/p", number), KVMError.notKVM(path: "/p", number),
         KVMError.wrongAPIVersion(found: 11, expected: 12), KVMError.missingCapability(.irqchip),
@@ -31,6 +35,17 @@ final class ErrorTextTests: XCTestCase {
         ImageError.empty(path: "/p"), ImageError.oversized(path: "/p", size: 9, limit: 8),
         ImageError.oversized(path: "/p", size: nil, limit: 8), ImageError.unsupported(path: "/p", .bzImage),
         ResourceError("an eventfd", number), MachineError.alreadyRun, CPUCountError.outOfRange(0, maximum: 8),
+        TracepointError.noTraceFileSystem(.notPermitted), TracepointError.noTraceFileSystem(.notImplemented),
+        TracepointError.noTraceFileSystem(number), TracepointError.noTracepoint("kvm_exit"), TracepointError.noTypes,
+        TracepointError.unknownRecord(tracepoint: "kvm_exit", field: "isa"),
+        TracepointError.refused(call: "mmap", number), TracepointError.refused(call: "bpf", .notImplemented),
+        TracepointError.rejected(program: "kvm_exit", reason: "R1 invalid"),
+        TracepointError.doesNotCount(expected: 100, seen: 0), TracepointError.doesNotCount(expected: 100, seen: 7),
+    ]
+
+    private static let obstacles: [PermissionObstacle] = [
+        .capabilities([.bpf, .performanceMonitoring]), .capabilities([.systemAdministration]), .userNamespace,
+        .lockdown, .perfEventParanoid(3), .systemCallFilter, .unknown,
     ]
 
     func testEverySentenceEndsAsOne() {
