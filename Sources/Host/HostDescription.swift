@@ -53,6 +53,29 @@ package enum HostFacts {
         return words.isEmpty ? nil : words.joined(separator: " ")
     }
 
+    /// The processor's maker, in the twelve characters that CPUID has, such as `GenuineIntel`.
+    package static var processorVendor: String {
+        let result = ckvm_host_cpuid(0, 0)
+        let bytes = [result.ebx, result.edx, result.ecx].flatMap { register in
+            (0..<4).map { UInt8(truncatingIfNeeded: register >> (8 * $0)) }
+        }
+        return String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+    }
+
+    /// Whether the processor has VMX. Source: Intel SDM, volume 2, CPUID, leaf 1, ECX bit 5.
+    package static var hasVMX: Bool { ckvm_host_cpuid(1, 0).ecx >> 5 & 1 == 1 }
+
+    /// The registers of CPUID leaf 0x8000000A, SVM's features; nil where the processor has no SVM.
+    ///
+    /// Source: AMD APM, volume 3, appendix E, leaf 0x80000001, ECX bit 2.
+    package static var svmLeaf: (eax: UInt32, ebx: UInt32, edx: UInt32)? {
+        guard ckvm_host_cpuid(Leaf.extendedMaximum, 0).eax >= Leaf.svmFeatures,
+            ckvm_host_cpuid(Leaf.extendedFeatures, 0).ecx >> 2 & 1 == 1
+        else { return nil }
+        let result = ckvm_host_cpuid(Leaf.svmFeatures, 0)
+        return (result.eax, result.ebx, result.edx)
+    }
+
     /// Whether the time-stamp counter is invariant.
     package static var hasInvariantTSC: Bool {
         guard ckvm_host_cpuid(Leaf.extendedMaximum, 0).eax >= Leaf.powerManagement else { return false }
@@ -62,6 +85,8 @@ package enum HostFacts {
     /// The leaves of the host's CPUID that are read. Source: Intel SDM, volume 2, CPUID.
     private enum Leaf {
         static let extendedMaximum: UInt32 = 0x8000_0000
+        static let extendedFeatures: UInt32 = 0x8000_0001
+        static let svmFeatures: UInt32 = 0x8000_000A
         static let powerManagement: UInt32 = 0x8000_0007
         /// EDX bit 8: the time-stamp counter runs at a constant rate in all power states.
         static let invariantTSCBit: UInt32 = 1 << 8

@@ -59,6 +59,10 @@ public struct Capability: Hashable, Sendable {
     /// The maximum number of vCPUs.
     public static let maximumVCPUs = Capability("KVM_CAP_MAX_VCPUS", KVM_CAP_MAX_VCPUS, "vCPUs of a guest")
 
+    /// Registers that say what KVM offers to guests.
+    package static let featureMSRs = Capability(
+        "KVM_CAP_GET_MSR_FEATURES", KVM_CAP_GET_MSR_FEATURES, "what guests that are hypervisors find")
+
     /// Those that no run can do without.
     public static let required: [Capability] = [.userMemory, .extendedCPUID, .immediateExit]
 

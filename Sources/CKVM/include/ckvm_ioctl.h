@@ -95,6 +95,23 @@ static inline struct kvm_msr_entry *ckvm_msr_entries(struct kvm_msrs *table) {
     return table->entries;
 }
 
+// KVM_GET_MSR_FEATURE_INDEX_LIST, on /dev/kvm. `list` starts with the number of elements that follow it, and so does what
+// the kernel leaves there.
+static inline int ckvm_get_msr_feature_index_list(int fd, uint32_t *list) {
+    return ckvm_ioctl(fd, KVM_GET_MSR_FEATURE_INDEX_LIST, (uintptr_t)list);
+}
+
+// KVM_GET_MSRS for one register, on /dev/kvm. Returns 1 when there is such a register, 0 when there is none, or -errno.
+static inline int ckvm_get_feature_msr(int fd, uint32_t index, uint64_t *value) {
+    _Alignas(struct kvm_msr_entry) unsigned char bytes[sizeof(struct kvm_msrs) + sizeof(struct kvm_msr_entry)] = {0};
+    struct kvm_msrs *list = (struct kvm_msrs *)bytes;
+    list->nmsrs = 1;
+    list->entries[0].index = index;
+    int result = ckvm_get_msrs(fd, list);
+    if (result == 1) *value = list->entries[0].data;
+    return result;
+}
+
 // Macros with casts or without a type that Swift imports.
 static const uint32_t ckvm_guestdbg_enable = KVM_GUESTDBG_ENABLE;
 static const uint32_t ckvm_guestdbg_singlestep = KVM_GUESTDBG_SINGLESTEP;

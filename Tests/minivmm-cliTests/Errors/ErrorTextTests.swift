@@ -1,6 +1,7 @@
 @testable import Boot
 @testable import Counters
 @testable import Devices
+@testable import Doctor
 @testable import Host
 @testable import KVM
 @testable import Memory
@@ -41,6 +42,9 @@ final class ErrorTextTests: XCTestCase {
         TracepointError.refused(call: "mmap", number), TracepointError.refused(call: "bpf", .notImplemented),
         TracepointError.rejected(program: "kvm_exit", reason: "R1 invalid"),
         TracepointError.doesNotCount(expected: 100, seen: 0), TracepointError.doesNotCount(expected: 100, seen: 7),
+        ProcessorMSRError.noFile(path: "/p"), ProcessorMSRError.notPermitted(path: "/p", number),
+        ProcessorMSRError.unusable(path: "/p", number), VMXObstacle.notIntel(vendor: "AuthenticAMD"),
+        VMXObstacle.noVMX(vendor: "GenuineIntel"), VMXObstacle.notOffered,
     ]
 
     private static let obstacles: [PermissionObstacle] = [
