@@ -50,6 +50,31 @@ final class DoctorCommandTests: XCTestCase {
             ]))
     }
 
+    func testProcessWithoutCapabilitiesIsToldWhichItLacks() throws {
+        _ = try TestKVM.shared()
+        _ = try Nobody.prefix()
+        // Still the user whose device it is, with none of root's rights.
+        let run = try CommandLineRun(["doctor"], under: ["setpriv", "--bounding-set=-all", "--inh-caps=-all"])
+        run.assertStatus(0)
+        try XCTSkipIf(run.outputText.contains("/sys/kernel/btf"), "this kernel does not describe its types")
+        XCTAssertTrue(
+            run.outputText.contains(
+                """
+                  raw      does not work  This process may not run programs at KVM's tracepoints (BPF_MAP_CREATE: \
+                EPERM): it lacks CAP_BPF and CAP_PERFMON.
+
+                """), run.outputText)
+        XCTAssertTrue(
+            run.outputText.contains(
+                """
+
+                Exits that KVM settles cannot be counted by reason here.
+                Run `sudo setcap cap_bpf,cap_perfmon+ep "$(command -v minivmm)"` once, or run as root; `--exits user` \
+                needs nothing.
+
+                """), run.outputText)
+    }
+
     func testHostWithoutKVM() throws {
         let text = try CommandLineRun(["doctor", "--kvm-device", "/nonexistent/kvm"])
         text.assertStatus(69)
