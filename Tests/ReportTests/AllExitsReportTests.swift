@@ -70,8 +70,8 @@ final class AllExitsReportTests: XCTestCase {
         var outcome = RunOutcome.example([[.init(.hlt, [1])]])
         outcome.narrowScopeReason = "There are no tracepoints."
         XCTAssertTrue(
-            TextReport(outcome).text.hasSuffix(
-                "Counted: the exits that reach MiniVMM. There are no tracepoints. See `minivmm doctor`.\n"))
+            TextReport(outcome, advice: "See the manual.").text.hasSuffix(
+                "Counted: the exits that reach MiniVMM. There are no tracepoints. See the manual.\n"))
     }
 
     func testCSV() {

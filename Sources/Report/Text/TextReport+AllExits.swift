@@ -76,7 +76,7 @@ extension TextReport {
     /// Why not every exit was counted, where that was wanted if it works.
     var narrowScope: [String] {
         guard let reason = outcome.narrowScopeReason else { return [] }
-        return ["Counted: the exits that reach MiniVMM. \(reason) See `minivmm doctor`."]
+        return ["Counted: the exits that reach MiniVMM. \(reason)" + (advice.map { " " + $0 } ?? "")]
     }
 }
 

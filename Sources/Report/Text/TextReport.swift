@@ -9,6 +9,8 @@ public struct TextReport: Sendable {
     private let perVCPU: Bool
     /// How many places that exits come from are shown.
     package let top: Int
+    /// What to do where not every exit was counted that was wanted.
+    package let advice: String?
 
     /// A report of a run.
     ///
@@ -16,9 +18,13 @@ public struct TextReport: Sendable {
     ///   - outcome: The run.
     ///   - perVCPU: Whether each vCPU gets a table of its own besides the one of the totals.
     ///   - top: How many of the places are shown that exits come from, where the run kept them.
+    ///   - advice: What to do where not every exit was counted that was wanted: a sentence.
     ///   - style: How the text is emphasized.
-    public init(_ outcome: RunOutcome, perVCPU: Bool = false, top: Int = 0, style: TextStyle = .plain) {
+    public init(
+        _ outcome: RunOutcome, perVCPU: Bool = false, top: Int = 0, advice: String? = nil, style: TextStyle = .plain
+    ) {
         self.outcome = outcome
+        self.advice = advice
         self.top = top
         self.perVCPU = perVCPU
         self.style = style

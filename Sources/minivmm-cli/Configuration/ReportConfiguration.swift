@@ -74,7 +74,11 @@ struct StatisticsConfiguration: Hashable, Sendable {
     /// The statistics in the form that was asked for.
     func text(_ outcome: RunOutcome, leaves: CounterLeaves, style: TextStyle) throws -> [UInt8] {
         switch form {
-        case .table: Array(TextReport(outcome, perVCPU: perVCPU, top: top ?? 0, style: style).text.utf8)
+        case .table:
+            Array(
+                TextReport(
+                    outcome, perVCPU: perVCPU, top: top ?? 0, advice: "See `minivmm doctor`.", style: style
+                ).text.utf8)
         case .json: try RunRecord(outcome, leaves: leaves, exitStatus: outcome.ending.exitStatus.rawValue).json()
         case .none: []
         }
