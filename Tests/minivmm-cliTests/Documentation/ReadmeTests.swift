@@ -46,6 +46,26 @@ final class ReadmeTests: KVMTestCase {
         XCTAssertEqual(run.outputText, "Hi!\n")
     }
 
+    /// The README's source for the GNU assembler, by the command that stands before it: it has no complaints.
+    func testBootSectorForTheGNUAssembler() throws {
+        for tool in ["/usr/bin/as", "/usr/bin/ld"] where access(tool, X_OK) != 0 {
+            throw XCTSkip("there is no \(tool) here")
+        }
+        let source = try block("gas", with: ".code16").joined(separator: "\n") + "\n"
+        let line = try XCTUnwrap(Self.lines("README.md").first { $0.contains("`as hello.s") })
+        let command = try XCTUnwrap(line.split(separator: "`").dropFirst().first)
+        let folder = try makeFolder()
+        _ = try folder.file("hello.s", Array(source.utf8))
+        let image = try folder.file("hello.bin", [])
+        let directory = (image as NSString).deletingLastPathComponent
+        let assembly = try CommandLineRun(command: ["/bin/sh", "-c", "cd '\(directory)' && \(command)"])
+        assembly.assertStatus(0)
+        XCTAssertEqual(assembly.errors, "")
+        let run = try CommandLineRun(["run", image, "--stats", "none"])
+        run.assertStatus(0)
+        XCTAssertEqual(run.outputText, "Hello from my boot sector\r\n")
+    }
+
     func testEveryOptionOfTheCommandIsNamed() throws {
         let readme = try Self.lines("README.md").joined(separator: "\n")
         for command in [["run"], ["doctor"], ["guests", "dump"]] {
