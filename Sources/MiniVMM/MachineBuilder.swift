@@ -59,6 +59,8 @@ struct MachineBuilder {
     private func checkHost(for guest: some Guest) throws {
         try kvm.require(Capability.required)
         if guest.wantsInterruptControllers { try kvm.require(Capability.requiredForLinux) }
+        // Such a guest does not end there: it runs into what is missing, and on and on in its own handlers.
+        if case .operatingSystem = guest.code, !options.triesUnsupportedGuests { try kvm.requireLinuxSupport() }
         try options.checkCPUCount(kvm)
         try options.pinnedCPUs?.checkUsable()
     }

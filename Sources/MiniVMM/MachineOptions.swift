@@ -24,6 +24,10 @@ public struct MachineOptions: Sendable {
     /// The descriptor that the guest's console is written to.
     public var consoleDescriptor: Int32 = 1
 
+    /// Whether an operating system is run even where the self-test says that this host's KVM cannot boot it
+    /// (``LinuxSupportError``).
+    public var triesUnsupportedGuests = false
+
     /// Components that the machine has besides the standard ones.
     public var components: [any Component] = []
 

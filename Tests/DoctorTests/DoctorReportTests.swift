@@ -163,7 +163,8 @@ final class DoctorReportTests: XCTestCase {
                 MiniVMM runs guests here.
                 Linux guests cannot boot here, because this KVM emulates ring 0 instead of letting the processor run \
                 it, and its emulator lacks instructions that Linux needs, such as CMPXCHG16B.
-                Use a host with kvm_intel or kvm_amd; flat guests run here as well.
+                Use a host with kvm_intel or kvm_amd; flat guests run here as well, and --force tries Linux all \
+                the same.
                 Every exit is counted by reason here, also those that KVM settles.
                 A newer kernel has KVM_CAP_PIT2, KVM_CAP_X86_MSR_FILTER.
                 Debug registers do not stop guests here; patched sites take their place.

@@ -16,6 +16,15 @@ extension KVM {
         try finding(by: LinuxSelfTest.self) { try LinuxSelfTest.run(kvm: self) }
     }
 
+    /// Checks that Linux guests boot on this host.
+    ///
+    /// - Throws: ``LinuxSupportError`` when they do not; `KVMError` or `GuestMemoryError` when not even a throw-away
+    ///   machine can be made.
+    package func requireLinuxSupport() throws {
+        let support = try linuxSupport()
+        guard support.isComplete else { throw LinuxSupportError.cannotBoot(support) }
+    }
+
     /// Whether the fault trap works on this host, for programs under an operating system.
     ///
     /// - Throws: `KVMError` or `GuestMemoryError` when not even a throw-away machine can be made.

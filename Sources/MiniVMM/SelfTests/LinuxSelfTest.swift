@@ -1,6 +1,7 @@
 import Boot
 import CKVM
 public import Counters
+public import Host
 public import KVM
 import Memory
 
@@ -83,5 +84,19 @@ extension LinuxSupport {
     /// Whether Linux guests boot, and if not why, in a sentence.
     public var verdict: String {
         obstacle.map { "Linux guests cannot boot here, because \($0)." } ?? "Linux guests boot here."
+    }
+}
+
+/// Why a Linux guest is not started.
+public enum LinuxSupportError: Error, Hashable, Sendable {
+    /// This host's KVM cannot boot Linux, as the self-test has shown.
+    case cannotBoot(LinuxSupport)
+}
+
+extension LinuxSupportError: DiagnosticError {
+    public var explanation: String {
+        switch self {
+        case .cannotBoot(let support): support.verdict
+        }
     }
 }

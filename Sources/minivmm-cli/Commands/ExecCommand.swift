@@ -1,4 +1,5 @@
 import ArgumentParser
+import Boot
 import Counters
 import Devices
 import Exec
@@ -45,9 +46,9 @@ struct ExecCommand: ParsableCommand {
             let log = try guest.openKernelLog()
             options.consoleDescriptor = log.descriptor
             options.components = [ProgramChannel()]
-            let image = try guest.makeGuest()
+            let image = try makeGuest(host)
             let kvm = try KVM(path: host.kvmDevice)
-            Diagnostics.warnUnlessLinuxBoots(kvm)
+            if host.force { Diagnostics.announceForcedLinux(kvm) }
             let machine = try Machine(kvm: kvm, guest: image, options: options)
             signals.watch { machine.control.stop(.signal($0)) }
             let outcome = try machine.run(timeout: limits.configuration.duration, input: .stream(STDIN_FILENO))
@@ -56,6 +57,16 @@ struct ExecCommand: ParsableCommand {
             try files.write(outcome, leaves: options.leaves, machine: machine, guest: guest.displayName)
             if Self.saysNothingOfProgram(outcome.ending) { throw ExecError.noStatus }
             return outcome.ending.exitStatus
+        }
+    }
+
+    /// Makes the guest. Where there is no kernel, one would not help if Linux cannot boot: that is said first.
+    private func makeGuest(_ host: HostConfiguration) throws -> LinuxGuest {
+        do {
+            return try guest.makeGuest()
+        } catch ExecError.noKernel(let directory) {
+            if !host.force { try KVM(path: host.kvmDevice).requireLinuxSupport() }
+            throw ExecError.noKernel(directory: directory)
         }
     }
 

@@ -47,9 +47,10 @@ struct GuestConfiguration: Hashable, Sendable {
             throw ValidationError(Self.complaint(error.setting))
         }
         let kvm = try KVM(path: kvmDevice)
-        let machine = try Machine(kvm: kvm, guest: guest, options: options)
-        if case .operatingSystem = guest.code { Diagnostics.warnUnlessLinuxBoots(kvm) }
-        return machine
+        if options.triesUnsupportedGuests, case .operatingSystem = guest.code {
+            Diagnostics.announceForcedLinux(kvm)
+        }
+        return try Machine(kvm: kvm, guest: guest, options: options)
     }
 
     private func makeGuest() throws -> any Guest {

@@ -62,6 +62,8 @@ struct HostConfiguration: Hashable, Sendable {
     var kvmDevice = KVM.defaultDevicePath
     /// How much is logged.
     var logLevel = Logger.Level.warning
+    /// Whether Linux is tried even where the self-test says that it cannot boot.
+    var force = false
 
     /// The logger of this process, which writes to standard error.
     func makeLogger() -> Logger {
@@ -106,5 +108,6 @@ extension MachineOptions {
         statistics.apply(to: &self)
         reports.apply(to: &self)
         logger = host.makeLogger()
+        triesUnsupportedGuests = host.force
     }
 }

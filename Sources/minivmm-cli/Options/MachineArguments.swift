@@ -41,9 +41,12 @@ struct HostOptions: ParsableArguments {
     @Option(help: "How much MiniVMM says of its own doings.")
     var logLevel = HostConfiguration().logLevel
 
+    @Flag(help: "Run a Linux guest even where `minivmm doctor` says that Linux cannot boot.")
+    var force = false
+
     /// What they ask for.
     var configuration: HostConfiguration {
-        HostConfiguration(kvmDevice: kvmDevice, logLevel: logLevel)
+        HostConfiguration(kvmDevice: kvmDevice, logLevel: logLevel, force: force)
     }
 }
 

@@ -21,11 +21,10 @@ enum Diagnostics {
         if status != .success { throw ExitCode(status.rawValue) }
     }
 
-    /// Says so where Linux cannot boot. A kernel may run for minutes until it meets what is missing; and one that does
-    /// without is welcome to try.
-    static func warnUnlessLinuxBoots(_ kvm: KVM) {
-        guard let support = try? kvm.linuxSupport(), let remedy = support.remedy else { return }
-        StandardError.write("minivmm: \(support.verdict)\n\(remedy)\n")
+    /// Says so where Linux cannot boot and is tried all the same: what comes of it is then no riddle.
+    static func announceForcedLinux(_ kvm: KVM) {
+        guard let support = try? kvm.linuxSupport(), !support.isComplete else { return }
+        StandardError.write("minivmm: \(support.verdict)\nIt is tried all the same.\n")
     }
 
     /// Shows an error: what happened, and what to do about it.

@@ -23,10 +23,21 @@ extension LinuxSupport {
         switch self {
         case .works: nil
         case .missingCapability: "Run a newer kernel."
-        case .emulatesRingZero: "Use a host with kvm_intel or kvm_amd; flat guests run here as well."
-        case .dies: "Look at `dmesg | tail`, and use another host."
+        case .emulatesRingZero:
+            "Use a host with kvm_intel or kvm_amd; flat guests run here as well, and --force tries Linux all the same."
+        case .dies: "Look at `dmesg | tail`, and use another host; --force tries Linux all the same."
         }
     }
+}
+
+extension LinuxSupportError: CommandError {
+    var remedy: String {
+        switch self {
+        case .cannotBoot(let support): support.remedy ?? "Try it with --force."
+        }
+    }
+
+    var exitStatus: ExitStatus { .kvmUnavailable }
 }
 
 extension SiteTrapError: CommandError {

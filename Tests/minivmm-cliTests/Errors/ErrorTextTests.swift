@@ -36,6 +36,8 @@ final class ErrorTextTests: XCTestCase {
         ImageError.empty(path: "/p"), ImageError.oversized(path: "/p", size: 9, limit: 8),
         ImageError.oversized(path: "/p", size: nil, limit: 8), ImageError.unsupported(path: "/p", .bzImage),
         ResourceError("an eventfd", number), MachineError.alreadyRun, CPUCountError.outOfRange(0, maximum: 8),
+        LinuxSupportError.cannotBoot(.emulatesRingZero), LinuxSupportError.cannotBoot(.dies(.tripleFault)),
+        LinuxSupportError.cannotBoot(.missingCapability(.pit2)),
         TracepointError.noTraceFileSystem(.notPermitted), TracepointError.noTraceFileSystem(.notImplemented),
         TracepointError.noTraceFileSystem(number), TracepointError.noTracepoint("kvm_exit"), TracepointError.noTypes,
         TracepointError.unknownRecord(tracepoint: "kvm_exit", field: "isa"),
