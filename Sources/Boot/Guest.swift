@@ -4,7 +4,8 @@ public import Memory
 public protocol Guest: Sendable {
     /// What the processor runs at privilege level 0: how the guest's CPUID instructions can be found.
     var code: GuestCode { get }
-    /// Whether the guest wants interrupt controllers and a timer. Then HLT waits for an interrupt and ends no run.
+    /// Whether the guest wants interrupt controllers and a timer. Then HLT waits for an interrupt,
+    /// and ends the run only when none can come.
     var wantsInterruptControllers: Bool { get }
     /// Whether the guest reads ACPI tables. They lie at ``BootLayout/acpiTables``, where it has to have memory.
     var wantsACPI: Bool { get }

@@ -26,6 +26,17 @@ int ckvm_install_kick_handler(void) {
     return sigaction(CKVM_KICK_SIGNAL, &action, NULL) < 0 ? -errno : 0;
 }
 
+int64_t ckvm_thread_time(pthread_t thread) {
+    clockid_t clock;
+    struct timespec time;
+    int result = pthread_getcpuclockid(thread, &clock);
+    if (result != 0)
+        return -result;
+    if (clock_gettime(clock, &time) < 0)
+        return -errno;
+    return time.tv_sec * INT64_C(1000000000) + time.tv_nsec;
+}
+
 int ckvm_kick(pthread_t thread) {
     return -pthread_kill(thread, CKVM_KICK_SIGNAL);
 }

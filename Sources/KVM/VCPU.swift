@@ -11,7 +11,7 @@ public final class VCPU: Sendable {
     @usableFromInline package let descriptor: OwnedDescriptor
     @usableFromInline let mapping: MemoryMapping
     /// Keeps the virtual machine, and with it the guest's memory, for as long as a vCPU can run.
-    private let owner: VirtualMachine
+    package let owner: VirtualMachine
 
     package init(
         id: UInt32, descriptor: consuming OwnedDescriptor, runPage: consuming MemoryMapping, owner: VirtualMachine

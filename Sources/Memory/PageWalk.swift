@@ -166,6 +166,10 @@ public struct PageWalk: Hashable, Sendable {
     @inlinable package static var cr4PhysicalAddressExtension: UInt64 { 1 << 5 }
     /// CR4.LA57: 5-level paging.
     static let cr4LinearAddress57: UInt64 = 1 << 12
+    /// CR4.VMXE: VMX is on.
+    @inlinable package static var cr4VirtualMachineExtensions: UInt64 { 1 << 13 }
+    /// IA32_EFER.SVME: SVM is on. Source: AMD APM, volume 2, "Extended Feature Enable Register".
+    @inlinable package static var eferSecureVirtualMachineEnable: UInt64 { 1 << 12 }
     /// IA32_EFER.LME: long mode enabled.
     @inlinable package static var eferLongModeEnable: UInt64 { 1 << 8 }
     /// IA32_EFER.LMA: long mode active.
@@ -173,7 +177,7 @@ public struct PageWalk: Hashable, Sendable {
     /// RFLAGS bit 1, which is always one.
     @inlinable package static var rflagsReserved: UInt64 { 1 << 1 }
     /// RFLAGS.IF.
-    static let rflagsInterruptEnable: UInt64 = 1 << 9
+    @inlinable package static var rflagsInterruptEnable: UInt64 { 1 << 9 }
     /// RFLAGS.RF: no breakpoint on the next instruction.
     @inlinable package static var rflagsResume: UInt64 { 1 << 16 }
     /// RFLAGS.VM: virtual-8086 mode.

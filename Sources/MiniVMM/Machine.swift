@@ -70,7 +70,9 @@ public final class Machine: Sendable {
         for runner in runners { runner.recorder?.start(at: origin) }
         let start = ContinuousClock.now
         let threads = try startThreads(allEnded)
-        RunSupervisor(control: control, console: parts.console, allEnded: allEnded).wait(timeout: timeout)
+        var supervisor = RunSupervisor(control: control, console: parts.console, allEnded: allEnded)
+        if parts.hasInterruptControllers { supervisor.haltWatch = HaltWatch(control, threads: threads) }
+        supervisor.wait(timeout: timeout)
         // It ends while the numbers are put together.
         feeding?.requestEnd()
         for thread in threads { thread.join() }
@@ -108,6 +110,8 @@ public final class Machine: Sendable {
 
     /// Starts the vCPUs' threads: all, or none that still runs.
     private func startThreads(_ allEnded: EndSignal) throws(ResourceError) -> [PosixThread] {
+        // Until all are there, nobody takes those that are for the whole machine.
+        control.expect(runners.count)
         var threads: [PosixThread] = []
         for runner in runners {
             do {

@@ -218,7 +218,8 @@ package struct MachineParts: Sendable {
     let console: ConsoleOutput
     /// What KVM_CAP_SYNC_REGS answers: a bit for each set of registers that KVM keeps in the run page.
     let syncRegisters: UInt64
-    /// Whether KVM has interrupt controllers for the guest. Then HLT is KVM's as well, and comes out no more.
+    /// Whether KVM has interrupt controllers for the guest. Then HLT is KVM's as well, and comes out no more:
+    /// ``HaltWatch`` finds a guest that has halted for good.
     var hasInterruptControllers = false
     /// The host's CPUs that the vCPUs are kept on.
     var pinnedCPUs: CPUList?

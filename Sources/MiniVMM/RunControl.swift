@@ -48,15 +48,17 @@ public final class RunControl: Sendable {
 
     /// Ends the run. Later calls change nothing.
     public func stop(_ ending: RunEnding) {
-        state.withLock { state in
-            guard state.ending == nil else { return }
-            state.ending = ending
-            stopping.store(true, ordering: .sequentiallyConsistent)
-            change.notifyAll()
-            for running in state.threads { Self.kick(running) }
-            // A vCPU that ends a run alone is on its way to say so.
-            if state.threads.contains(where: { pthread_equal($0.thread, pthread_self()) == 0 }) { state.bell?.ring() }
-        }
+        state.withLock { stop(ending, &$0) }
+    }
+
+    private func stop(_ ending: RunEnding, _ state: inout State) {
+        guard state.ending == nil else { return }
+        state.ending = ending
+        stopping.store(true, ordering: .sequentiallyConsistent)
+        change.notifyAll()
+        for running in state.threads { Self.kick(running) }
+        // A vCPU that ends a run alone is on its way to say so.
+        if state.threads.contains(where: { pthread_equal($0.thread, pthread_self()) == 0 }) { state.bell?.ring() }
     }
 
     /// Ends the run on behalf of the guest, on its vCPU's thread: what it has written comes out first.
@@ -137,11 +139,19 @@ public final class RunControl: Sendable {
     /// - Returns: Whether the run is paused; false when it has ended, or ends.
     @discardableResult
     public func pause() -> Bool {
-        state.withLock { state in
-            state.pauses += 1
-            pausing.store(true, ordering: .sequentiallyConsistent)
-            for running in state.threads { Self.kick(running) }
-        }
+        state.withLock { askForPause(&$0) }
+        return waitUntilParked(before: nil)
+    }
+
+    private func askForPause(_ state: inout State) {
+        state.pauses += 1
+        pausing.store(true, ordering: .sequentiallyConsistent)
+        for running in state.threads { Self.kick(running) }
+    }
+
+    /// - Parameter deadline: Until when at most; nil for as long as it takes.
+    /// - Returns: Whether all vCPUs are parked; false when the run ends, or the time is up.
+    private func waitUntilParked(before deadline: ContinuousClock.Instant?) -> Bool {
         while true {
             let ticket = change.ticket
             let (isParked, isRunning) = state.withLock { state in
@@ -149,8 +159,32 @@ public final class RunControl: Sendable {
             }
             guard isRunning else { return false }
             if isParked { return true }
+            if let deadline, deadline <= .now { return false }
             // A kick that comes just before a vCPU waits for a console's reader does not end that wait.
             if !change.wait(after: ticket, timeout: Self.timeBetweenKicks) { kick() }
+        }
+    }
+
+    /// Pauses the run for a look at its vCPUs, and ends it if they are found to be at an end.
+    ///
+    /// What somebody else has paused, or pauses meanwhile, goes on as it is: a debugger may change what was found.
+    ///
+    /// - Parameters:
+    ///   - ending: How the run ends then.
+    ///   - patience: How long to wait at most for the vCPUs to be out of KVM_RUN.
+    ///   - areAtEnd: Looks at all vCPUs of the run while they are paused.
+    func stop(_ ending: RunEnding, within patience: Duration, if areAtEnd: ([VCPU]) -> Bool) {
+        let isPausing = state.withLock { state in
+            guard state.pauses == 0, state.ending == nil else { return false }
+            askForPause(&state)
+            return true
+        }
+        guard isPausing else { return }
+        defer { resume() }
+        guard waitUntilParked(before: .now + patience) else { return }
+        guard areAtEnd(state.withLock { $0.threads.map(\.vcpu) }) else { return }
+        state.withLock { state in
+            if state.pauses == 1 { stop(ending, &state) }
         }
     }
 
@@ -207,21 +241,35 @@ struct RunSupervisor {
     let control: RunControl
     let console: ConsoleOutput
     let allEnded: EndSignal
+    /// Finds out that the guest has halted for good, where HLT does not say so itself.
+    var haltWatch: HaltWatch?
 
     /// Blocks until all threads have given the signal.
     ///
     /// - Parameter timeout: How long the run may take; nil for as long as it likes.
-    func wait(timeout: Duration?) {
+    mutating func wait(timeout: Duration?) {
         let deadline = timeout.map { ContinuousClock.now + max($0, .zero) }
         control.ring(allEnded.bell)
         while !allEnded.isGiven {
             // A kick that comes just before a thread waits for a console's reader does not end that wait.
-            let next = control.isStopping ? .now + RunControl.timeBetweenKicks : deadline
+            let next =
+                control.isStopping
+                ? .now + RunControl.timeBetweenKicks : [deadline, haltWatch?.nextLook].compactMap(\.self).min()
             switch allEnded.bell.wait(until: next, or: console.timerDescriptor) {
             case .ringing: allEnded.bell.silence()
             case .otherReadable: if console.timerHasExpired() { control.kickOne() }
-            case .timeIsUp: if control.isStopping { control.kick() } else { control.stop(.timeout) }
+            case .timeIsUp: timeIsUp(deadline)
             }
+        }
+    }
+
+    private mutating func timeIsUp(_ deadline: ContinuousClock.Instant?) {
+        if control.isStopping {
+            control.kick()
+        } else if let deadline, deadline <= .now {
+            control.stop(.timeout)
+        } else {
+            haltWatch?.look()
         }
     }
 }

@@ -47,6 +47,7 @@ CKVM_IOCTL_POINTER(ckvm_set_identity_map_addr, KVM_SET_IDENTITY_MAP_ADDR, const 
 CKVM_IOCTL_VOID(ckvm_create_irqchip, KVM_CREATE_IRQCHIP)
 CKVM_IOCTL_POINTER(ckvm_create_pit2, KVM_CREATE_PIT2, const struct kvm_pit_config)
 CKVM_IOCTL_POINTER(ckvm_irq_line, KVM_IRQ_LINE, const struct kvm_irq_level)
+CKVM_IOCTL_POINTER(ckvm_get_irqchip, KVM_GET_IRQCHIP, struct kvm_irqchip)
 CKVM_IOCTL_POINTER(ckvm_enable_cap, KVM_ENABLE_CAP, const struct kvm_enable_cap) // also on a vCPU
 CKVM_IOCTL_POINTER(ckvm_x86_set_msr_filter, KVM_X86_SET_MSR_FILTER, const struct kvm_msr_filter)
 
@@ -83,6 +84,15 @@ static inline int ckvm_intercept_msr(int fd, uint32_t index) {
     filter.ranges[0].base = index;
     filter.ranges[0].bitmap = &none_allowed;
     return ckvm_x86_set_msr_filter(fd, &filter);
+}
+
+// KVM_GET_IRQCHIP: the redirection table of the IOAPIC inside KVM. Returns 0, or -errno.
+static inline int ckvm_get_redirections(int fd, uint64_t entries[KVM_IOAPIC_NUM_PINS]) {
+    struct kvm_irqchip irqchip = {.chip_id = KVM_IRQCHIP_IOAPIC};
+    int result = ckvm_get_irqchip(fd, &irqchip);
+    for (int pin = 0; result == 0 && pin < KVM_IOAPIC_NUM_PINS; pin++)
+        entries[pin] = irqchip.chip.ioapic.redirtbl[pin].bits;
+    return result;
 }
 
 // The entries behind the header that KVM_GET_CPUID2 and its kin take. Swift does not import flexible array members.

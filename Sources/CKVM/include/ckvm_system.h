@@ -119,6 +119,9 @@ int ckvm_pin_thread(int cpu);
 // signal interrupts return EINTR. Returns 0, or -errno.
 int ckvm_install_kick_handler(void);
 
+// The processor time that a thread of this process has used so far, in nanoseconds; or -errno. Before it is joined.
+int64_t ckvm_thread_time(pthread_t thread);
+
 // Sends that signal to a thread. Returns 0, or -errno.
 int ckvm_kick(pthread_t thread);
 

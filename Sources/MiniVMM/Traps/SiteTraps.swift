@@ -91,7 +91,12 @@ final class SingleStep: ExitInterceptor {
 
     func rare(_ exit: Exit, _ runner: VCPURunner) throws(KVMError) -> VCPURunner.Service? {
         guard case .debug(let pc, _) = exit else { return nil }
-        if steppedOverHalt(pc: pc, runner) { return runner.serviceRare(.hlt) }
+        if steppedOverHalt(pc: pc) {
+            guard runner.machine.hasInterruptControllers else { return runner.serviceRare(.hlt) }
+            // The vCPU waits in KVM for an interrupt, as it would without single-stepping. Where KVM's emulator ran the
+            // HLT, the step came first, and it would go on.
+            try runner.vcpu.halt()
+        }
         // The step led to a CPUID: it is that instruction's exit. Else it is nothing but a step.
         return try serviceNextInstruction(runner) ? .booked(.cpuid) : .ownDoing
     }
@@ -169,9 +174,8 @@ final class SingleStep: ExitInterceptor {
     private static let hlt: UInt8 = 0xf4
 
     /// Whether a step led over a HLT. Where KVM's emulator ran it, the step is reported and the HLT is not.
-    private func steppedOverHalt(pc: UInt64, _ runner: VCPURunner) -> Bool {
+    private func steppedOverHalt(pc: UInt64) -> Bool {
         defer { haltEnd = nil }
-        // With interrupt controllers the vCPU now waits in KVM for an interrupt, as it would without single-stepping.
-        return pc == haltEnd && !runner.machine.hasInterruptControllers
+        return pc == haltEnd
     }
 }

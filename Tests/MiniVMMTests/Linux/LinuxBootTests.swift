@@ -67,6 +67,12 @@ final class LinuxBootTests: XCTestCase {
         XCTAssertEqual(run.ending, "powered_off", run.console)
     }
 
+    func testAGuestThatHaltsHasEnded() throws {
+        let run = try LinuxBoot("halt -f").run()
+        XCTAssertEqual(run.ending, "halted", run.console)
+        XCTAssertEqual(run.outcome.ending.exitStatus, .success)
+    }
+
     func testPanicIsToldFromAReboot() throws {
         let run = try LinuxBoot("exit 7").run()
         XCTAssertEqual(run.ending, "panicked", run.console)

@@ -49,6 +49,48 @@ enum SeveralCPUGuests {
             0xeb, 0xfc,  // jmp to the cli
         ]
 
+    /// Each CPU halts, with interrupts off.
+    static let allHalt: [UInt8] =
+        startAll + [
+            0xfa,  // cli
+            0xf4,  // hlt
+            0xeb, 0xfd,  // jmp to the hlt
+        ]
+
+    /// The boot processor halts with interrupts off. The others count 2^28 cycles of the time-stamp counter, about a
+    /// tenth of a second, and send it an NMI, whose handler ends the run with status 7.
+    static let bootProcessorWaitsForNMI: [UInt8] =
+        startAll + [
+            0x66, 0xb9, 0x1b, 0x00, 0x00, 0x00,  // mov ecx, 0x1b: IA32_APIC_BASE
+            0x0f, 0x32,  // rdmsr
+            0xf6, 0xc4, 0x01,  // test ah, 1: the boot processor?
+            0x74, 0x16,  // jz to the others' part
+            0xc7, 0x06, 0x08, 0x00, 0x5c, 0x7c,  // mov word ptr [8], 0x7c5c: the handler of vector 2
+            0xc7, 0x06, 0x0a, 0x00, 0x00, 0x00,  // mov word ptr [10], 0
+            0xfa,  // cli
+            0xf4,  // hlt
+            0xeb, 0xfd,  // jmp to the hlt
+            0xb0, 0x07,  // the handler, at 0x7c5c: mov al, 7
+            0xe6, 0xf4,  // out 0xf4, al
+            0xeb, 0xfe,  // jmp to itself
+            0x66, 0x0d, 0x00, 0x0c, 0x00, 0x00,  // the others: or eax, 0xc00: enabled, x2APIC
+            0x0f, 0x30,  // wrmsr
+            0x0f, 0x31,  // rdtsc
+            0x66, 0x89, 0xc6,  // mov esi, eax
+            0xf3, 0x90,  // pause
+            0x0f, 0x31,  // rdtsc
+            0x66, 0x29, 0xf0,  // sub eax, esi
+            0x66, 0x3d, 0x00, 0x00, 0x00, 0x10,  // cmp eax, 1 << 28
+            0x72, 0xf1,  // jb to the pause
+            0x66, 0xb9, 0x30, 0x08, 0x00, 0x00,  // mov ecx, 0x830: the interrupt command register
+            0x66, 0x31, 0xd2,  // xor edx, edx: to the boot processor
+            0x66, 0xb8, 0x00, 0x44, 0x00, 0x00,  // mov eax, 0x4400: NMI
+            0x0f, 0x30,  // wrmsr
+            0xfa,  // cli
+            0xf4,  // hlt
+            0xeb, 0xfd,  // jmp to the hlt
+        ]
+
     /// The argument of ``oneEndsTheRun``.
     ///
     /// - Parameters:
