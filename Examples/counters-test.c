@@ -2,9 +2,10 @@
 //
 //     gcc -O1 -Wall -o counters-test counters-test.c
 //     minivmm exec -- ./counters-test                     the default layout of the leaves, f22
-//     minivmm exec --leaves f21 -- ./counters-test f21    the other one
+//     minivmm exec --leaves f21 -- ./counters-test f21    another one
+//     minivmm exec --leaves s21 -- ./counters-test s21    and the third, which has two leaves
 //
-// It executes CPUID with each of the four leaves, prints the registers as they come back, and what they mean. Then it
+// It executes CPUID with each of the leaves, prints the registers as they come back, and what they mean. Then it
 // asks for every exit type that the Intel SDM could number, 0 to 80. Exit status 0: the counters live.
 
 #include <cpuid.h>
@@ -15,7 +16,7 @@
 
 #define LAST_REASON 80
 
-// Where each question is asked.
+// Where each question is asked. s21 has both totals in one answer, and no cycles of one type.
 struct layout {
     const char *name;
     uint32_t total_exits;
@@ -27,6 +28,7 @@ struct layout {
 static const struct layout layouts[] = {
     {"f22", 0x4FFFFFFC, 0x4FFFFFFD, 0x4FFFFFFE, 0x4FFFFFFF},
     {"f21", 0x4FFFFFFF, 0x4FFFFFFE, 0x4FFFFFFD, 0x4FFFFFFC},
+    {"s21", 0x4FFFFFFF, 0x4FFFFFFF, 0x4FFFFFFE, 0},
 };
 
 struct registers {
@@ -79,16 +81,18 @@ static void print_registers(const char *question, uint32_t leaf, struct register
 }
 
 static void print_leaves(const struct layout *layout) {
-    // All four before the first line is printed: printing makes exits of its own.
+    const int has_cycles = layout->cycles_of_type != 0;
+    // All of them before the first line is printed: printing makes exits of its own.
     struct registers total_exits = cpuid(layout->total_exits, 0);
     struct registers total_cycles = cpuid(layout->total_cycles, 0);
     struct registers io_exits = cpuid(layout->exits_of_type, 30);
-    struct registers io_cycles = cpuid(layout->cycles_of_type, 30);
+    struct registers io_cycles = {0};
+    if (has_cycles) io_cycles = cpuid(layout->cycles_of_type, 30);
 
     print_registers("total exits", layout->total_exits, total_exits);
     print_registers("total cycles", layout->total_cycles, total_cycles);
     print_registers("exits of type 30", layout->exits_of_type, io_exits);
-    print_registers("cycles of type 30", layout->cycles_of_type, io_cycles);
+    if (has_cycles) print_registers("cycles of type 30", layout->cycles_of_type, io_cycles);
     printf("\n");
     printf("CPUID(0x%08" PRIX32 "), total number of exits = %" PRIu32 "\n", layout->total_exits, total_exits.eax);
     printf("CPUID(0x%08" PRIX32 "), total cycles in the hypervisor = %" PRIu64 "\n", layout->total_cycles,
@@ -96,11 +100,20 @@ static void print_leaves(const struct layout *layout) {
     printf("\n");
 }
 
-// Every type: how often, and how many cycles.
+// Every type: how often, and how many cycles where the layout has them.
 static void print_types(const struct layout *layout) {
-    printf("%5s %10s %16s %12s\n", "type", "exits", "cycles", "mean");
+    if (layout->cycles_of_type == 0) {
+        printf("%5s %10s\n", "type", "exits");
+    } else {
+        printf("%5s %10s %16s %12s\n", "type", "exits", "cycles", "mean");
+    }
     for (uint32_t type = 0; type <= LAST_REASON; type++) {
         struct registers exits = cpuid(layout->exits_of_type, type);
+        if (layout->cycles_of_type == 0) {
+            printf("%5" PRIu32 " %10" PRIu32 "%s\n", type, exits.eax,
+                   is_undefined(exits) ? "  not defined by the SDM" : name(type));
+            continue;
+        }
         struct registers spent = cpuid(layout->cycles_of_type, type);
         if (is_undefined(exits) && is_undefined(spent)) {
             printf("%5" PRIu32 " %10s %16s %12s  not defined by the SDM\n", type, "-", "-", "-");
@@ -136,7 +149,7 @@ int main(int argc, char **argv) {
         if (strcmp(argc > 1 ? argv[1] : "f22", layouts[i].name) == 0) layout = &layouts[i];
     }
     if (layout == NULL || argc > 2) {
-        fprintf(stderr, "usage: %s [f22 | f21]\n", argv[0]);
+        fprintf(stderr, "usage: %s [f22 | f21 | s21]\n", argv[0]);
         return 64;
     }
     print_leaves(layout);

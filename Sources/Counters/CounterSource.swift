@@ -17,6 +17,13 @@ package protocol CounterSource: AnyObject, Sendable {
     /// Whether an exit of the type can occur here.
     func canOccur(_ type: BasicExitReason) -> Bool
 
+    /// Exits of one type, in AMD's numbers.
+    func exits(of code: SVMExitCode) -> UInt64
+    /// The cycles that finished exits of one type took, in AMD's numbers.
+    func cycles(of code: SVMExitCode) -> UInt64
+    /// Whether an exit of the type can occur here, in AMD's numbers.
+    func canOccur(_ code: SVMExitCode) -> Bool
+
     /// Gets ready to count a vCPU's exits. Called on its thread, before it enters the guest.
     ///
     /// - Parameters:
@@ -45,6 +52,13 @@ extension ExitCounterTable: CounterSource {
         // Types end at 85, so the shift keeps inside 128 bits.
         kind.basicExitReason.map { mask | 1 << UInt128($0.rawValue) } ?? mask
     }
+
+    package func cycles(of code: SVMExitCode) -> UInt64 { serviceCycles(of: code) }
+
+    package func canOccur(_ code: SVMExitCode) -> Bool {
+        for index in 0..<ExitKind.count where ExitKind(rawValue: index)?.svmExitCode == code { return true }
+        return false
+    }
 }
 
 /// The source `total`: KVM's own count stands for the total, and everything else is the run loop's.
@@ -63,6 +77,10 @@ package final class KernelTotalSource: CounterSource {
     package func exits(of type: BasicExitReason) -> UInt64 { counters.exits(of: type) }
     package func cycles(of type: BasicExitReason) -> UInt64 { counters.cycles(of: type) }
     package func canOccur(_ type: BasicExitReason) -> Bool { counters.canOccur(type) }
+
+    package func exits(of code: SVMExitCode) -> UInt64 { counters.exits(of: code) }
+    package func cycles(of code: SVMExitCode) -> UInt64 { counters.cycles(of: code) }
+    package func canOccur(_ code: SVMExitCode) -> Bool { counters.canOccur(code) }
 }
 
 /// KVM's own count of the exits of a machine's vCPUs, as the statistic `exits` has it, at the cost of one pread(2) a vCPU.

@@ -87,6 +87,16 @@ public final class ExitCounterTable: Sendable {
     public func serviceCycles(of reason: BasicExitReason) -> UInt64 {
         sum { $0.sum(over: reason) { counters, kind in counters.serviceCycles(of: kind) } }
     }
+
+    /// Exits of the kinds that are booked under an SVM exit code.
+    public func exits(of code: SVMExitCode) -> UInt64 {
+        sum { $0.sum(over: code) { counters, kind in counters.exits(of: kind) } }
+    }
+
+    /// Service time, in cycles, of the finished exits of the kinds that are booked under an SVM exit code.
+    public func serviceCycles(of code: SVMExitCode) -> UInt64 {
+        sum { $0.sum(over: code) { counters, kind in counters.serviceCycles(of: kind) } }
+    }
 }
 
 /// The exit counters of one vCPU: a view of its block in an ``ExitCounterTable``, which must outlive it.
@@ -233,6 +243,11 @@ package struct ExitCounters {
             sum &+= number(self, kind)
         }
         return sum
+    }
+
+    /// The sum of a number over the kinds that are booked under an SVM exit code, modulo 2^64.
+    func sum(over code: SVMExitCode, _ number: (ExitCounters, ExitKind) -> UInt64) -> UInt64 {
+        sum { counters, kind in kind.svmExitCode == code ? number(counters, kind) : 0 }
     }
 
     /// The histogram of a kind's service times, or nil when there was no such exit. Only when the vCPU is stopped.

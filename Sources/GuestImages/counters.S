@@ -9,14 +9,16 @@
 //
 // It ends with the line OK and status 0, or with MISMATCH and status 1. The
 // argument of the run tells which layout of the leaves to expect: 21 for f21,
-// anything else for f22.
+// 121 for s21, anything else for f22. In s21 both totals come in one answer, and
+// there are no cycles of one type to ask for.
 //
 // All questions are asked before the first byte is printed, as printing makes
 // exits of its own. There is one CPUID instruction in the whole image.
 
 #include "guest.h"
 
-#define ARGUMENT_F21        21      // the argument that says so
+#define ARGUMENT_F21        21      // the arguments that say so
+#define ARGUMENT_S21        121
 
 // The work: how many exits of each type. Plain numbers, to be quoted in the text.
 #define OUTS                10
@@ -27,14 +29,13 @@
 #define WORK_IO             (OUTS + INS)
 #define WORK_MMIO           (WRITES + READS)
 
-// A reading asks eight questions. From a question in one reading to the same
-// question in the next there are eight CPUIDs, wherever in the reading it
+// A reading asks eight questions, or four in s21. From a question in one reading to
+// the same question in the next there are as many CPUIDs, wherever in the reading it
 // stands: those of the first reading from it on, and those of the second up to it.
-#define QUESTIONS           8
 #define EXPECTED_IO         (WORK_IO)
 #define EXPECTED_MMIO       (WORK_MMIO)
-#define EXPECTED_CPUID      (CPUIDS + QUESTIONS)
-#define EXPECTED_TOTAL      (EXPECTED_IO + EXPECTED_MMIO + EXPECTED_CPUID)
+#define EXPECTED_CPUID      (CPUIDS)                                // and the questions
+#define EXPECTED_TOTAL      (EXPECTED_IO + EXPECTED_MMIO + CPUIDS)  // and the questions
 
 // A leaf that has nothing to do with the counters: 0, the vendor.
 #define LEAF_VENDOR         0
@@ -51,11 +52,13 @@
 #define CYCLES_CPUID        40
 #define CYCLES_TOTAL        48
 
-// A layout: which of the four leaves answers what.
+// A layout: which of the four leaves answers what, 0 if none does, and how many
+// questions a reading asks.
 #define LEAF_TOTAL_COUNT    0
 #define LEAF_TOTAL_CYCLES   4
 #define LEAF_TYPE_COUNT     8
 #define LEAF_TYPE_CYCLES    12
+#define QUESTIONS           16
 
         guest_begin counters
 
@@ -64,6 +67,10 @@
         cmp     ecx, ARGUMENT_F21
         jne     1f
         mov     di, offset layout_f21
+1:
+        cmp     ecx, ARGUMENT_S21
+        jne     1f
+        mov     di, offset layout_s21
 1:
         // First experiment: the total, asked twice with nothing in between, and
         // once more with some OUTs in between.
@@ -120,14 +127,19 @@
         // count what is not as expected.
         xor     bp, bp
 
-        print   "Exit counters by CPUID leaf, layout f"
+        print   "Exit counters by CPUID leaf, layout "
         cmp     di, offset layout_f21
         je      6f
-        print   "22\n"
-        jmp     7f
+        cmp     di, offset layout_s21
+        je      7f
+        print   "f22\n"
+        jmp     8f
 6:
-        print   "21\n"
+        print   "f21\n"
+        jmp     8f
 7:
+        print   "s21\n"
+8:
         print   "\nThe total, asked twice, with this in between:\n"
         call    print_count_heading
 
@@ -144,7 +156,8 @@
         print   " = ", TEXT_OF(OUTS), " OUT + the question\n"
 
         print   "\nCounts by type (SDM number), around the work. A reading asks "
-        print   TEXT_OF(QUESTIONS), " questions.\n"
+        call    print_questions
+        print   ".\n"
         call    print_count_heading
 
         print   "I/O    30 "
@@ -162,17 +175,24 @@
         print   "CPUID  10 "
         mov     bx, COUNT_CPUID
         mov     ecx, EXPECTED_CPUID
+        add     ecx, [di + QUESTIONS]
         call    print_count
-        print   " = ", TEXT_OF(CPUIDS), " + ", TEXT_OF(QUESTIONS), " questions\n"
+        print   " = ", TEXT_OF(CPUIDS), " + "
+        call    print_questions
+        print   "\n"
 
         print   "total     "
         mov     bx, COUNT_TOTAL
         mov     ecx, EXPECTED_TOTAL
+        add     ecx, [di + QUESTIONS]
         call    print_count
         print   " = the sum\n"
 
         print   "\nCycles that the hypervisor took for these exits:\n"
         print   "                before       after  difference    per exit\n"
+
+        cmp     dword ptr [di + LEAF_TYPE_CYCLES], 0
+        je      9f
 
         print   "I/O    30 "
         mov     bx, CYCLES_IO
@@ -187,11 +207,13 @@
         print   "CPUID  10 "
         mov     bx, CYCLES_CPUID
         mov     ecx, EXPECTED_CPUID
+        add     ecx, [di + QUESTIONS]
         call    print_cycles
-
+9:
         print   "total     "
         mov     bx, CYCLES_TOTAL
         mov     ecx, EXPECTED_TOTAL
+        add     ecx, [di + QUESTIONS]
         call    print_cycles
 
         test    bp, bp
@@ -245,6 +267,8 @@ take_reading:
         mov     eax, [di + LEAF_TOTAL_COUNT]
         call    cpuid_leaf
         mov     [si + COUNT_TOTAL], eax
+        cmp     dword ptr [di + LEAF_TYPE_CYCLES], 0
+        je      1f                  // the cycles came with it
 
         ask_cycles  REASON_IO, CYCLES_IO
         ask_cycles  REASON_MMIO, CYCLES_MMIO
@@ -252,8 +276,17 @@ take_reading:
 
         mov     eax, [di + LEAF_TOTAL_CYCLES]
         call    cpuid_leaf
+1:
         mov     [si + CYCLES_TOTAL], ecx
         mov     [si + CYCLES_TOTAL + 4], ebx
+        ret
+
+// print_questions: prints how many questions a reading asks. Changes EAX, CL, SI.
+print_questions:
+        mov     eax, [di + QUESTIONS]
+        xor     cl, cl
+        call    print_decimal32
+        print   " questions"
         ret
 
 // print_cycles: prints before, after and difference of the cycles at BX in the
@@ -306,11 +339,20 @@ print_cycles:
         .long   COUNTER_LEAVES + 1  // total cycles
         .long   COUNTER_LEAVES + 2  // count of one type
         .long   COUNTER_LEAVES + 3  // cycles of one type
+        .long   8                   // questions
 
         place   layout_f21
         .long   COUNTER_LEAVES + 3  // total count
         .long   COUNTER_LEAVES + 2  // total cycles
         .long   COUNTER_LEAVES + 1  // count of one type
         .long   COUNTER_LEAVES + 0  // cycles of one type
+        .long   8                   // questions
+
+        place   layout_s21
+        .long   COUNTER_LEAVES + 3  // total count
+        .long   COUNTER_LEAVES + 3  // total cycles, in the same answer
+        .long   COUNTER_LEAVES + 2  // count of one type
+        .long   0                   // no cycles of one type
+        .long   4                   // questions
 
         guest_end counters

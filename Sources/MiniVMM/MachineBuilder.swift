@@ -145,6 +145,7 @@ struct MachineBuilder {
             mmio: try MMIOBus(attachments.mmioAttachments),
             counters: counters,
             leaves: options.leaves,
+            numbering: options.exitTypes,
             chosenSource: try makeSource(counters, vcpus, trap),
             control: control,
             console: attachments.machine.console,
@@ -211,6 +212,8 @@ package struct MachineParts: Sendable {
     let mmio: MMIOBus
     package let counters: ExitCounterTable
     let leaves: CounterLeaves
+    /// Whose numbers exit types have in the leaves.
+    var numbering = ExitNumbering.sdm
     /// Where the numbers come from that the leaves answer with.
     let chosenSource: ChosenSource
     var source: any CounterSource { chosenSource.source }

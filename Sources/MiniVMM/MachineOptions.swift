@@ -9,6 +9,8 @@ package import Tracepoints
 public struct MachineOptions: Sendable {
     /// The layout of the counter leaves.
     public var leaves = CounterLeaves.f22
+    /// Whose numbers exit types have in the counter leaves.
+    public var exitTypes = ExitNumbering.sdm
     /// Which exits guests are told of, and reports show.
     public var exits = ExitScope.user
     /// How every exit is counted; nil for what the self-test finds.

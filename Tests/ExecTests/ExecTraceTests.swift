@@ -34,6 +34,11 @@ final class ExecTraceTests: ExecTestCase {
         func leaf(_ question: CounterLeaves.Question) -> UInt32 {
             CounterLeaves.range.first { leaves.question(of: $0) == question } ?? 0
         }
+        if leaves == .s21 {
+            let totals = LeafProgram.Question(leaf: leaf(.totals))
+            return [totals, totals]
+                + (0...UInt32(80)).flatMap { [.init(leaf: leaf(.exitsOfType), subleaf: $0), totals] }
+        }
         let totals: [LeafProgram.Question] = [
             .init(leaf: leaf(.totalExits)), .init(leaf: leaf(.totalExits)), .init(leaf: leaf(.totalCycles)),
         ]
@@ -60,19 +65,22 @@ final class ExecTraceTests: ExecTestCase {
                 before.filter { kinds.contains($0.kind) }[...], throughout.filter { kinds.contains($0.kind) }[...]
             )
         }
-        if question == .totalExits || question == .exitsOfType {
-            return CPUIDResult(eax: UInt32(truncatingIfNeeded: throughout.count))
-        }
+        let count = UInt32(truncatingIfNeeded: throughout.count)
+        if question == .totalExits { return CPUIDResult(eax: count) }
+        if question == .exitsOfType { return CPUIDResult(eax: count, ecx: asked.subleaf) }
         let cycles = before.reduce(0) { $0 &+ $1.cycles }
         return CPUIDResult(
-            eax: asked.leaf, ebx: UInt32(truncatingIfNeeded: cycles >> 32), ecx: UInt32(truncatingIfNeeded: cycles))
+            eax: question == .totals ? count : asked.leaf, ebx: UInt32(truncatingIfNeeded: cycles >> 32),
+            ecx: UInt32(truncatingIfNeeded: cycles))
     }
 
     private func check(_ leaves: CounterLeaves, _ format: ELFClass) throws {
         let folder = try makeFolder()
         let program = LeafProgram(questions: questions(leaves))
         let path = try self.program("leaves", program.file(format), in: folder)
-        let run = try exec(["--leaves", leaves.rawValue, "--trace", folder.path("trace.json"), "--", path])
+        // The trace has the exits that reach MiniVMM, so the program is told of these.
+        let run = try exec(
+            ["--leaves", leaves.rawValue, "--exits", "user", "--trace", folder.path("trace.json"), "--", path])
         run.assertStatus(0)
         let answers = try XCTUnwrap(program.answers(run.output)?.first, "\(run.output.count) bytes")
         let events = try events(folder.bytes("trace.json"))
@@ -90,4 +98,5 @@ final class ExecTraceTests: ExecTestCase {
 
     func testTheFirstLayout() throws { try check(.f22, .wide) }
     func testTheSecondLayout() throws { try check(.f21, .narrow) }
+    func testTheThirdLayout() throws { try check(.s21, .wide) }
 }

@@ -24,6 +24,7 @@ struct GuestRun {
         _ code: [UInt8],
         trap: CPUIDTrap = .none,
         leaves: CounterLeaves = .f22,
+        exitTypes: ExitNumbering = .sdm,
         sites: [UInt64]? = nil,
         argument: UInt32 = 0,
         cpus: Int = 1,
@@ -34,8 +35,8 @@ struct GuestRun {
         var guest = FlatGuest(image: code)
         guest.argument = argument
         try self.init(
-            guest, trap: trap, leaves: leaves, sites: sites, cpus: cpus, pinnedCPUs: pinnedCPUs, timeout: timeout,
-            prepare: prepare)
+            guest, trap: trap, leaves: leaves, exitTypes: exitTypes, sites: sites, cpus: cpus, pinnedCPUs: pinnedCPUs,
+            timeout: timeout, prepare: prepare)
     }
 
     /// Runs a flat guest.
@@ -43,6 +44,7 @@ struct GuestRun {
         _ guest: FlatGuest,
         trap: CPUIDTrap = .none,
         leaves: CounterLeaves = .f22,
+        exitTypes: ExitNumbering = .sdm,
         sites: [UInt64]? = nil,
         cpus: Int = 1,
         pinnedCPUs: CPUList? = nil,
@@ -53,6 +55,7 @@ struct GuestRun {
         var options = MachineOptions()
         options.trap = trap
         options.leaves = leaves
+        options.exitTypes = exitTypes
         options.cpuidSites = sites
         options.cpuCount = cpus
         options.pinnedCPUs = pinnedCPUs

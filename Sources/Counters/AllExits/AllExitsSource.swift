@@ -16,6 +16,8 @@ package final class AllExitsSource: CounterSource {
     private let reasons: [BasicExitReason?]
     /// The indices of each of the SDM's reasons.
     private let indices: [[Int]]
+    /// The indices of each of SVM's exit codes.
+    private let codeIndices: [[Int]]
     /// Cycles of the time-stamp counter in a million nanoseconds.
     private let tscKHz: UInt64
     /// The vCPUs' threads, as gettid(2) has them.
@@ -45,6 +47,11 @@ package final class AllExitsSource: CounterSource {
             if let reason { indices[Int(reason.rawValue)].append(index) }
         }
         self.indices = indices
+        var codeIndices = [[Int]](repeating: [], count: Int(SVMExitCode.maximum) + 1)
+        for (index, code) in HardwareExits.svmExitCodes(of: tracepoints.processorExtension).enumerated() {
+            if let code { codeIndices[Int(code.rawValue)].append(index) }
+        }
+        self.codeIndices = codeIndices
     }
 
     package func prepareThread(ofVCPU index: Int, thread: Int32) throws(TracepointError) {
@@ -79,6 +86,19 @@ package final class AllExitsSource: CounterSource {
 
     /// The processor's exits so far, passed on or not, as the tracepoints count them.
     package var hardwareExits: UInt64 { sum(0..<ExitReasonIndex.count) { $0.count } }
+
+    package func exits(of code: SVMExitCode) -> UInt64 {
+        let own = counters.exits(of: code) &- (code == .cpuid ? faults : 0)
+        return own &+ sum(codeIndices[Int(code.rawValue)]) { $0.settled }
+    }
+
+    package func cycles(of code: SVMExitCode) -> UInt64 {
+        counters.cycles(of: code) &+ cycles(sum(codeIndices[Int(code.rawValue)]) { $0.nanosecondsKernel })
+    }
+
+    package func canOccur(_ code: SVMExitCode) -> Bool {
+        !codeIndices[Int(code.rawValue)].isEmpty || counters.canOccur(code)
+    }
 
     /// A sum over all vCPUs.
     private func sum(_ indices: some Collection<Int>, _ number: (borrowing ExitSlot) -> UInt64) -> UInt64 {

@@ -55,7 +55,8 @@ package final class VCPURunner: @unchecked Sendable {
         unsafe timeline = unsafe recorder?.timeline.map(Unmanaged.passUnretained)
         unsafe trace = unsafe recorder?.trace.map(Unmanaged.passUnretained)
         isRecording = recorder != nil
-        responder = CPUIDResponder(vcpu: vcpu, leaves: machine.leaves, source: machine.source)
+        responder = CPUIDResponder(
+            vcpu: vcpu, leaves: machine.leaves, numbering: machine.numbering, source: machine.source)
         registers = SynchronizedRegisters(
             vcpu: vcpu, supported: machine.syncRegisters, demand: loop.wantedRegisters)
     }

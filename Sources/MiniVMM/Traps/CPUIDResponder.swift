@@ -9,6 +9,7 @@ import KVM
 final class CPUIDResponder {
     private let vcpu: VCPU
     private let leaves: CounterLeaves
+    private let numbering: ExitNumbering
     private let source: any CounterSource
     /// The leaf that was asked for last, for traces.
     private(set) var lastLeaf: UInt32 = 0
@@ -16,9 +17,10 @@ final class CPUIDResponder {
     private(set) var lastSubleaf: UInt32 = 0
     private let buffer = KernelCPUIDBuffer(capacity: CPUIDTable.maximumEntryCount)
 
-    init(vcpu: VCPU, leaves: CounterLeaves, source: any CounterSource) {
+    init(vcpu: VCPU, leaves: CounterLeaves, numbering: ExitNumbering, source: any CounterSource) {
         self.vcpu = vcpu
         self.leaves = leaves
+        self.numbering = numbering
         self.source = source
     }
 
@@ -32,7 +34,7 @@ final class CPUIDResponder {
         lastLeaf = leaf
         lastSubleaf = subleaf
         let result: CPUIDResult
-        if let counted = leaves.answer(leaf: leaf, type: subleaf, source: source) {
+        if let counted = leaves.answer(leaf: leaf, number: subleaf, numbering: numbering, source: source) {
             result = counted
         } else {
             // Asked for afresh each time: KVM keeps the bits that depend on CR4, XCR0 and the APIC up to date in it.

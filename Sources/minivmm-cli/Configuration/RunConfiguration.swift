@@ -48,6 +48,8 @@ struct ProcessorConfiguration: Hashable, Sendable {
 struct CPUIDConfiguration: Hashable, Sendable {
     /// The layout of the counter leaves.
     var leaves = CounterLeaves.f22
+    /// Whose numbers exit types have in them.
+    var exitTypes = ExitNumbering.sdm
     /// Which exits are counted; nil for the command's default, which for `run` is ``ExitScope/user``.
     var exits: ExitScope?
     /// How CPUID is brought out.
@@ -102,6 +104,7 @@ extension MachineOptions {
         cpuCount = processors.count
         pinnedCPUs = processors.pin
         leaves = cpuid.leaves
+        exitTypes = cpuid.exitTypes
         exits = cpuid.exits ?? .user
         trap = cpuid.trap
         if !cpuid.sites.isEmpty { cpuidSites = cpuid.sites }

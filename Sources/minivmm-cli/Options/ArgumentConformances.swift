@@ -6,6 +6,7 @@ public import Memory
 import MiniVMM
 
 extension CounterLeaves: ExpressibleByArgument {}
+extension ExitNumbering: ExpressibleByArgument {}
 extension ExitScope: ExpressibleByArgument {}
 extension CPUIDTrap: ExpressibleByArgument {}
 extension Logger.Level: @retroactive ExpressibleByArgument {}

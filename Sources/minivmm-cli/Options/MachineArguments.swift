@@ -9,6 +9,9 @@ struct CPUIDOptions: ParsableArguments {
     @Option(help: "The layout of the counter leaves.")
     var leaves = CPUIDConfiguration().leaves
 
+    @Option(help: "Whose numbers a guest asks for exit types by: Intel's SDM, or the exit codes of AMD's SVM.")
+    var exitTypes = CPUIDConfiguration().exitTypes
+
     @Option(
         help: ArgumentHelp(
             "Which exits are counted: those that reach MiniVMM (user), KVM's own total besides, or all by reason.",
@@ -29,7 +32,8 @@ struct CPUIDOptions: ParsableArguments {
     /// What they ask for.
     var configuration: CPUIDConfiguration {
         CPUIDConfiguration(
-            leaves: leaves, exits: exits ?? (kernelExits ? .total : nil), trap: cpuidTrap, sites: sites.map(\.value))
+            leaves: leaves, exitTypes: exitTypes, exits: exits ?? (kernelExits ? .total : nil), trap: cpuidTrap,
+            sites: sites.map(\.value))
     }
 }
 

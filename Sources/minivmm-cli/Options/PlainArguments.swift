@@ -53,6 +53,7 @@ extension RunConfiguration {
         case "--entry": Self.put(SegmentedAddress(value), &guest.entry)
         case "--cpus": Self.put(Int(value), &processors.count)
         case "--leaves": Self.put(CounterLeaves(rawValue: value), &cpuid.leaves)
+        case "--exit-types": Self.put(ExitNumbering(rawValue: value), &cpuid.exitTypes)
         case "--exits": Self.put(ExitScope(rawValue: value), &cpuid.exits)
         case "--cpuid-trap": Self.put(CPUIDTrap(rawValue: value), &cpuid.trap)
         case "--stats": Self.put(StatisticsConfiguration.Form(rawValue: value), &statistics.form)

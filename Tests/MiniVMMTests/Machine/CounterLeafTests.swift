@@ -9,18 +9,34 @@ final class CounterLeafTests: XCTestCase {
     /// The numbers that the SDM leaves out, and some past its last.
     private static let undefined: [UInt32] = [35, 38, 42, 71, 82, 83, 86, 87, 1000, 0x8000_0000, .max]
 
-    private func forEachTrap(_ body: (CPUIDTrap, CounterLeaves) throws -> Void) throws {
+    /// Goes through the traps, and through the layouts that have a question.
+    private func forEachTrap(
+        _ question: CounterLeaves.Question, _ body: (CPUIDTrap, CounterLeaves) throws -> Void
+    ) throws {
         for trap in try TestKVM.workingTraps() {
-            for leaves in CounterLeaves.allCases { try body(trap, leaves) }
+            for leaves in CounterLeaves.allCases where leaf(question, leaves) != 0 { try body(trap, leaves) }
         }
     }
 
+    /// The leaf of a question; 0 when the layout has none.
     private func leaf(_ question: CounterLeaves.Question, _ leaves: CounterLeaves) -> UInt32 {
         CounterLeaves.range.first { leaves.question(of: $0) == question } ?? 0
     }
 
+    func testEachLayoutHasTheQuestionsOfTheTable() {
+        func questions(_ leaves: CounterLeaves) -> [CounterLeaves.Question?] {
+            CounterLeaves.range.map(leaves.question)
+        }
+        XCTAssertEqual(questions(.f22), [.totalExits, .totalCycles, .exitsOfType, .cyclesOfType])
+        XCTAssertEqual(questions(.f21), [.cyclesOfType, .exitsOfType, .totalCycles, .totalExits])
+        XCTAssertEqual(questions(.s21), [nil, nil, .exitsOfType, .totals])
+        for leaves in CounterLeaves.allCases {
+            for leaf: UInt32 in [0, 0x4fff_fffb, 0x5000_0000, .max] { XCTAssertNil(leaves.question(of: leaf)) }
+        }
+    }
+
     func testTotalExitsIsInEAXAndTheRestIsZero() throws {
-        try forEachTrap { trap, leaves in
+        try forEachTrap(.totalExits) { trap, leaves in
             let question = Questions.Question(leaf: leaf(.totalExits, leaves), subleaf: 30)
             let answers = try Questions.ask([question, question, question], trap: trap, leaves: leaves).answers
             for (index, answer) in answers.enumerated() {
@@ -30,18 +46,44 @@ final class CounterLeafTests: XCTestCase {
         }
     }
 
-    func testCountOfATypeIncludesTheQuestion() throws {
-        try forEachTrap { trap, leaves in
+    func testBothTotalsAreInOneAnswer() throws {
+        try forEachTrap(.totals) { trap, leaves in
+            let question = Questions.Question(leaf: 0x4fff_ffff, subleaf: 30)
+            let answers = try Questions.ask([question, question, question], trap: trap, leaves: leaves).answers
+            XCTAssertEqual(answers.map(\.rax), [1, 2, 3], "\(trap) \(leaves)")
+            XCTAssertEqual(answers.map(\.rdx), [0, 0, 0])
+            XCTAssertEqual(answers.map(\.rbx), [0, 0, 0], "fewer than 2^32 cycles")
+            XCTAssertEqual(answers.first?.rcx, 0, "no exit has finished when the first is serviced")
+            XCTAssertLessThan(answers[1].rcx, answers[2].rcx)
+        }
+    }
+
+    func testLeavesThatTheLayoutDoesNotHaveAreZeros() throws {
+        for trap in try TestKVM.workingTraps() {
+            let questions = [0x4fff_fffc, 0x4fff_fffd].flatMap { leaf in
+                [UInt32(0), 10, 35].map { Questions.Question(leaf: leaf, subleaf: $0) }
+            }
+            let (answers, run) = try Questions.ask(questions, trap: trap, leaves: .s21)
+            XCTAssertEqual(answers, questions.map { _ in .zeros }, "\(trap)")
+            XCTAssertEqual(run.exits(.cpuid), 6, "they are CPUIDs all the same")
+        }
+    }
+
+    func testCountOfATypeIncludesTheQuestionAndKeepsECX() throws {
+        try forEachTrap(.exitsOfType) { trap, leaves in
             let number = leaf(.exitsOfType, leaves)
-            let questions = [UInt32(10), 30, 10, 12, 48].map { Questions.Question(leaf: number, subleaf: $0) }
+            let types: [UInt32] = [10, 30, 10, 12, 48]
+            let questions = types.map { Questions.Question(leaf: number, subleaf: $0) }
             let answers = try Questions.ask(questions, trap: trap, leaves: leaves).answers
-            let expected = [UInt64(1), 0, 3, 0, 0].map { Questions.Answer(rax: $0, rbx: 0, rcx: 0, rdx: 0) }
+            let expected = zip([UInt64(1), 0, 3, 0, 0], types).map {
+                Questions.Answer(rax: $0, rbx: 0, rcx: UInt64($1), rdx: 0)
+            }
             XCTAssertEqual(answers, expected, "\(trap) \(leaves)")
         }
     }
 
     func testTotalCyclesKeepEAXAndNeverFall() throws {
-        try forEachTrap { trap, leaves in
+        try forEachTrap(.totalCycles) { trap, leaves in
             let number = leaf(.totalCycles, leaves)
             let questions = Array(repeating: Questions.Question(leaf: number, subleaf: 0), count: 20)
             let answers = try Questions.ask(questions, trap: trap, leaves: leaves).answers
@@ -58,7 +100,7 @@ final class CounterLeafTests: XCTestCase {
     }
 
     func testCyclesOfATypeKeepEAX() throws {
-        try forEachTrap { trap, leaves in
+        try forEachTrap(.cyclesOfType) { trap, leaves in
             let number = leaf(.cyclesOfType, leaves)
             let questions = [UInt32(10), 10, 30, 12].map { Questions.Question(leaf: number, subleaf: $0) }
             let answers = try Questions.ask(questions, trap: trap, leaves: leaves).answers
@@ -71,8 +113,8 @@ final class CounterLeafTests: XCTestCase {
     }
 
     func testTypesThatTheSDMDoesNotDefine() throws {
-        try forEachTrap { trap, leaves in
-            for question in [CounterLeaves.Question.exitsOfType, .cyclesOfType] {
+        for question in [CounterLeaves.Question.exitsOfType, .cyclesOfType] {
+            try forEachTrap(question) { trap, leaves in
                 let questions = Self.undefined.map { Questions.Question(leaf: leaf(question, leaves), subleaf: $0) }
                 let answers = try Questions.ask(questions, trap: trap, leaves: leaves).answers
                 for answer in answers {
@@ -85,8 +127,8 @@ final class CounterLeafTests: XCTestCase {
     func testTypesThatAreDefinedAndNeverProduced() throws {
         // 3 INIT, 9 task switch, 28 control registers, 65 PCONFIG, 85 WRMSRNS: defined, and no exit of this process.
         let never: [UInt32] = [3, 9, 28, 65, 85]
-        try forEachTrap { trap, leaves in
-            for question in [CounterLeaves.Question.exitsOfType, .cyclesOfType] {
+        for question in [CounterLeaves.Question.exitsOfType, .cyclesOfType] {
+            try forEachTrap(question) { trap, leaves in
                 let questions = never.map { Questions.Question(leaf: leaf(question, leaves), subleaf: $0) }
                 let answers = try Questions.ask(questions, trap: trap, leaves: leaves).answers
                 XCTAssertEqual(answers, never.map { _ in .zeros })
@@ -103,6 +145,31 @@ final class CounterLeafTests: XCTestCase {
             let counts = answers.dropLast().map(\.rax)
             XCTAssertEqual(counts.reduce(0, +), 11, "only the question of type 10 sees exits, its own included")
             XCTAssertEqual(answers.last?.rax, UInt64(types.count) + 1)
+        }
+    }
+
+    func testExitTypesInAMDsNumbers() throws {
+        // 0x72 CPUID, 0x7b I/O, 0x78 HLT; 0x6e RDTSC is defined and no exit of this process; no code is 0xa7, 10 is CR10.
+        let types: [UInt32] = [0x72, 0x7b, 0x78, 0x72, 0x6e, 10, 0xa7, 0x3ff, 0x404, .max]
+        let numbers: [UInt64] = [1, 0, 0, 4]
+        try forEachTrap(.exitsOfType) { trap, leaves in
+            let questions = types.map { Questions.Question(leaf: leaf(.exitsOfType, leaves), subleaf: $0) }
+            let answers = try Questions.ask(questions, trap: trap, leaves: leaves, exitTypes: .svm).answers
+            let expected =
+                zip(numbers, types).map { Questions.Answer(rax: $0, rbx: 0, rcx: UInt64($1), rdx: 0) }
+                + [.zeros, .zeros]
+                + Array(repeating: Questions.Answer(rax: 0, rbx: 0, rcx: 0, rdx: 0xffff_ffff), count: 4)
+            XCTAssertEqual(answers, expected, "\(trap) \(leaves)")
+        }
+    }
+
+    func testSumOverAMDsCodesIsTheTotal() throws {
+        for trap in try TestKVM.workingTraps() {
+            let codes = (UInt32(0)...0x403).filter { SVMExitCode(rawValue: $0) != nil }
+            let questions = codes.map { Questions.Question(leaf: leaf(.exitsOfType, .s21), subleaf: $0) }
+            let answers = try Questions.ask(questions, trap: trap, leaves: .s21, exitTypes: .svm).answers
+            // Only CPUID exits happen here; the question for 0x72 is the 115th, and the only one that sees any.
+            XCTAssertEqual(answers.reduce(0) { $0 + $1.rax }, 0x73)
         }
     }
 

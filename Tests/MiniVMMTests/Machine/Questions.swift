@@ -45,9 +45,9 @@ enum Questions {
 
     /// The answers, and the run that gave them.
     static func ask(
-        _ questions: [Question], trap: CPUIDTrap, leaves: CounterLeaves = .f22
+        _ questions: [Question], trap: CPUIDTrap, leaves: CounterLeaves = .f22, exitTypes: ExitNumbering = .sdm
     ) throws -> (answers: [Answer], run: GuestRun) {
-        let run = try GuestRun(CounterGuests.questions64, trap: trap, leaves: leaves) { machine in
+        let run = try GuestRun(CounterGuests.questions64, trap: trap, leaves: leaves, exitTypes: exitTypes) { machine in
             try ProcessorMode.long64.enter(machine)
             guard let vcpu = machine.runners.first?.vcpu else { return }
             for (index, question) in questions.enumerated() {

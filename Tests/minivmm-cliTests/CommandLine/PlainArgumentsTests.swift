@@ -13,6 +13,7 @@ final class PlainArgumentsTests: XCTestCase {
             "run --guest hello --per-vcpu --exits total --cpus 2 --stats json",
             "run --guest hello --memory 2M --load-address 0x9000 --entry 0900:0000",
             "run --guest hello --leaves f21 --cpuid-trap patch --log-level debug --kvm-device /dev/null",
+            "run --guest hello --leaves s21 --exit-types svm --exits user",
             "run --stats json --stats-file out.json --guest counters", "run --guest hello --guest storm", "run help",
             "run --guest hello --timeout 5 --timeout 6", "run --stats table x", "run --guest hello --load-address 4096",
             "run vmlinuz --initrd i --append quiet --memory 1G --cpus 4",

@@ -20,14 +20,16 @@ final class RunCommandTests: KVMTestCase {
         XCTAssertEqual(recorded.exits, ["io_out": 27, "hlt": 1])
     }
 
-    func testCountersInBothLayouts() throws {
-        for arguments in [["--leaves", "f22"], ["--leaves", "f21", "--argument", "21"]] {
+    func testCountersInEveryLayout() throws {
+        for arguments in [
+            ["--leaves", "f22"], ["--leaves", "f21", "--argument", "21"], ["--leaves", "s21", "--argument", "121"],
+        ] {
             let recorded = try RecordedRun(["--guest", "counters"] + arguments)
             recorded.run.assertStatus(0)
             XCTAssertTrue(recorded.run.outputText.hasSuffix("\nOK\n"), recorded.run.outputText)
             XCTAssertEqual(recorded.record["leaves"]?.string, arguments[1])
             XCTAssertEqual(recorded.ending, "exit_port")
-            XCTAssertEqual(recorded.exits["cpuid"], 21)
+            XCTAssertEqual(recorded.exits["cpuid"], arguments[1] == "s21" ? 13 : 21)
             XCTAssertEqual(recorded.exits["io_in"], 5)
             XCTAssertEqual(recorded.exits["mmio_read"], 3)
             XCTAssertEqual(recorded.exits["mmio_write"], 4)

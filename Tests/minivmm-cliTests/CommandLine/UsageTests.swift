@@ -29,7 +29,8 @@ final class UsageTests: XCTestCase {
 
     func testValuesOfOptions() throws {
         for (option, value) in [
-            ("--leaves", "f23"), ("--cpuid-trap", "all"), ("--cpuid-site", "0xzz"), ("--cpuid-site", "-1"),
+            ("--leaves", "f23"), ("--exit-types", "amd"), ("--cpuid-trap", "all"),
+            ("--cpuid-site", "0xzz"), ("--cpuid-site", "-1"),
             ("--stats", "xml"), ("--log-level", "loud"), ("--argument", "-1"), ("--argument", "4294967296"),
             ("--entry", "7c00"), ("--entry", "0:10000"), ("--load-address", "0xg"),
             ("--load-address", "0x10000000000000000"), ("--memory", "12Q"), ("--memory", "-5"), ("--memory", "0"),
