@@ -77,6 +77,8 @@ public final class Machine: Sendable {
         feeding?.requestEnd()
         for thread in threads { thread.join() }
         var outcome = outcome(after: start.duration(to: .now))
+        outcome.counterLeaves = CounterLeafUse(
+            layout: parts.leaves, numbering: parts.numbering, runners.map(\.responder.questions))
         outcome.kernelSettled = parts.source.kernelSettledExits()
         outcome.scope = parts.chosenSource.scope
         outcome.narrowScopeReason = parts.chosenSource.reason

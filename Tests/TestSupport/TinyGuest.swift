@@ -22,6 +22,21 @@ enum TinyGuest {
     /// Five CPUIDs: one more than there are debug registers.
     static let fiveCPUIDs = [UInt8](repeating: [0x0f, 0xa2], count: 5) + [0xf4]
 
+    /// Asks the counter leaves as a guest made for the layout s21: for the types 0 to 69, and for the totals.
+    static let typesThenTotals: [UInt8] = [
+        0x66, 0x31, 0xf6,  // xor esi, esi
+        0x66, 0xb8, 0xfe, 0xff, 0xff, 0x4f,  // mov eax, 0x4ffffffe
+        0x66, 0x89, 0xf1,  // mov ecx, esi
+        0x0f, 0xa2,  // cpuid
+        0x66, 0x46,  // inc esi
+        0x66, 0x83, 0xfe, 0x46,  // cmp esi, 70
+        0x75, 0xed,  // jne to the mov eax
+        0x66, 0xb8, 0xff, 0xff, 0xff, 0x4f,  // mov eax, 0x4fffffff
+        0x66, 0x31, 0xc9,  // xor ecx, ecx
+        0x0f, 0xa2,  // cpuid
+        0xf4,  // hlt
+    ]
+
     /// ADDPS XMM0, XMM1, and HLT.
     static let sse: [UInt8] = [0x0f, 0x58, 0xc1, 0xf4]
 

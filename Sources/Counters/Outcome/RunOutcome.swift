@@ -27,6 +27,8 @@ public struct RunOutcome: Sendable {
     public package(set) var scope = ExitScope.user
     /// Why not every exit was counted, where that was wanted if it works.
     public package(set) var narrowScopeReason: String?
+    /// What the guest asked the counter leaves, if it asked them and a trap caught that.
+    public package(set) var counterLeaves: CounterLeafUse?
     /// The exits that KVM settled itself, by reason, if the machine counted every exit.
     public package(set) var kernelSettled: KernelSettledExits?
     /// The exits one by one, if the machine was to keep them.

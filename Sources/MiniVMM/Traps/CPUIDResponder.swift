@@ -11,6 +11,8 @@ final class CPUIDResponder {
     private let leaves: CounterLeaves
     private let numbering: ExitNumbering
     private let source: any CounterSource
+    /// What the vCPU asked the counter leaves. For others when its thread was joined.
+    private(set) var questions = CounterLeafTally()
     /// The leaf that was asked for last, for traces.
     private(set) var lastLeaf: UInt32 = 0
     /// The subleaf that was asked for last, for traces.
@@ -35,6 +37,7 @@ final class CPUIDResponder {
         lastSubleaf = subleaf
         let result: CPUIDResult
         if let counted = leaves.answer(leaf: leaf, number: subleaf, numbering: numbering, source: source) {
+            questions.ask(leaf: leaf, ecx: subleaf)
             result = counted
         } else {
             // Asked for afresh each time: KVM keeps the bits that depend on CR4, XCR0 and the APIC up to date in it.

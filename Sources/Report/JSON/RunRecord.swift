@@ -4,7 +4,8 @@ import Host
 
 /// A run as the JSON object that `--stats json` writes. `Schemas/run.schema.json` describes it.
 ///
-/// Cycles are those of the host's time-stamp counter. Keys that may be null are always present.
+/// Cycles are those of the host's time-stamp counter. Keys that may be null are always present; `counter_leaves` is
+/// present when the guest asked some.
 public struct RunRecord: Encodable, Sendable {
     private let outcome: RunOutcome
     private let leaves: CounterLeaves
@@ -49,6 +50,7 @@ public struct RunRecord: Encodable, Sendable {
         case context
         case timeSeries = "time_series"
         case distributions
+        case counterLeaves = "counter_leaves"
     }
 
     public func encode(to encoder: any Encoder) throws {
@@ -74,6 +76,42 @@ public struct RunRecord: Encodable, Sendable {
         try container.encode(outcome.timeline.map(TimeSeriesRecord.init), forKey: .timeSeries)
         let distributions = outcome.timeline.map { _ in outcome.distributions.map(DistributionRecord.init) }
         try container.encode(distributions, forKey: .distributions)
+        try container.encodeIfPresent(outcome.counterLeaves.map(CounterLeafRecord.init), forKey: .counterLeaves)
+    }
+}
+
+/// What the guest asked the counter leaves, in the JSON format.
+struct CounterLeafRecord: Encodable {
+    private struct Leaf: Encodable {
+        let leaf: UInt32
+        let count: UInt64
+        let minimumECX: UInt32
+        let maximumECX: UInt32
+
+        enum CodingKeys: String, CodingKey {
+            case leaf
+            case count
+            case minimumECX = "min_ecx"
+            case maximumECX = "max_ecx"
+        }
+    }
+
+    private let exitTypes: String
+    private let asked: [Leaf]
+    private let likelierLayouts: [String]
+
+    init(_ use: CounterLeafUse) {
+        exitTypes = use.numbering.rawValue
+        asked = use.asked.map {
+            Leaf(leaf: $0.leaf, count: $0.count, minimumECX: $0.minimumECX, maximumECX: $0.maximumECX)
+        }
+        likelierLayouts = use.likelierLayouts.map(\.rawValue)
+    }
+
+    private enum CodingKeys: String, CodingKey {
+        case exitTypes = "exit_types"
+        case asked
+        case likelierLayouts = "likelier_layouts"
     }
 }
 

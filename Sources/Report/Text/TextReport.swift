@@ -158,7 +158,7 @@ extension TextReport {
         if !outcome.unclaimedPages.isEmpty {
             notes.append("Addresses that nobody claims: " + list(outcome.unclaimedPages, digits: 5))
         }
-        return notes
+        return notes + counterLeafLines
     }
 
     /// The most entries that a line of notes names.

@@ -31,6 +31,7 @@ final class BuiltInGuestTests: XCTestCase {
                 XCTAssertTrue(run.console.hasSuffix("\nOK\n"))
                 // Three for the total, two of the work, and two readings of eight or four questions.
                 XCTAssertEqual(run.exits(.cpuid), leaves == .s21 ? 13 : 21)
+                XCTAssertEqual(run.outcome.counterLeaves?.likelierLayouts, [])
                 XCTAssertEqual(run.exits(.mmioRead), 3)
                 XCTAssertEqual(run.exits(.mmioWrite), 4)
                 XCTAssertEqual(run.exits(.portIn), 5)

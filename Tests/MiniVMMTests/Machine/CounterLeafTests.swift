@@ -154,12 +154,13 @@ final class CounterLeafTests: XCTestCase {
         let numbers: [UInt64] = [1, 0, 0, 4]
         try forEachTrap(.exitsOfType) { trap, leaves in
             let questions = types.map { Questions.Question(leaf: leaf(.exitsOfType, leaves), subleaf: $0) }
-            let answers = try Questions.ask(questions, trap: trap, leaves: leaves, exitTypes: .svm).answers
+            let (answers, run) = try Questions.ask(questions, trap: trap, leaves: leaves, exitTypes: .svm)
             let expected =
                 zip(numbers, types).map { Questions.Answer(rax: $0, rbx: 0, rcx: UInt64($1), rdx: 0) }
                 + [.zeros, .zeros]
                 + Array(repeating: Questions.Answer(rax: 0, rbx: 0, rcx: 0, rdx: 0xffff_ffff), count: 4)
             XCTAssertEqual(answers, expected, "\(trap) \(leaves)")
+            XCTAssertEqual(run.outcome.counterLeaves?.numbering, .svm)
         }
     }
 
@@ -171,6 +172,24 @@ final class CounterLeafTests: XCTestCase {
             // Only CPUID exits happen here; the question for 0x72 is the 115th, and the only one that sees any.
             XCTAssertEqual(answers.reduce(0) { $0 + $1.rax }, 0x73)
         }
+    }
+
+    func testOutcomeTellsWhatWasAsked() throws {
+        for trap in try TestKVM.workingTraps() {
+            let types = (UInt32(0)...69).map { Questions.Question(leaf: 0x4fff_fffe, subleaf: $0) }
+            let total = Questions.Question(leaf: 0x4fff_ffff, subleaf: 5)
+            let other = Questions.Question(leaf: 0, subleaf: 1000)
+            let run = try Questions.ask(types + [total, other, total], trap: trap).run
+            let use = try XCTUnwrap(run.outcome.counterLeaves)
+            XCTAssertEqual(use.layout, .f22)
+            XCTAssertEqual(use.numbering, .sdm)
+            XCTAssertEqual(use.asked.map(\.leaf), [0x4fff_fffe, 0x4fff_ffff])
+            XCTAssertEqual(use.asked.map(\.count), [70, 2])
+            XCTAssertEqual(use.asked.map(\.minimumECX), [0, 5])
+            XCTAssertEqual(use.asked.map(\.maximumECX), [69, 5])
+            XCTAssertEqual(use.likelierLayouts, [.s21])
+        }
+        XCTAssertNil(try Questions.ask([.init(leaf: 0, subleaf: 0)], trap: .none).run.outcome.counterLeaves)
     }
 
     func testWithoutATrapTheLeavesAreZeros() throws {

@@ -44,6 +44,22 @@ final class RunCommandTests: KVMTestCase {
         XCTAssertTrue(run.outputText.hasSuffix("\nMISMATCH\n"), run.outputText)
     }
 
+    func testReportAsksForTheLayoutThatTheGuestIsMadeFor() throws {
+        let image = try makeFolder().file("s21.bin", TinyGuest.typesThenTotals)
+        let asked = "0x4FFFFFFE 70 times with ECX 0 to 69, 0x4FFFFFFF once"
+        for (leaves, words) in [
+            ("f22", "asked \(asked) with ECX 0: is this layout s21?"),
+            ("f21", "asked \(asked) with ECX 0: is this layout s21?"), ("s21", "asked \(asked)."),
+        ] {
+            let run = try CommandLineRun(["run", image, "--leaves", leaves])
+            run.assertStatus(0)
+            XCTAssertTrue(run.errors.contains("\nCounter leaves, layout \(leaves): \(words)\n"), run.errors)
+            let record = try RecordedRun([image, "--leaves", leaves]).record["counter_leaves"]
+            XCTAssertEqual(record?["likelier_layouts"]?.elements.map(\.string), leaves == "s21" ? [] : ["s21"])
+            XCTAssertEqual(record?["asked"]?.elements.map { $0["count"]?.integer }, [70, 1])
+        }
+    }
+
     func testStorm() throws {
         let recorded = try RecordedRun(["--guest", "storm", "--argument", "1000"])
         recorded.run.assertStatus(0)
