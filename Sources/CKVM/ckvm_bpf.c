@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -157,9 +158,11 @@ int ckvm_open_at(int directory, const char *path, int flags) {
     return fd < 0 ? -errno : fd;
 }
 
-int ckvm_pid_namespace(uint64_t *device, uint64_t *inode) {
+int ckvm_pid_namespace(int32_t process, uint64_t *device, uint64_t *inode) {
     struct stat status;
-    if (stat("/proc/self/ns/pid", &status) < 0) return -errno;
+    char path[32] = "/proc/self/ns/pid";
+    if (process != 0) snprintf(path, sizeof path, "/proc/%d/ns/pid", process);
+    if (stat(path, &status) < 0) return -errno;
     // Inside the kernel a device's number has 12 bits for its major and 20 for its minor number.
     *device = (uint64_t)major(status.st_dev) << 20 | minor(status.st_dev);
     *inode = status.st_ino;

@@ -56,6 +56,15 @@ struct ExitPrograms {
         let namespace: (device: UInt64, inode: UInt64)?
     }
 
+    /// How kvm_exit's program takes in threads that nobody has added: those of a process that is watched. A thread's
+    /// place is the number of the first vCPU that it is seen to run.
+    struct Newcomers {
+        /// Where the number of a vCPU stands, in bytes: in kvm_exit's record, or in KVM's structure of a vCPU.
+        let vcpuNumber: Int32
+        /// How many places there are. Exits of vCPUs with other numbers are counted as lost.
+        let placeCount: Int32
+    }
+
     /// What is kept of a thread: the values of the hash.
     enum Thread {
         static let size: UInt32 = 64
@@ -90,11 +99,16 @@ struct ExitPrograms {
         /// The key of a place, see ``ExitPlace``, and its value.
         static let place: Int16 = -56
         static let placeValue: Int16 = -72
+        /// What is kept of a new thread: as long as ``Thread/size``.
+        static let newThread: Int16 = -136
     }
 
     let access: Access
     let process: Process
+    /// nil where all threads are added beforehand.
+    let newcomers: Newcomers?
     let threadMap: Int32
+    /// A slot for each place and reason; where there are newcomers, one more for lost exits.
     let slotMap: Int32
     /// Where the places are counted that exits come from; nil to leave them out.
     let placeMap: Int32?
@@ -105,7 +119,7 @@ struct ExitPrograms {
     func program(for tracepoint: Tracepoint) -> [ckvm_bpf_instruction] {
         var code = BPFAssembler()
         let out = code.makeLabel()
-        findThread(&code, out)
+        findThread(&code, out, tracepoint)
         switch tracepoint {
         case .exit: countExit(&code, out)
         case .entry: finishExit(&code, out)
@@ -121,7 +135,7 @@ struct ExitPrograms {
     }
 
     /// r6 = record, r7 = thread; leaves for threads that are not ours.
-    private func findThread(_ code: inout BPFAssembler, _ out: BPFLabel) {
+    private func findThread(_ code: inout BPFAssembler, _ out: BPFLabel, _ tracepoint: Tracepoint) {
         code.move(.r6, .r1)
         if let namespace = process.namespace {
             code.move(.r1, wide: namespace.device)
@@ -142,20 +156,34 @@ struct ExitPrograms {
             code.jump(.r1, .notEqual, process.number, to: out)
             code.store(.word, .r0, to: .stack, Stack.key)
         }
-        lookUp(threadMap, &code, out)
+        if let newcomers, tracepoint == .exit {
+            let isKnown = code.makeLabel()
+            lookUp(threadMap, &code)
+            code.jump(.r0, .notEqual, 0, to: isKnown)
+            takeIn(newcomers, &code, out)
+            code.place(isKnown)
+        } else {
+            lookUp(threadMap, &code, out)
+        }
         code.move(.r7, .r0)
     }
 
     /// r0 = the value for the key on the stack; leaves when there is none.
     func lookUp(_ map: Int32, _ code: inout BPFAssembler, _ out: BPFLabel) {
-        code.move(.r1, map: map)
-        code.address(.r2, ofStack: Stack.key)
-        code.call(.lookUpElement)
+        lookUp(map, &code)
         code.jump(.r0, .equal, 0, to: out)
     }
 
-    /// *(r0 + field) += register; r1 is lost.
+    /// r0 = the value for the key on the stack, or 0 when there is none.
+    private func lookUp(_ map: Int32, _ code: inout BPFAssembler) {
+        code.move(.r1, map: map)
+        code.address(.r2, ofStack: Stack.key)
+        code.call(.lookUpElement)
+    }
+
+    /// *(base + field) += register; r1 is lost.
     func add(_ register: BPFRegister, to field: Int16, of base: BPFRegister = .r0, _ code: inout BPFAssembler) {
+        guard !sharesSlots else { return code.addAtomically(register, to: base, field) }
         code.load(.r1, from: base, field)
         code.compute(.add, .r1, register)
         code.store(.r1, to: base, field)
@@ -163,9 +191,68 @@ struct ExitPrograms {
 
     /// *(r0 + field) += 1; r1 is lost.
     func increment(_ field: Int16, _ code: inout BPFAssembler) {
+        guard !sharesSlots else {
+            code.move(.r1, 1)
+            return code.addAtomically(.r1, to: .r0, field)
+        }
         code.load(.r1, from: .r0, field)
         code.compute(.add, .r1, 1)
         code.store(.r1, to: .r0, field)
+    }
+
+    /// Whether several threads may write to one slot: a watched process may have several machines, each with a vCPU 0.
+    private var sharesSlots: Bool { newcomers != nil }
+}
+
+// MARK: Threads that nobody has added
+
+extension ExitPrograms {
+    /// r0 = what is kept from now on of the thread whose number is the key on the stack; leaves when there is no room.
+    private func takeIn(_ newcomers: Newcomers, _ code: inout BPFAssembler, _ out: BPFLabel) {
+        let (lost, done) = (code.makeLabel(), code.makeLabel())
+        readVCPUNumber(newcomers, &code, lost)
+        code.jump(.r8, .greaterOrEqual, newcomers.placeCount, to: lost)
+        code.compute(.multiply, .r8, Int32(ExitReasonIndex.count))
+        for offset in stride(from: 0, to: Int16(Thread.size), by: 8) {
+            code.store(0, to: .stack, Stack.newThread + offset)
+        }
+        code.store(.word, .r8, to: .stack, Stack.newThread + Thread.first)
+        code.move(.r1, map: threadMap)
+        code.address(.r2, ofStack: Stack.key)
+        code.address(.r3, ofStack: Stack.newThread)
+        code.move(.r4, 0)
+        code.call(.updateElement)
+        lookUp(threadMap, &code)
+        code.jump(.r0, .notEqual, 0, to: done)
+
+        code.place(lost)
+        code.move(.r1, newcomers.placeCount)
+        code.compute(.multiply, .r1, Int32(ExitReasonIndex.count))
+        code.store(.word, .r1, to: .stack, Stack.key)
+        lookUp(slotMap, &code, out)
+        increment(Slot.count, &code)
+        code.jump(to: out)
+        code.place(done)
+    }
+
+    /// r8 = the number of the vCPU that exits.
+    private func readVCPUNumber(_ newcomers: Newcomers, _ code: inout BPFAssembler, _ lost: BPFLabel) {
+        guard case .raw = access else {
+            return code.load(.word, .r8, from: .r6, Int16(truncatingIfNeeded: newcomers.vcpuNumber))
+        }
+        // r3 = the vCPU, which is the first argument or, behind the reason, the second.
+        let isVCPU = code.makeLabel()
+        code.store(0, to: .stack, Stack.info)
+        code.load(.r3, from: .r6, 0)
+        code.move(.r1, .r3)
+        code.compute(.shiftRight, .r1, 32)
+        code.jump(.r1, .notEqual, 0, to: isVCPU)
+        code.load(.r3, from: .r6, 8)
+        code.place(isVCPU)
+        code.compute(.add, .r3, newcomers.vcpuNumber)
+        read(4, to: Stack.info, &code)
+        code.jump(.r0, .notEqual, 0, to: lost)
+        code.load(.word, .r8, from: .stack, Stack.info)
     }
 }
 

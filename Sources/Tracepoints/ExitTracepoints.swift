@@ -26,6 +26,8 @@ package final class ExitTracepoints: Sendable {
     /// How many threads there is room for.
     package let threadCount: Int
 
+    /// Whether there is a slot for lost exits, behind all others.
+    private let countsLost: Bool
     private let threads: OwnedDescriptor
     /// The map of places, where they are kept: one of ``programs``.
     private let placeMap: Int32?
@@ -40,8 +42,9 @@ package final class ExitTracepoints: Sendable {
     ///
     /// - Parameters:
     ///   - method: How; nil for what works, raw tracepoints first.
-    ///   - threadCount: How many threads are to be counted.
-    ///   - process: Whose threads; nil for this process's.
+    ///   - threadCount: How many threads are to be counted; of another process, more than the maximum number of its vCPUs.
+    ///   - process: Another process, whose threads need not be added: each counts in the place of its vCPU's number. Nil
+    ///     for this process.
     ///   - placeCapacity: How many places that exits come from are kept at most; nil to leave them out.
     /// - Throws: ``TracepointError``.
     package convenience init(
@@ -72,22 +75,24 @@ package final class ExitTracepoints: Sendable {
         processorExtension = Self.hostExtension
         try Self.checkDescriptions(for: method)
         ckvm_bpf_raise_memory_limit()
-        let slotCount = UInt32(threadCount * ExitReasonIndex.count)
+        countsLost = process != nil
+        let slotCount = threadCount * ExitReasonIndex.count + (countsLost ? 1 : 0)
         slots = try Self.makeMap(
-            BPF_MAP_TYPE_ARRAY, valueSize: UInt32(ExitSlot.size), entries: slotCount,
+            BPF_MAP_TYPE_ARRAY, valueSize: UInt32(ExitSlot.size), entries: UInt32(slotCount),
             flags: UInt32(BPF_F_MMAPABLE), "minivmm_slots")
+        // Threads of another process come and go, and stay in the map.
         threads = try Self.makeMap(
-            BPF_MAP_TYPE_HASH, valueSize: ExitPrograms.Thread.size, entries: UInt32(threadCount), flags: 0,
-            "minivmm_threads")
+            BPF_MAP_TYPE_HASH, valueSize: ExitPrograms.Thread.size,
+            entries: UInt32(process == nil ? threadCount : 2 * threadCount + 64), flags: 0, "minivmm_threads")
         placeMap = try Self.makePlaceMap(placeCapacity, owner: programs)
+        let (access, vcpuNumber) = try Self.access(method, Self.hostExtension, needsVCPUNumber: process != nil)
         let code = ExitPrograms(
-            access: try Self.access(method, Self.hostExtension),
-            process: try Self.process(process), threadMap: threads.number, slotMap: slots.number,
-            placeMap: placeMap)
+            access: access, process: try Self.process(process),
+            newcomers: vcpuNumber.map { .init(vcpuNumber: $0, placeCount: Int32(threadCount)) },
+            threadMap: threads.number, slotMap: slots.number, placeMap: placeMap)
         try Self.attach(code, method, owner: programs)
 
-        let size =
-            (threadCount * ExitReasonIndex.count * ExitSlot.size + Self.pageSize - 1) / Self.pageSize * Self.pageSize
+        let size = (slotCount * ExitSlot.size + Self.pageSize - 1) / Self.pageSize * Self.pageSize
         var address: UnsafeRawPointer?
         let result = unsafe ckvm_map_readable(slots.number, size, &address)
         guard result >= 0, let address = unsafe address else {
@@ -184,6 +189,14 @@ package final class ExitTracepoints: Sendable {
         return value[Int(ExitPrograms.Thread.lost) / 8]
     }
 
+    /// Exits of another process that had no place: of vCPUs whose numbers are too large, or of too many threads.
+    package var lostExits: UInt64 {
+        guard countsLost else { return 0 }
+        // Sound: as above; the slot for lost exits comes last, and its count first.
+        return unsafe mapping.load(
+            fromByteOffset: threadCount * ExitReasonIndex.count * ExitSlot.size, as: UInt64.self)
+    }
+
     private func offset(_ thread: Int, _ reason: Int) -> Int {
         precondition((0..<threadCount).contains(thread) && (0..<ExitReasonIndex.count).contains(reason))
         return (thread * ExitReasonIndex.count + reason) * ExitSlot.size
@@ -234,35 +247,53 @@ extension ExitTracepoints {
 
     /// Whose threads are counted, in the words of the kernel.
     private static func process(_ process: Int32?) throws(TracepointError) -> ExitPrograms.Process {
+        let own = try namespace(of: 0)
+        // In the initial namespace every process has a number.
+        guard own.inode != initialNamespace else {
+            return ExitPrograms.Process(number: process ?? getpid(), namespace: nil)
+        }
+        guard let process else { return ExitPrograms.Process(number: getpid(), namespace: own) }
+        // The kernel compares with a thread's own namespace, which may be within this process's.
+        let innermost = ProcessFile.innermostNumber(of: process) ?? process
+        return ExitPrograms.Process(number: innermost, namespace: try namespace(of: process))
+    }
+
+    /// The namespace of process ids that a process is in.
+    ///
+    /// - Parameter process: 0 for this process.
+    private static func namespace(of process: Int32) throws(TracepointError) -> (device: UInt64, inode: UInt64) {
         var (device, inode): (UInt64, UInt64) = (0, 0)
-        let result = unsafe ckvm_pid_namespace(&device, &inode)
-        guard result >= 0 else { throw error("stat of /proc/self/ns/pid", result) }
-        return ExitPrograms.Process(
-            number: process ?? getpid(), namespace: inode == initialNamespace ? nil : (device, inode))
+        let result = unsafe ckvm_pid_namespace(process, &device, &inode)
+        guard result >= 0 else { throw error("stat of /proc/\(process == 0 ? "self" : "\(process)")/ns/pid", result) }
+        return (device, inode)
     }
 
     /// The inode of the initial namespace of process ids. Source: Linux, include/linux/proc_ns.h, PROC_PID_INIT_INO.
     private static let initialNamespace: UInt64 = 0xEFFF_FFFC
 
-    /// How the programs get at what the tracepoints tell.
+    /// How the programs get at what the tracepoints tell, and at the number of the vCPU where that is needed.
     private static func access(
-        _ method: Method, _ processorExtension: ProcessorExtension
-    ) throws(TracepointError) -> ExitPrograms.Access {
+        _ method: Method, _ processorExtension: ProcessorExtension, needsVCPUNumber: Bool
+    ) throws(TracepointError) -> (ExitPrograms.Access, vcpuNumber: Int32?) {
         switch method {
         case .classic:
             let files = try TraceFileSystem()
             for tracepoint in ExitPrograms.Tracepoint.counting { _ = try files.number(of: tracepoint.rawValue) }
-            return .classic(
-                ExitPrograms.RecordLayout(
-                    reason: try files.offset(of: "exit_reason", in: "kvm_exit", size: 4),
-                    extensionNumber: try files.offset(of: "isa", in: "kvm_exit", size: 4),
-                    info1: try files.offset(of: "info1", in: "kvm_exit", size: 8),
-                    nanoseconds: try files.offset(of: "ns", in: "kvm_vcpu_wakeup", size: 8),
-                    error: try files.offset(of: "errno", in: "kvm_userspace_exit", size: 4),
-                    address: try? files.offset(of: "guest_rip", in: "kvm_exit", size: 8),
-                    details: details(files), subleaf: try? files.offset(of: "index", in: "kvm_cpuid", size: 4)))
+            let layout = ExitPrograms.RecordLayout(
+                reason: try files.offset(of: "exit_reason", in: "kvm_exit", size: 4),
+                extensionNumber: try files.offset(of: "isa", in: "kvm_exit", size: 4),
+                info1: try files.offset(of: "info1", in: "kvm_exit", size: 8),
+                nanoseconds: try files.offset(of: "ns", in: "kvm_vcpu_wakeup", size: 8),
+                error: try files.offset(of: "errno", in: "kvm_userspace_exit", size: 4),
+                address: try? files.offset(of: "guest_rip", in: "kvm_exit", size: 8),
+                details: details(files), subleaf: try? files.offset(of: "index", in: "kvm_cpuid", size: 4))
+            let vcpuNumber = needsVCPUNumber ? try files.offset(of: "vcpu_id", in: "kvm_exit", size: 4) : nil
+            return (.classic(layout), vcpuNumber.map(Int32.init))
         case .raw:
-            return .raw(processorExtension, try memberOffset(processorExtension))
+            let offsets = try memberOffsets(processorExtension)
+            // Before Linux 5.11 the kernel does not describe its modules' types.
+            if needsVCPUNumber, offsets.vcpuNumber == nil { throw .noTypes }
+            return (.raw(processorExtension, offsets.reason), needsVCPUNumber ? offsets.vcpuNumber : nil)
         }
     }
 
@@ -279,11 +310,13 @@ extension ExitTracepoints {
         return offsets
     }
 
-    /// Where the vCPU's structure has what leads to the reason.
+    /// Where the vCPU's structure has what leads to the reason, and its number.
     ///
-    /// - Returns: nil where the kernel does not describe its modules' types (before Linux 5.11): there the reason is an
+    /// - Returns: nils where the kernel does not describe its modules' types (before Linux 5.11): there the reason is an
     ///   argument.
-    private static func memberOffset(_ processorExtension: ProcessorExtension) throws(TracepointError) -> Int32? {
+    private static func memberOffsets(
+        _ processorExtension: ProcessorExtension
+    ) throws(TracepointError) -> (reason: Int32?, vcpuNumber: Int32?) {
         guard let kernel = SmallFile.read(typesPath) else { throw .noTypes }
         let (module, structure, member) =
             switch processorExtension {
@@ -294,7 +327,10 @@ extension ExitTracepoints {
         guard let types = BTF(kernel: kernel, module: SmallFile.read("/sys/kernel/btf/\(module)")) else {
             throw .noTypes
         }
-        return types.offset(of: member, in: structure).map { Int32(truncatingIfNeeded: $0) }
+        return (
+            types.offset(of: member, in: structure).map { Int32(truncatingIfNeeded: $0) },
+            types.offset(of: "vcpu_id", in: "kvm_vcpu").map { Int32(truncatingIfNeeded: $0) }
+        )
     }
 
     /// Loads and attaches all programs.

@@ -71,13 +71,13 @@ struct TraceFileSystem: ~Copyable {
 }
 
 /// Files of the kernel, which say no size.
-enum SmallFile {
+package enum SmallFile {
     private static let chunkSize = 1 << 16
     /// More than the types of any kernel.
     private static let maximumSize = 1 << 26
 
     /// All bytes of a file; nil when it cannot be read.
-    static func read(_ path: String, in directory: Int32 = AT_FDCWD) -> [UInt8]? {
+    package static func read(_ path: String, in directory: Int32 = AT_FDCWD) -> [UInt8]? {
         let result = unsafe ckvm_open_at(directory, path, O_RDONLY)
         guard result >= 0 else { return nil }
         let descriptor = OwnedDescriptor(takingOver: result)

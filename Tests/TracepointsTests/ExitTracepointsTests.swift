@@ -8,9 +8,11 @@ import XCTest
 /// The programs, the kernel's verifier and attachment; what they count needs a guest.
 final class ExitTracepointsTests: XCTestCase {
     /// Attaches, or skips where the kernel does not let this process.
-    private func attach(_ method: ExitTracepoints.Method, places: Int? = nil) throws -> ExitTracepoints {
+    private func attach(_ method: ExitTracepoints.Method, places: Int? = nil, process: Int32? = nil) throws
+        -> ExitTracepoints
+    {
         do {
-            return try ExitTracepoints(method: method, threadCount: 2, placeCapacity: places)
+            return try ExitTracepoints(method: method, threadCount: 2, process: process, placeCapacity: places)
         } catch TracepointError.notPermitted(let call, let error, _) {
             throw XCTSkip("not permitted (\(call): \(error.name))")
         } catch TracepointError.noTraceFileSystem(let error) {
@@ -65,6 +67,14 @@ final class ExitTracepointsTests: XCTestCase {
         XCTAssertEqual(place?.nanoseconds, 900)
         XCTAssertNil(ExitPlace(key: [slot, 0, .max], value: [1, 1])?.detail)
         XCTAssertNil(ExitPlace(key: [slot], value: [1, 1]))
+    }
+
+    func testTheVerifierTakesAllProgramsThatWatch() throws {
+        for method in ExitTracepoints.Method.allCases {
+            let tracepoints = try attach(method, process: getppid())
+            XCTAssertEqual(tracepoints.slot(thread: 1, reason: ExitReasonIndex.count - 1), ExitSlot())
+            XCTAssertEqual(tracepoints.lostExits, 0)
+        }
     }
 
     func testNothingStaysBehind() throws {

@@ -60,9 +60,9 @@ int ckvm_map_readable(int fd, size_t size, const void **address);
 // openat(2), close-on-exec. Returns the descriptor, or -errno.
 int ckvm_open_at(int directory, const char *path, int flags);
 
-// The namespace of process ids that this process is in: its inode, and its device as the kernel holds it. Returns 0, or
-// -errno.
-int ckvm_pid_namespace(uint64_t *device, uint64_t *inode);
+// The namespace of process ids that a process is in, this one if `process` is 0: its inode, and its device as the kernel
+// holds it. Returns 0, or -errno.
+int ckvm_pid_namespace(int32_t process, uint64_t *device, uint64_t *inode);
 
 // The effective capabilities of this process, a bit for each, see capabilities(7). Returns 0, or -errno.
 int ckvm_effective_capabilities(uint64_t *set);

@@ -70,6 +70,8 @@ package struct BPFAssembler {
         static let load: UInt8 = 0x61
         static let storeImmediate: UInt8 = 0x62
         static let store: UInt8 = 0x63
+        /// A store whose immediate says how it computes; 0 adds.
+        static let atomic: UInt8 = 0xc3
         static let loadImmediate64: UInt8 = 0x18
         static let arithmetic: UInt8 = 0x07
         static let jump: UInt8 = 0x05
@@ -175,6 +177,11 @@ package struct BPFAssembler {
     /// *(base + offset) = value, 64 bits
     package mutating func store(_ value: Int32, to base: BPFRegister, _ offset: Int16) {
         store(.double, value, to: base, offset)
+    }
+
+    /// *(base + offset) += source, all 64 bits, whoever else does the same at the same time
+    package mutating func addAtomically(_ source: BPFRegister, to base: BPFRegister, _ offset: Int16) {
+        emit(Opcode.atomic | BPFWidth.double.rawValue, base, source.rawValue, offset: offset)
     }
 
     // MARK: Control
