@@ -25,7 +25,7 @@ func tests(of name: String, on others: Target.Dependency...) -> Target {
 /// All layers, for tests.
 let layers: [Target.Dependency] = [
     "CKVM", "GuestImages", "Host", "Memory", "KVM", "Tracepoints", "Counters", "Devices", "Boot", "MiniVMM", "Report",
-    "Exec", "Bench", "Doctor", "minivmm-cli",
+    "Exec", "Bench", "Doctor", "Watch", "minivmm-cli",
 ]
 
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
@@ -64,12 +64,13 @@ let package = Package(
             "Bench", on: "CKVM", "Host", "Memory", "KVM", "Tracepoints", "Counters", "Devices", "Boot", "MiniVMM",
             "Report"),
         layer("Doctor", on: "Host", "Memory", "KVM", "Tracepoints", "Counters", "MiniVMM", "Report"),
+        layer("Watch", on: "CKVM", "Host", "Tracepoints", "Counters", "Report"),
         .executableTarget(
             name: "minivmm-cli",
             dependencies: [
                 "CKVM", "Host", "Memory", "KVM", "Tracepoints", "Counters", "Devices", "Boot", "MiniVMM", "Report",
                 "Exec",
-                "Bench", "Doctor", argumentParser, logging,
+                "Bench", "Doctor", "Watch", argumentParser, logging,
             ],
             swiftSettings: safeSettings
         ),
@@ -88,6 +89,7 @@ let package = Package(
         tests(of: "Exec"),
         tests(of: "Bench"),
         tests(of: "Doctor"),
+        tests(of: "Watch"),
         tests(of: "minivmm-cli", on: argumentParser, logging),
     ],
     swiftLanguageModes: [.v6]

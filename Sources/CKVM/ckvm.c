@@ -82,6 +82,12 @@ void ckvm_populate(void *address, size_t size) {
     madvise((void *)start, end - start, MADV_POPULATE_WRITE);
 }
 
+int ckvm_pidfd(int32_t process) {
+    // The kernel sets close-on-exec.
+    long fd = syscall(SYS_pidfd_open, process, 0);
+    return fd < 0 ? -errno : (int)fd;
+}
+
 int ckvm_eventfd(void) {
     int fd = eventfd(0, EFD_CLOEXEC);
     return fd < 0 ? -errno : fd;

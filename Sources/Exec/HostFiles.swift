@@ -129,8 +129,6 @@ package ///
     }
 }
 
-extension ErrorNumber: Error {}
-
 extension ErrorNumber {
     static let tooManyLinks = ErrorNumber(rawValue: ELOOP)
     package static let brokenPipe = ErrorNumber(rawValue: EPIPE)

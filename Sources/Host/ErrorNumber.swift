@@ -27,6 +27,8 @@ public struct ErrorNumber: RawRepresentable, Hashable, Sendable {
 
 extension ErrorNumber: CustomStringConvertible {}
 
+extension ErrorNumber: Error {}
+
 extension ErrorNumber {
     package static let notPermitted = ErrorNumber(rawValue: EPERM)
     package static let noSuchFile = ErrorNumber(rawValue: ENOENT)

@@ -87,6 +87,9 @@ static inline ssize_t ckvm_pread(int fd, void *bytes, size_t count, int64_t offs
 // A new eventfd(2) at zero, close-on-exec. Returns the descriptor, or -errno.
 int ckvm_eventfd(void);
 
+// pidfd_open(2): a descriptor that can be read from when the process has ended. Returns it, or -errno.
+int ckvm_pidfd(int32_t process);
+
 // A new timerfd(2) of the monotonic clock that does not run, close-on-exec. Returns the descriptor, or -errno.
 int ckvm_timerfd(void);
 

@@ -1,4 +1,4 @@
-import Tracepoints
+package import Tracepoints
 
 /// The exits of a run that KVM settled itself, by the processor's reason.
 public struct KernelSettledExits: Hashable, Sendable {
@@ -15,12 +15,16 @@ public struct KernelSettledExits: Hashable, Sendable {
         /// Exits that KVM settled by raising the fault that brought them out to MiniVMM: CPUIDs of programs, where CPUID
         /// faulting traps them. They are in MiniVMM's counts, and not in ``exits``.
         public private(set) var carriedExits: UInt64 = 0
+        /// Exits that KVM passed on to user space.
+        package private(set) var passedOnExits: UInt64 = 0
         /// What KVM took for them, sleep taken off.
         public private(set) var nanoseconds: UInt64 = 0
         /// What it took for those that it passed on.
         public private(set) var passedOnNanoseconds: UInt64 = 0
         /// What the vCPUs slept in them.
         public private(set) var haltedNanoseconds: UInt64 = 0
+        /// From KVM_RUN's returns in between to the entries after them: what the VMM took, and all that it waited.
+        public private(set) var userNanoseconds: UInt64 = 0
         /// The longest.
         public private(set) var maximum: UInt64 = 0
         /// How many took from 2^n up to 2^(n+1) nanoseconds.
@@ -34,23 +38,59 @@ public struct KernelSettledExits: Hashable, Sendable {
         mutating func add(_ slot: ExitSlot, _ histogram: [UInt64]) {
             hardwareExits &+= slot.count
             exits &+= slot.count >= slot.user ? slot.count &- slot.user : 0
+            passedOnExits &+= slot.user
             nanoseconds &+= slot.nanosecondsKernel
             passedOnNanoseconds &+= slot.nanosecondsToUser
             haltedNanoseconds &+= slot.nanosecondsHalted
+            let inside = slot.nanosecondsKernel &+ slot.nanosecondsToUser &+ slot.nanosecondsHalted
+            userNanoseconds &+= slot.nanoseconds >= inside ? slot.nanoseconds &- inside : 0
             maximum = max(maximum, slot.maximum)
             for (bucket, count) in histogram.enumerated() { self.histogram[bucket] &+= count }
         }
 
         /// Adds the exits for another reason.
-        private mutating func add(_ other: Row) {
+        fileprivate mutating func add(_ other: Row) {
             hardwareExits &+= other.hardwareExits
             exits &+= other.exits
             carriedExits &+= other.carriedExits
+            passedOnExits &+= other.passedOnExits
             nanoseconds &+= other.nanoseconds
             passedOnNanoseconds &+= other.passedOnNanoseconds
             haltedNanoseconds &+= other.haltedNanoseconds
+            userNanoseconds &+= other.userNanoseconds
             maximum = max(maximum, other.maximum)
             for (bucket, count) in other.histogram.enumerated() { histogram[bucket] &+= count }
+        }
+
+        /// Leaves out of ``exits`` those in progress, of which nobody knows yet whether KVM will settle them. So no number
+        /// ever falls.
+        mutating func leaveOutUnfinished() { exits = histogram.reduce(0, &+) }
+
+        /// The difference to an earlier row for the same reason. Its maximum is that of all exits so far.
+        fileprivate func since(_ earlier: Row) -> Row {
+            var row = self
+            // The programs count while the numbers are read, one after the other: a difference may be a little off, and
+            // is never below 0.
+            func difference(_ number: KeyPath<Row, UInt64>) -> UInt64 {
+                let (now, before) = (self[keyPath: number], earlier[keyPath: number])
+                return now > before ? now &- before : 0
+            }
+            row.hardwareExits = difference(\.hardwareExits)
+            row.exits = difference(\.exits)
+            row.carriedExits = difference(\.carriedExits)
+            row.passedOnExits = difference(\.passedOnExits)
+            row.nanoseconds = difference(\.nanoseconds)
+            row.passedOnNanoseconds = difference(\.passedOnNanoseconds)
+            row.haltedNanoseconds = difference(\.haltedNanoseconds)
+            row.userNanoseconds = difference(\.userNanoseconds)
+            for (bucket, count) in earlier.histogram.enumerated() { row.histogram[bucket] &-= count }
+            return row
+        }
+
+        /// Whether nothing came to it.
+        fileprivate var isEmpty: Bool {
+            hardwareExits == 0 && exits == 0 && passedOnExits == 0 && nanoseconds == 0 && passedOnNanoseconds == 0
+                && userNanoseconds == 0 && haltedNanoseconds == 0
         }
 
         /// The rows of each of the SDM's reasons in one, without the processor's number where there were several. Rows
@@ -125,5 +165,42 @@ public struct KernelSettledExits: Hashable, Sendable {
         self.kernelCount = kernelCount
         self.cyclesPerNanosecond = cyclesPerNanosecond
         self.places = places
+    }
+}
+
+extension KernelSettledExits {
+    /// What was counted so far of another process. Each place is a vCPU. Exits in progress are in
+    /// ``Row/hardwareExits`` alone.
+    package init(of tracepoints: ExitTracepoints) {
+        let reasons = HardwareExits.reasons(of: tracepoints.processorExtension)
+        var sums = reasons.enumerated().map { Row(code: HardwareExits.code($0.offset), reason: $0.element) }
+        var vcpus: [[Row]] = []
+        for thread in 0..<tracepoints.threadCount {
+            var rows: [Row] = []
+            for index in reasons.indices where tracepoints.count(thread: thread, reason: index) > 0 {
+                var row = Row(code: HardwareExits.code(index), reason: reasons[index])
+                row.add(
+                    tracepoints.slot(thread: thread, reason: index),
+                    tracepoints.histogram(thread: thread, reason: index))
+                row.leaveOutUnfinished()
+                rows.append(row)
+                sums[index].add(row)
+            }
+            vcpus.append(rows)
+        }
+        self.init(
+            isSVM: tracepoints.processorExtension == .svm, rows: sums.filter { $0.hardwareExits > 0 }, vcpus: vcpus,
+            kernelCount: nil, cyclesPerNanosecond: 1)
+    }
+
+    /// What came since an earlier moment of the same watch: sums over all vCPUs alone. Their maximums are those of all
+    /// exits so far.
+    package func since(_ earlier: KernelSettledExits) -> KernelSettledExits {
+        let rows = rows.map { row in
+            earlier.rows.first { $0.code == row.code && $0.reason == row.reason }.map { row.since($0) } ?? row
+        }
+        return KernelSettledExits(
+            isSVM: isSVM, rows: rows.filter { !$0.isEmpty }, vcpus: [], kernelCount: nil,
+            cyclesPerNanosecond: cyclesPerNanosecond)
     }
 }
