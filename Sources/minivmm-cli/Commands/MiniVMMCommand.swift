@@ -9,7 +9,7 @@ struct MiniVMMCommand: ParsableCommand {
         version: "0.1.0",
         subcommands: [
             RunCommand.self, ExecCommand.self, BenchCommand.self, CompareCommand.self, GuestsCommand.self,
-            DoctorCommand.self,
+            DoctorCommand.self, WatchCommand.self,
         ]
     )
 }

@@ -27,8 +27,8 @@ struct ReportOptions: ParsableArguments {
     }
 }
 
-/// The options that say what is said of a run when it is over, and where.
-struct StatisticsOptions: ParsableArguments {
+/// The options of statistics: their form, and where they go.
+struct StatisticsOutputOptions: ParsableArguments {
     @Option(help: "The form of the statistics.")
     var stats = StatisticsConfiguration().form
 
@@ -38,6 +38,16 @@ struct StatisticsOptions: ParsableArguments {
     @Flag(name: .customLong("per-vcpu"), help: "Show each vCPU besides the totals.")
     var perVCPU = false
 
+    /// What they ask for.
+    var configuration: StatisticsConfiguration {
+        StatisticsConfiguration(form: stats, file: statsFile, perVCPU: perVCPU)
+    }
+}
+
+/// The options that say what is said of a run when it is over, and where.
+struct StatisticsOptions: ParsableArguments {
+    @OptionGroup(title: "Statistics") var output: StatisticsOutputOptions
+
     @Option(
         help: ArgumentHelp(
             "Show the places that most exits come from which KVM settles itself; with --exits all.",
@@ -46,7 +56,9 @@ struct StatisticsOptions: ParsableArguments {
 
     /// What they ask for.
     var configuration: StatisticsConfiguration {
-        StatisticsConfiguration(form: stats, file: statsFile, perVCPU: perVCPU, top: top)
+        var configuration = output.configuration
+        configuration.top = top
+        return configuration
     }
 
     func validate() throws {
