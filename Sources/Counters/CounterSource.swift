@@ -32,11 +32,20 @@ package protocol CounterSource: AnyObject, Sendable {
     func prepareThread(ofVCPU index: Int, thread: Int32) throws(TracepointError)
     /// What KVM settled itself, where the source knows. For when the vCPUs have ended.
     func kernelSettledExits() -> KernelSettledExits?
+    /// The same while they run, without places. An exit in progress counts as settled until it is passed on.
+    func settledSoFar() -> KernelSettledExits?
+    /// The exits alone of that, at less cost: no system call.
+    func settledCounts() -> SettledCounts?
+    /// A vCPU's exits that KVM settled, one by one, if they are kept. Only when its thread has ended.
+    func kernelTrack(ofVCPU index: Int, _ clocks: ClockPairs) -> ExitTrace.KernelTrack?
 }
 
 extension CounterSource {
     package func prepareThread(ofVCPU index: Int, thread: Int32) throws(TracepointError) {}
     package func kernelSettledExits() -> KernelSettledExits? { nil }
+    package func settledSoFar() -> KernelSettledExits? { nil }
+    package func settledCounts() -> SettledCounts? { nil }
+    package func kernelTrack(ofVCPU index: Int, _ clocks: ClockPairs) -> ExitTrace.KernelTrack? { nil }
 }
 
 /// The source `user`: the exits that reach MiniVMM, as the run loop counts them.

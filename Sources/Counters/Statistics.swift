@@ -159,6 +159,8 @@ public struct CounterSnapshot: Hashable, Sendable {
     public let internalExits: UInt64
     /// What those took, in cycles.
     public let internalCycles: UInt64
+    /// What KVM settled itself, if every exit is counted: in no other number.
+    public let kernelSettled: KernelSettledExits?
 
     /// The exits of all kinds.
     public var exits: UInt64 { kinds.reduce(0) { $0 &+ $1.exits } }
@@ -166,7 +168,8 @@ public struct CounterSnapshot: Hashable, Sendable {
     public var serviceCycles: UInt64 { kinds.reduce(0) { $0 &+ $1.serviceCycles } }
 
     /// What the counters say. The histograms are left alone: those are for the vCPUs' threads.
-    package init(_ table: ExitCounterTable) {
+    package init(_ table: ExitCounterTable, kernelSettled: KernelSettledExits? = nil) {
+        self.kernelSettled = kernelSettled
         let counters = (0..<table.vcpuCount).map { table.counters(of: $0) }
         kinds = ExitKind.allCases.compactMap { kind in
             let exits = counters.reduce(0) { $0 &+ $1.exits(of: kind) }

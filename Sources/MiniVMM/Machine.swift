@@ -66,10 +66,18 @@ public final class Machine: Sendable {
         defer { feeding?.end() }
         let helpers = try startWorkers()
         defer { for helper in helpers { helper.end() } }
+        let clocks = ClockPairs.Pair.now()
         let origin = ckvm_rdtsc()
+        let sampler = try makeSampler(origin: origin)
         for runner in runners { runner.recorder?.start(at: origin) }
         let start = ContinuousClock.now
-        let threads = try startThreads(allEnded)
+        let threads: [PosixThread]
+        do {
+            threads = try startThreads(allEnded)
+        } catch {
+            _ = sampler?.end()
+            throw error
+        }
         var supervisor = RunSupervisor(control: control, console: parts.console, allEnded: allEnded)
         if parts.hasInterruptControllers { supervisor.haltWatch = HaltWatch(control, threads: threads) }
         supervisor.wait(timeout: timeout)
@@ -82,7 +90,9 @@ public final class Machine: Sendable {
         outcome.kernelSettled = parts.source.kernelSettledExits()
         outcome.scope = parts.chosenSource.scope
         outcome.narrowScopeReason = parts.chosenSource.reason
-        if parts.recording != RecordingOptions() { addRecords(to: &outcome, origin: origin) }
+        if parts.recording != RecordingOptions() {
+            addRecords(to: &outcome, origin: origin, samples: sampler?.end(), clocks: clocks)
+        }
         return outcome
     }
 
@@ -161,16 +171,21 @@ public final class Machine: Sendable {
 
 extension Machine {
     /// The counters so far. At any time, on any thread.
-    public var countersSoFar: CounterSnapshot { CounterSnapshot(parts.counters) }
+    public var countersSoFar: CounterSnapshot {
+        CounterSnapshot(parts.counters, kernelSettled: parts.source.settledSoFar())
+    }
 }
 
 /// What a machine kept of its exits besides the counters.
 extension Machine {
     /// Puts what was kept into the outcome. Only when the threads have ended.
-    func addRecords(to outcome: inout RunOutcome, origin: UInt64) {
+    func addRecords(
+        to outcome: inout RunOutcome, origin: UInt64, samples: KernelExitSamples?, clocks: ClockPairs.Pair
+    ) {
         let timelines = runners.compactMap { $0.recorder?.timeline }
         if !timelines.isEmpty {
-            outcome.timeline = ExitTimeline(sumOf: timelines)
+            let own = ExitTimeline(sumOf: timelines)
+            outcome.timeline = samples.map { own.adding($0) } ?? own
             outcome.distributions = distributions(of: outcome.statistics.total.kinds.map(\.kind))
         }
         if parts.recording.readsKernelStatistics {
@@ -184,7 +199,18 @@ extension Machine {
                     vcpu: runner.index, events: events, lostCount: trace.recordedCount &- UInt64(events.count))
             }
         }
-        if !tracks.isEmpty { outcome.trace = ExitTrace(tracks: tracks, origin: origin) }
+        if !tracks.isEmpty {
+            var trace = ExitTrace(tracks: tracks, origin: origin)
+            let clocks = ClockPairs(start: clocks, end: .now())
+            trace.kernelTracks = runners.compactMap { parts.source.kernelTrack(ofVCPU: $0.index, clocks) }
+            outcome.trace = trace
+        }
+    }
+
+    /// What looks at KVM's share of the exits over time, if they are kept and it is counted.
+    private func makeSampler(origin: UInt64) throws(ResourceError) -> KernelExitSampler? {
+        guard parts.recording.keepsTimeline, parts.chosenSource.scope == .all else { return nil }
+        return try KernelExitSampler(parts.source, origin: origin)
     }
 
     private func distributions(of kinds: [ExitKind]) -> [ServiceTimeDistribution] {

@@ -173,6 +173,8 @@ struct MachineBuilder {
             do {
                 return ChosenSource(try makeAllExitsSource(counters, vcpus, trap), .all)
             } catch let error as TracepointError {
+                // That is a matter of what was asked for, and not of what the host can count.
+                if case .noRoomForTrace = error { throw error }
                 return ChosenSource(counters, .user, because: error.explanation)
             }
         }
@@ -183,7 +185,8 @@ struct MachineBuilder {
     ) throws -> AllExitsSource {
         let method = try options.tracepointMethod ?? kvm.tracepointSupport()
         let tracepoints = try ExitTracepoints(
-            method: method, threadCount: vcpus.count, placeCapacity: options.recording.placeCapacity)
+            method: method, threadCount: vcpus.count, placeCapacity: options.recording.placeCapacity,
+            ringCapacity: options.recording.tracesKernel ? options.recording.traceCapacity : nil)
         return AllExitsSource(
             counters, tracepoints, try KernelExits(of: vcpus), tscKHz: vcpus.first?.tscKHz,
             trapsByFault: trap == .fault)

@@ -67,7 +67,7 @@ struct ExitPrograms {
 
     /// What is kept of a thread: the values of the hash.
     enum Thread {
-        static let size: UInt32 = 64
+        static let size: UInt32 = 80
         /// When the exit in progress began; 0 when there is none.
         static let since: Int16 = 0
         /// What the vCPU slept since.
@@ -83,6 +83,9 @@ struct ExitPrograms {
         static let address: Int16 = 40
         static let detail: Int16 = 48
         static let lost: Int16 = 56
+        /// How many events the thread's ring has got, and the number of its first one, 32 bits; 0 without rings.
+        static let ringCount: Int16 = 64
+        static let ringFirst: Int16 = 72
     }
 
     /// Places on the stack.
@@ -112,6 +115,8 @@ struct ExitPrograms {
     let slotMap: Int32
     /// Where the places are counted that exits come from; nil to leave them out.
     let placeMap: Int32?
+    /// Where to keep the exits one by one that KVM settled; nil not to.
+    let ring: ExitRing?
 
     private typealias Slot = ExitSlot.Offset
 
@@ -416,6 +421,7 @@ extension ExitPrograms {
         code.store(.r9, to: .r0, Slot.maximum)
         code.place(notLongest)
         countInHistogram(&code)
+        if let ring { keepInRing(ring, &code, out) }
         if let placeMap { countPlace(placeMap, &code, out) }
     }
 

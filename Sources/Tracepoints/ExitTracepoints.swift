@@ -32,6 +32,9 @@ package final class ExitTracepoints: Sendable {
     /// The map of places, where they are kept: one of ``programs``.
     private let placeMap: Int32?
     private let slots: OwnedDescriptor
+    private let ring: ExitRing?
+    /// Whether exits are kept one by one.
+    package var keepsEvents: Bool { ring != nil }
     /// Programs and their attachments: closed when the object goes.
     private let programs = DescriptorList()
     /// Sound to share between threads: the address never changes, and the numbers behind it are read one by one.
@@ -46,29 +49,38 @@ package final class ExitTracepoints: Sendable {
     ///   - process: Another process, whose threads need not be added: each counts in the place of its vCPU's number. Nil
     ///     for this process.
     ///   - placeCapacity: How many places that exits come from are kept at most; nil to leave them out.
+    ///   - ringCapacity: How many exits to keep one by one of each thread, the last ones that KVM settled; nil for none.
     /// - Throws: ``TracepointError``.
     package convenience init(
-        method: Method? = nil, threadCount: Int, process: Int32? = nil, placeCapacity: Int? = nil
+        method: Method? = nil, threadCount: Int, process: Int32? = nil, placeCapacity: Int? = nil,
+        ringCapacity: Int? = nil
     ) throws(TracepointError) {
+        let kept = Kept(placeCapacity: placeCapacity, ringCapacity: ringCapacity)
         guard let method else {
             do {
-                try self.init(using: .raw, threadCount: threadCount, process: process, placeCapacity: placeCapacity)
+                try self.init(using: .raw, threadCount: threadCount, process: process, keeping: kept)
             } catch {
                 // What the better way lacks is what is told, unless the other way fails for another reason.
                 do {
                     try self.init(
-                        using: .classic, threadCount: threadCount, process: process, placeCapacity: placeCapacity)
+                        using: .classic, threadCount: threadCount, process: process, keeping: kept)
                 } catch let other {
                     throw other.isPermission ? error : other
                 }
             }
             return
         }
-        try self.init(using: method, threadCount: threadCount, process: process, placeCapacity: placeCapacity)
+        try self.init(using: method, threadCount: threadCount, process: process, keeping: kept)
+    }
+
+    /// What is kept besides the counts.
+    private struct Kept {
+        let placeCapacity: Int?
+        let ringCapacity: Int?
     }
 
     private init(
-        using method: Method, threadCount: Int, process: Int32?, placeCapacity: Int?
+        using method: Method, threadCount: Int, process: Int32?, keeping kept: Kept
     ) throws(TracepointError) {
         self.method = method
         self.threadCount = threadCount
@@ -84,12 +96,15 @@ package final class ExitTracepoints: Sendable {
         threads = try Self.makeMap(
             BPF_MAP_TYPE_HASH, valueSize: ExitPrograms.Thread.size,
             entries: UInt32(process == nil ? threadCount : 2 * threadCount + 64), flags: 0, "minivmm_threads")
-        placeMap = try Self.makePlaceMap(placeCapacity, owner: programs)
+        placeMap = try Self.makePlaceMap(kept.placeCapacity, owner: programs)
+        ring = try kept.ringCapacity.map { capacity throws(TracepointError) in
+            try ExitRing(capacity: capacity, threadCount: threadCount)
+        }
         let (access, vcpuNumber) = try Self.access(method, Self.hostExtension, needsVCPUNumber: process != nil)
         let code = ExitPrograms(
             access: access, process: try Self.process(process),
             newcomers: vcpuNumber.map { .init(vcpuNumber: $0, placeCount: Int32(threadCount)) },
-            threadMap: threads.number, slotMap: slots.number, placeMap: placeMap)
+            threadMap: threads.number, slotMap: slots.number, placeMap: placeMap, ring: ring)
         try Self.attach(code, method, owner: programs)
 
         let size = (slotCount * ExitSlot.size + Self.pageSize - 1) / Self.pageSize * Self.pageSize
@@ -126,8 +141,11 @@ package final class ExitTracepoints: Sendable {
         var key = thread
         var value = [UInt8](repeating: 0, count: Int(ExitPrograms.Thread.size))
         let first = UInt32(index * ExitReasonIndex.count)
+        let ringFirst = UInt32(index * (ring?.capacity ?? 0))
         for byte in 0..<4 {
             value[Int(ExitPrograms.Thread.first) + byte] = UInt8(truncatingIfNeeded: first >> (8 * UInt32(byte)))
+            value[Int(ExitPrograms.Thread.ringFirst) + byte] =
+                UInt8(truncatingIfNeeded: ringFirst >> (8 * UInt32(byte)))
         }
         // Sound: key and value are as long as the map was made for.
         let result = unsafe ckvm_bpf_update(threads.number, &key, value)
@@ -197,6 +215,23 @@ package final class ExitTracepoints: Sendable {
             fromByteOffset: threadCount * ExitReasonIndex.count * ExitSlot.size, as: UInt64.self)
     }
 
+    /// The exits of a thread that KVM settled, one by one: the last ones, the oldest first, and how many there were
+    /// besides. None unless they are kept. Only when the thread has ended.
+    ///
+    /// - Parameters:
+    ///   - thread: The thread's number, as gettid(2) has it.
+    ///   - index: The place that it counted in.
+    package func events(thread: Int32, as index: Int) -> (kept: [KernelExitEvent], lostCount: UInt64) {
+        guard let ring else { return ([], 0) }
+        var key = thread
+        var value = [UInt64](repeating: 0, count: Int(ExitPrograms.Thread.size) / 8)
+        // Sound: as above.
+        guard unsafe ckvm_bpf_look_up(threads.number, &key, &value) >= 0 else { return ([], 0) }
+        let count = value[Int(ExitPrograms.Thread.ringCount) / 8]
+        let kept = ring.events(thread: index, count: count)
+        return (kept, count &- UInt64(kept.count))
+    }
+
     private func offset(_ thread: Int, _ reason: Int) -> Int {
         precondition((0..<threadCount).contains(thread) && (0..<ExitReasonIndex.count).contains(reason))
         return (thread * ExitReasonIndex.count + reason) * ExitSlot.size
@@ -206,7 +241,7 @@ package final class ExitTracepoints: Sendable {
 // MARK: Attaching
 
 extension ExitTracepoints {
-    private static func makeMap(
+    static func makeMap(
         _ type: bpf_map_type, valueSize: UInt32, entries: UInt32, flags: UInt32, _ name: String
     ) throws(TracepointError) -> OwnedDescriptor {
         let result = unsafe ckvm_bpf_create_map(

@@ -14,6 +14,8 @@ public enum TracepointError: Error, Hashable, Sendable {
     case noTypes
     /// The kernel refused what is not a matter of permission: which call, and why.
     case refused(call: String, ErrorNumber)
+    /// The system has no memory for as many exits, one by one, of so many threads.
+    case noRoomForTrace(events: Int, threads: Int, ErrorNumber)
     /// The kernel's verifier rejects a program: its name, and the verifier's last words.
     case rejected(program: String, reason: String)
     /// The tracepoints are there and do not fire: so many exits were made, and so many seen.
@@ -33,6 +35,11 @@ extension TracepointError: DiagnosticError {
             "The tracepoint kvm:\(tracepoint) has no field \(field) of the known form."
         case .noTypes: "This kernel does not describe its types (/sys/kernel/btf)."
         case .refused(let call, let error): "\(call) failed (\(error.name): \(error.description))."
+        case .noRoomForTrace(let events, let threads, let error):
+            """
+            The system refused the memory for \(events) exits that KVM settles of \
+            \(threads == 1 ? "a vCPU" : "each of \(threads) vCPUs") (\(error.name)).
+            """
         case .rejected(let program, let reason):
             "The kernel's verifier rejects the program for kvm:\(program): \(reason)."
         case .doesNotCount(let expected, let seen):

@@ -8,11 +8,12 @@ import XCTest
 /// The programs, the kernel's verifier and attachment; what they count needs a guest.
 final class ExitTracepointsTests: XCTestCase {
     /// Attaches, or skips where the kernel does not let this process.
-    private func attach(_ method: ExitTracepoints.Method, places: Int? = nil, process: Int32? = nil) throws
-        -> ExitTracepoints
-    {
+    private func attach(
+        _ method: ExitTracepoints.Method, places: Int? = nil, ring: Int? = nil, process: Int32? = nil
+    ) throws -> ExitTracepoints {
         do {
-            return try ExitTracepoints(method: method, threadCount: 2, process: process, placeCapacity: places)
+            return try ExitTracepoints(
+                method: method, threadCount: 2, process: process, placeCapacity: places, ringCapacity: ring)
         } catch TracepointError.notPermitted(let call, let error, _) {
             throw XCTSkip("not permitted (\(call): \(error.name))")
         } catch TracepointError.noTraceFileSystem(let error) {
@@ -53,6 +54,29 @@ final class ExitTracepointsTests: XCTestCase {
             try tracepoints.add(thread: ckvm_thread_id(), as: 0)
             XCTAssertEqual(tracepoints.takePlaces(), [])
             XCTAssertEqual(tracepoints.lostPlaces(ofThread: ckvm_thread_id()), 0)
+        }
+    }
+
+    func testTheVerifierTakesThoseThatKeepARing() throws {
+        for method in ExitTracepoints.Method.allCases {
+            XCTAssertFalse(try attach(method).keepsEvents)
+            for places in [nil, 100] {
+                let tracepoints = try attach(method, places: places, ring: 100)
+                XCTAssertTrue(tracepoints.keepsEvents)
+                try tracepoints.add(thread: ckvm_thread_id(), as: 1)
+                let events = tracepoints.events(thread: ckvm_thread_id(), as: 1)
+                XCTAssertEqual(events.kept, [])
+                XCTAssertEqual(events.lostCount, 0)
+            }
+        }
+    }
+
+    func testARingThatNoMapCanHoldIsRefused() throws {
+        _ = try attach(.raw)
+        XCTAssertThrowsError(try ExitTracepoints(method: .raw, threadCount: 1 << 6, ringCapacity: 1 << 26)) {
+            XCTAssertEqual(
+                $0 as? TracepointError,
+                .noRoomForTrace(events: 1 << 26, threads: 1 << 6, ErrorNumber(rawValue: E2BIG)))
         }
     }
 

@@ -9,19 +9,19 @@ package import Tracepoints
 /// to be: a trapped CPUID is a CPUID, whatever carried it out; a single step is no exit of the guest's.
 package final class AllExitsSource: CounterSource {
     private let counters: ExitCounterTable
-    private let tracepoints: ExitTracepoints
+    let tracepoints: ExitTracepoints
     /// KVM's own count, as a check; nil where KVM has no statistics.
     package let kernelExits: KernelExits?
     /// The SDM's reason for each index.
-    private let reasons: [BasicExitReason?]
+    let reasons: [BasicExitReason?]
     /// The indices of each of the SDM's reasons.
     private let indices: [[Int]]
     /// The indices of each of SVM's exit codes.
     private let codeIndices: [[Int]]
     /// Cycles of the time-stamp counter in a million nanoseconds.
     private let tscKHz: UInt64
-    /// The vCPUs' threads, as gettid(2) has them.
-    private let threads = Locked<[Int32]>([])
+    /// The thread of each vCPU, as gettid(2) has it, once there is one.
+    let threads = Locked<[Int: Int32]>([:])
     /// Whether a program's CPUID comes out by the fault that KVM answers it with.
     private let trapsByFault: Bool
 
@@ -56,7 +56,7 @@ package final class AllExitsSource: CounterSource {
 
     package func prepareThread(ofVCPU index: Int, thread: Int32) throws(TracepointError) {
         try tracepoints.add(thread: thread, as: index)
-        threads.withLock { $0.append(thread) }
+        threads.withLock { $0[index] = thread }
     }
 
     package var totalExits: UInt64 {
@@ -120,7 +120,11 @@ package final class AllExitsSource: CounterSource {
 }
 
 extension AllExitsSource {
-    package func kernelSettledExits() -> KernelSettledExits? {
+    package func kernelSettledExits() -> KernelSettledExits? { settled(places) }
+
+    package func settledSoFar() -> KernelSettledExits? { settled(nil) }
+
+    private func settled(_ places: KernelExitPlaces?) -> KernelSettledExits {
         let vcpus = (0..<tracepoints.threadCount).map { rows(ofThreads: $0...$0) }
         return KernelSettledExits(
             isSVM: tracepoints.processorExtension == .svm, rows: rows(ofThreads: 0...(tracepoints.threadCount - 1)),
@@ -130,17 +134,36 @@ extension AllExitsSource {
 
     private var places: KernelExitPlaces? {
         guard tracepoints.keepsPlaces else { return nil }
-        let lost = threads.withLock { $0 }.reduce(UInt64(0)) { $0 &+ tracepoints.lostPlaces(ofThread: $1) }
+        let lost = threads.withLock { $0 }.values.reduce(UInt64(0)) { $0 &+ tracepoints.lostPlaces(ofThread: $1) }
         let places = tracepoints.takePlaces().map { place in
             KernelExitPlaces.Place(place, reason: reasons.indices.contains(place.reason) ? reasons[place.reason] : nil)
         }
         return KernelExitPlaces(places: places, lostExits: lost)
     }
 
+    package func settledCounts() -> SettledCounts? {
+        var counts = SettledCounts()
+        for thread in 0..<tracepoints.threadCount {
+            // As `rows` has it: what the trap by fault carried out is the run loop's.
+            var carried = trapsByFault ? counters.counters(of: thread).exits(of: ExitKind.cpuid) : 0
+            for (index, reason) in reasons.enumerated() {
+                var settled = tracepoints.slot(thread: thread, reason: index).settled
+                guard settled > 0 else { continue }
+                if reason == .cpuid {
+                    let taken = min(carried, settled)
+                    carried &-= taken
+                    settled &-= taken
+                }
+                counts.add(settled, of: reason)
+            }
+        }
+        return counts
+    }
+
     private func rows(ofThreads threads: ClosedRange<Int>) -> [KernelSettledExits.Row] {
         (0..<ExitReasonIndex.count).compactMap { index in
             var row = KernelSettledExits.Row(code: HardwareExits.code(index), reason: reasons[index])
-            for thread in threads {
+            for thread in threads where tracepoints.count(thread: thread, reason: index) > 0 {
                 row.add(
                     tracepoints.slot(thread: thread, reason: index),
                     tracepoints.histogram(thread: thread, reason: index))

@@ -8,6 +8,8 @@ public struct RecordingOptions: Hashable, Sendable {
     ///
     /// Each takes 32 bytes, which are taken from the system before the guest starts.
     public var traceCapacity: Int?
+    /// Whether to keep as many exits that KVM settled itself, if exits are kept and every exit is counted.
+    public var tracesKernel = false
     /// Whether to read KVM's own statistics when the run is over.
     public var readsKernelStatistics = false
 

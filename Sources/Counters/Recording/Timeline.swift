@@ -11,12 +11,24 @@ public struct ExitTimeline: Hashable, Sendable {
         public let exits: [UInt64]
     }
 
+    /// The exits of one type that KVM settled itself.
+    public struct KernelSeries: Hashable, Sendable {
+        /// The type; nil for all that the SDM has no number for.
+        public let type: BasicExitReason?
+        /// How many there were in each interval.
+        public let exits: [UInt64]
+    }
+
     /// The length of an interval, in cycles.
     public let intervalCycles: UInt64
-    /// The number of intervals, up to the one with the last exit.
+    /// The number of intervals, up to the one with the last exit; to the end of the run where KVM's are known.
     public let intervalCount: Int
     /// The kinds of which there was an exit, in the order of ``ExitKind``, with ``intervalCount`` numbers each.
     public let series: [Series]
+    /// What KVM settled itself, in the order of the SDM's numbers, with ``intervalCount`` numbers each; none unless every
+    /// exit was counted. In an interval they are as exact as the samples are dense that they are made of; their sums
+    /// over the run are exact.
+    public package(set) var kernelSeries: [KernelSeries] = []
 }
 
 extension ExitTimeline {
@@ -42,19 +54,35 @@ extension ExitTimeline {
 
     /// The same with at most the given number of intervals, each several times as long.
     package func coarser(atMost limit: Int) -> ExitTimeline {
-        let factor = max(1, (intervalCount + limit - 1) / limit)
+        coarser(by: max(1, (intervalCount + limit - 1) / limit))
+    }
+
+    /// The same with intervals that are so many times as long.
+    private func coarser(by factor: Int) -> ExitTimeline {
         guard factor > 1 else { return self }
         let starts = stride(from: 0, to: intervalCount, by: factor)
+        func sums(_ exits: [UInt64]) -> [UInt64] {
+            starts.map { exits[$0..<min($0 + factor, intervalCount)].reduce(0, &+) }
+        }
         return ExitTimeline(
             intervalCycles: intervalCycles * UInt64(factor),
             intervalCount: Array(starts).count,
-            series: series.map { series in
-                Series(
-                    kind: series.kind,
-                    exits: starts.map { start in
-                        series.exits[start..<min(start + factor, intervalCount)].reduce(0, &+)
-                    })
-            })
+            series: series.map { Series(kind: $0.kind, exits: sums($0.exits)) },
+            kernelSeries: kernelSeries.map { KernelSeries(type: $0.type, exits: sums($0.exits)) })
+    }
+
+    /// The same with what KVM settled, in the shortest intervals that reach to the end of the run.
+    package func adding(_ samples: KernelExitSamples) -> ExitTimeline {
+        let firstShift = UInt64(intervalCycles.trailingZeroBitCount)
+        var shift = firstShift
+        while samples.length >> shift >= UInt64(TimelineRecorder.intervalCount) { shift += 1 }
+        let own = shift - firstShift < 62 ? coarser(by: 1 << Int(shift - firstShift)) : self
+        let count = max(own.intervalCount, Int(samples.length >> shift) + 1)
+        let padding = [UInt64](repeating: 0, count: count - own.intervalCount)
+        return ExitTimeline(
+            intervalCycles: 1 << shift, intervalCount: count,
+            series: own.series.map { Series(kind: $0.kind, exits: $0.exits + padding) },
+            kernelSeries: samples.series(intervalCycles: 1 << shift, count: count))
     }
 }
 

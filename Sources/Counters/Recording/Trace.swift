@@ -21,15 +21,37 @@ public struct ExitTrace: Sendable {
         }
     }
 
+    /// The exits of one vCPU that KVM settled itself.
+    package struct KernelTrack: Sendable {
+        package let vcpu: Int
+        /// The exits, the oldest first.
+        package let events: [KernelTraceEvent]
+        /// How many exits fell out of the ring, all of them older.
+        package let lostCount: UInt64
+
+        /// The given values.
+        package init(vcpu: Int, events: [KernelTraceEvent], lostCount: UInt64) {
+            self.vcpu = vcpu
+            self.events = events
+            self.lostCount = lostCount
+        }
+    }
+
     /// Each vCPU's, in the order of their numbers.
     package let tracks: [Track]
+    /// What KVM settled, in the same order; none unless it was to be kept.
+    package var kernelTracks: [KernelTrack] = []
     /// The time-stamp counter when the run started.
     package let origin: UInt64
 
-    /// The number of exits in the trace.
+    /// The number of exits in the trace that reached MiniVMM.
     public var exitCount: Int { tracks.reduce(0) { $0 + $1.events.count } }
-    /// The number of exits that there was no room for.
+    /// The number of those that there was no room for.
     public var lostCount: UInt64 { tracks.reduce(0) { $0 &+ $1.lostCount } }
+    /// The number of exits in the trace that KVM settled.
+    public var kernelExitCount: Int { kernelTracks.reduce(0) { $0 + $1.events.count } }
+    /// The number of those that there was no room for.
+    public var kernelLostCount: UInt64 { kernelTracks.reduce(0) { $0 &+ $1.lostCount } }
 
     /// The given values.
     package init(tracks: [Track], origin: UInt64) {

@@ -2,7 +2,8 @@ public import Counters
 
 /// A run's exits in Chrome's trace format, which Perfetto and chrome://tracing show.
 ///
-/// Every exit is a complete event on its vCPU's track. Times are in microseconds from the start of the run, to the
+/// Every exit is a complete event on its vCPU's track; those that KVM settled, where they were kept, on a track of their
+/// own under it, from the exit to the next entry. Times are in microseconds from the start of the run, to the
 /// nanosecond; where the frequency of the time-stamp counter is not known, as if it were 1 GHz. `args.cycles` is exact.
 ///
 /// Source: "Trace Event Format", which the Catapult project publishes.
@@ -28,6 +29,10 @@ public struct TraceReport: Sendable {
             var lines = TraceLines(track, origin: trace.origin, tscKHz: tscKHz)
             while lines.makePiece() { try sink(lines.piece) }
         }
+        for track in trace.kernelTracks {
+            try sink(Self.bytes(opening(of: track)))
+            for piece in track.events.chunks(of: Self.pieceLength) { try sink(Self.bytes(lines(piece, track.vcpu))) }
+        }
         try sink(Self.bytes("\n]}\n"))
     }
 
@@ -38,12 +43,65 @@ public struct TraceReport: Sendable {
     private var opening: String {
         let frequency = tscKHz.map { String($0) } ?? "null"
         return #"{"displayTimeUnit":"ns","otherData":{"program":"MiniVMM","tsc_khz":\#(frequency),"#
-            + "\"lost_exits\":\(trace.lostCount)},\"traceEvents\":[\n"
+            + "\"lost_exits\":\(trace.lostCount)\(kernelLoss)},\"traceEvents\":[\n"
             + #"{"name":"process_name","ph":"M","pid":1,"tid":0,"args":{"name":"guest"}}"#
     }
 
     private func opening(of track: ExitTrace.Track) -> String {
         ",\n" + #"{"name":"thread_name","ph":"M","pid":1,"tid":\#(track.vcpu),"args":{"name":"vCPU \#(track.vcpu)"}}"#
+    }
+}
+
+/// What KVM settled.
+extension TraceReport {
+    /// How many of KVM's exits are in one piece.
+    private static let pieceLength = 400
+    /// The numbers of KVM's tracks: above all that vCPUs have.
+    private static let firstKernelTrack = 100_000
+
+    private var kernelLoss: String {
+        trace.kernelTracks.isEmpty ? "" : ",\"lost_kernel_exits\":\(trace.kernelLostCount)"
+    }
+
+    /// The track's name, and its place: under the vCPU's own.
+    private func opening(of track: ExitTrace.KernelTrack) -> String {
+        let number = Self.firstKernelTrack + track.vcpu
+        return [(track.vcpu, 2 * track.vcpu), (number, 2 * track.vcpu + 1)].map { number, place in
+            ",\n" + #"{"name":"thread_sort_index","ph":"M","pid":1,"tid":\#(number),"args":{"sort_index":\#(place)}}"#
+        }.joined() + ",\n"
+            + #"{"name":"thread_name","ph":"M","pid":1,"tid":\#(number),"args":{"name":"vCPU \#(track.vcpu) in KVM"}}"#
+    }
+
+    private func lines(_ events: ArraySlice<KernelTraceEvent>, _ vcpu: Int) -> String {
+        let format = TraceLineFormat(vcpu: vcpu, origin: trace.origin, tscKHz: tscKHz)
+        var text = ""
+        for event in events {
+            let (start, length) = format.span(event.start, event.cycles)
+            text += ",\n{\"name\":\"\(event.name)\",\"cat\":\"kvm\",\"ph\":\"X\",\"pid\":1,"
+            text += "\"tid\":\(Self.firstKernelTrack + vcpu),"
+            text += "\"ts\":\(Self.microseconds(start)),\"dur\":\(Self.microseconds(length)),"
+            text += "\"args\":{\"handler_ns\":\(event.nanoseconds),\"asleep_ns\":\(event.nanosecondsHalted)}}"
+        }
+        return text
+    }
+
+    /// Nanoseconds as microseconds with three digits after the point.
+    private static func microseconds(_ nanoseconds: UInt64) -> String {
+        let (whole, rest) = nanoseconds.quotientAndRemainder(dividingBy: 1000)
+        let digits = String(rest)
+        return "\(whole)." + String(repeating: "0", count: 3 - digits.count) + digits
+    }
+}
+
+extension KernelTraceEvent {
+    /// What the exit is called: the SDM's reason, else the processor's own number.
+    fileprivate var name: String { KernelSettledExits.Row.name(code: code, reason: reason, isSVM: isSVM) }
+}
+
+extension Array {
+    /// The elements in slices of the given length, the last one as long as there are.
+    fileprivate func chunks(of length: Int) -> [ArraySlice<Element>] {
+        stride(from: 0, to: count, by: length).map { self[$0..<Swift.min($0 + length, count)] }
     }
 }
 
@@ -107,14 +165,20 @@ struct TraceLineFormat {
         }
     }
 
+    /// When something began since the start of the run, and how long it took, in nanoseconds.
+    @inline(__always)
+    func span(_ tsc: UInt64, _ cycles: UInt64) -> (start: UInt64, length: UInt64) {
+        // An exit before the start is not possible but on a processor whose counter lags behind.
+        let start = tsc > origin ? tsc &- origin : 0
+        let from = nanoseconds(start)
+        // Both ends are rounded the same way, so that exits do not overlap and their lengths add up.
+        return (from, nanoseconds(start &+ cycles) &- from)
+    }
+
     /// Appends an exit's line to a text that has room for it.
     @inline(__always)
     package func append(_ event: TraceEvent, to text: inout ByteText) {
-        // An exit before the start is not possible but on a processor whose counter lags behind.
-        let start = event.start > origin ? event.start &- origin : 0
-        let from = nanoseconds(start)
-        // Both ends are rounded the same way, so that exits do not overlap and their lengths add up.
-        let length = nanoseconds(start &+ event.cycles) &- from
+        let (from, length) = span(event.start, event.cycles)
         let kind = event.kind
         let opening = kind.rawValue == 0 ? 0 : openingEnds[kind.rawValue - 1]
         unsafe openings.withUnsafeBufferPointer { unsafe text.append($0[opening..<openingEnds[kind.rawValue]]) }

@@ -31,6 +31,10 @@ struct ExecCommand: ParsableCommand {
     @OptionGroup(title: "Machine") var host: HostOptions
     @OptionGroup(title: "Machine") var limits: RunLimits
 
+    func validate() throws {
+        try reports.configuration.validate(exits: cpuid.exits ?? .auto)
+    }
+
     func run() throws {
         // A reader of standard output that has gone is for the program to notice, as it would without a guest.
         signal(SIGPIPE, SIG_IGN)

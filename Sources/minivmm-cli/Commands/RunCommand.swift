@@ -39,6 +39,10 @@ struct RunCommand: ParsableCommand {
             limits: limits.configuration)
     }
 
+    func validate() throws {
+        try reports.configuration.validate(exits: cpuid.configuration.exits ?? .user)
+    }
+
     func run() throws {
         try configuration.run()
     }

@@ -12,6 +12,8 @@ struct ReportConfiguration: Hashable, Sendable {
     var trace: String?
     /// How many exits of each vCPU the trace keeps.
     var traceEvents = RecordingOptions.defaultTraceCapacity
+    /// Whether the trace has what KVM settles besides.
+    var traceKernel = false
 
     /// Checks the forms and the number.
     func validate() throws {
@@ -21,6 +23,14 @@ struct ReportConfiguration: Hashable, Sendable {
         guard (1...RecordingOptions.maximumTraceCapacity).contains(traceEvents) else {
             throw ValidationError("--trace-events takes a number from 1 to \(RecordingOptions.maximumTraceCapacity).")
         }
+        if traceKernel, trace == nil { throw ValidationError("--trace-kernel needs --trace.") }
+    }
+
+    /// Checks that what is wanted of KVM's exits is counted.
+    func validate(exits: ExitScope) throws {
+        if traceKernel, exits != .all, exits != .auto {
+            throw ValidationError("--trace-kernel needs --exits all, or auto.")
+        }
     }
 
     /// Lets the machine keep what the files need.
@@ -28,6 +38,7 @@ struct ReportConfiguration: Hashable, Sendable {
         options.recording.keepsTimeline = files.contains { ReportForm(path: $0) != .csv }
         if options.recording.keepsTimeline { options.recording.readsKernelStatistics = true }
         options.recording.traceCapacity = trace == nil ? nil : traceEvents
+        options.recording.tracesKernel = traceKernel
     }
 
     /// Opens the files, before the run, so that a wrong path does not cost one.

@@ -32,6 +32,7 @@ struct RunConfiguration: Hashable, Sendable {
     func validate() throws {
         try guest.validate()
         try reports.validate()
+        try reports.validate(exits: cpuid.exits ?? .user)
         try limits.validate()
     }
 }

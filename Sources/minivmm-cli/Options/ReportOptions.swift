@@ -17,9 +17,12 @@ struct ReportOptions: ParsableArguments {
         help: ArgumentHelp("How many exits of each vCPU the trace keeps, the last ones.", valueName: "number"))
     var traceEvents = ReportConfiguration().traceEvents
 
+    @Flag(help: "Trace what KVM settles itself besides, on a second track of each vCPU; needs --exits all.")
+    var traceKernel = false
+
     /// What they ask for.
     var configuration: ReportConfiguration {
-        ReportConfiguration(files: report, trace: trace, traceEvents: traceEvents)
+        ReportConfiguration(files: report, trace: trace, traceEvents: traceEvents, traceKernel: traceKernel)
     }
 
     func validate() throws {

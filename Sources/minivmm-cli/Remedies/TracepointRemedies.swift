@@ -14,11 +14,15 @@ extension TracepointError: CommandError {
         case .doesNotCount: "Use `--exits user`, or `--exits total` for KVM's own number."
         case .noTypes: "Run as root, or a kernel that was built with CONFIG_DEBUG_INFO_BTF."
         case .refused(_, .notImplemented): "Run a kernel that was built with CONFIG_BPF_SYSCALL."
+        case .noRoomForTrace: "Keep fewer exits with `--trace-events`, or leave out `--trace-kernel`."
         case .unknownRecord, .refused, .rejected: "Use `--exits user`, and report it with the kernel's version."
         }
     }
 
-    var exitStatus: ExitStatus { .kvmUnavailable }
+    var exitStatus: ExitStatus {
+        if case .noRoomForTrace = self { return .systemRefused }
+        return .kvmUnavailable
+    }
 }
 
 extension PermissionObstacle {

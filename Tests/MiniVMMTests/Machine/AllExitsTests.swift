@@ -1,4 +1,5 @@
 @testable import Boot
+import CKVM
 @testable import Counters
 @testable import Devices
 @testable import Host
@@ -78,7 +79,7 @@ final class AllExitsTests: KVMTestCase {
     /// Runs a guest, and looks at the source at each write to the round port.
     private static func looks(
         _ code: [UInt8], _ method: ExitTracepoints.Method, cpus: Int = 1, mode: ProcessorMode = .protected32,
-        places: Int? = nil
+        places: Int? = nil, trace: Int? = nil
     ) throws -> (looks: [Rounds.Look], outcome: RunOutcome) {
         let rounds = Rounds()
         var options = MachineOptions()
@@ -87,6 +88,9 @@ final class AllExitsTests: KVMTestCase {
         options.tracepointMethod = method
         options.cpuCount = cpus
         options.recording.placeCapacity = places
+        options.recording.traceCapacity = trace
+        options.recording.tracesKernel = trace != nil
+        options.recording.keepsTimeline = trace != nil
         options.components = [RoundsComponent(rounds: rounds, port: UInt16(Self.roundPort))]
         let console = try CapturedConsole()
         options.consoleDescriptor = console.descriptor
@@ -185,6 +189,59 @@ final class AllExitsTests: KVMTestCase {
             let kept = try XCTUnwrap(kernel.places)
             XCTAssertLessThanOrEqual(kept.places.count, 8)
             XCTAssertEqual(kept.places.reduce(0) { $0 + $1.exits } + kept.lostExits, kernel.exits, "\(method)")
+        }
+    }
+
+    /// The exits one by one, and over time: as many as are counted, in their order, and within the run.
+    func testTraceAndTimeline() throws {
+        for method in ExitTracepoints.Method.allCases {
+            try TestKVM.require(method)
+            let before = ckvm_rdtsc()
+            let (_, outcome) = try Self.looks(Self.guest(Self.works[0], count: 2000, rounds: 3), method, trace: 1 << 14)
+            let after = ckvm_rdtsc()
+            let kernel = try XCTUnwrap(outcome.kernelSettled)
+            let track = try XCTUnwrap(outcome.trace?.kernelTracks.first, "\(method)")
+            XCTAssertEqual(track.lostCount, 0)
+            for row in KernelSettledExits.Row.byReason(kernel.rows) where row.exits > 0 && row.reason != nil {
+                let events = track.events.filter { $0.reason == row.reason }
+                // The last exit of a run may be one that no entry came after.
+                XCTAssertLessThanOrEqual(row.exits - UInt64(events.count), 1, "\(method) \(row)")
+                XCTAssertEqual(events.reduce(0) { $0 + $1.nanoseconds }, row.nanoseconds, "\(method) \(row)")
+            }
+            XCTAssertEqual(track.events.filter { $0.reason == .cpuid }.count, 6000)
+            for (event, next) in zip(track.events, track.events.dropFirst()) {
+                XCTAssertLessThanOrEqual(event.start + event.cycles, next.start + 1)
+            }
+            // Both clocks are the same: what happened between two OUTs is traced between them.
+            let outs = try XCTUnwrap(outcome.trace?.tracks.first).events.filter {
+                $0.kind == .portOut && $0.subject == UInt64(Self.roundPort)
+            }
+            XCTAssertEqual(outs.count, 4)
+            let rounds = zip(outs, outs.dropFirst()).map { from, to in
+                track.events.filter { $0.reason == .cpuid && $0.start > from.start && $0.start < to.start }.count
+            }
+            // An emulated machine takes up to a hundred microseconds to read a clock, in which there are many CPUIDs.
+            for round in rounds { XCTAssertEqual(Double(round), 2000, accuracy: 400, "\(method)") }
+            for event in track.events { XCTAssertTrue(event.start > before && event.start < after, "\(method)") }
+
+            let timeline = try XCTUnwrap(outcome.timeline)
+            let sums = timeline.kernelSeries.map { [$0.type.map { Int($0.rawValue) }, Int($0.exits.reduce(0, +))] }
+            let rows = KernelSettledExits.Row.byReason(kernel.rows).filter { $0.exits > 0 && $0.reason != nil }
+                .sorted { ($0.reason?.rawValue ?? 0) < ($1.reason?.rawValue ?? 0) }
+            XCTAssertEqual(
+                sums.filter { $0[0] != nil }, rows.map { [$0.reason.map { Int($0.rawValue) }, Int($0.exits)] })
+            XCTAssertTrue(timeline.kernelSeries.allSatisfy { $0.exits.count == timeline.intervalCount })
+        }
+    }
+
+    func testTheLastExitsAreTraced() throws {
+        for method in ExitTracepoints.Method.allCases {
+            try TestKVM.require(method)
+            let (_, outcome) = try Self.looks(Self.guest(Self.works[0], count: 500, rounds: 1), method, trace: 60)
+            let track = try XCTUnwrap(outcome.trace?.kernelTracks.first)
+            XCTAssertEqual(track.events.count, 64)
+            XCTAssertGreaterThanOrEqual(track.lostCount, 500 - 64)
+            XCTAssertEqual(track.events.map(\.start), track.events.map(\.start).sorted())
         }
     }
 

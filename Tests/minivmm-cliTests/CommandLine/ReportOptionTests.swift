@@ -1,7 +1,7 @@
 @testable import TestSupport
 import XCTest
 
-/// `--report`, `--trace` and `--trace-events`.
+/// `--report`, `--trace`, `--trace-events` and `--trace-kernel`.
 final class ReportOptionTests: XCTestCase {
     func testFilesOfEveryForm() throws {
         _ = try TestKVM.shared()
@@ -28,6 +28,19 @@ final class ReportOptionTests: XCTestCase {
         }
         for number in ["0", "-1", "67108865"] {
             try CommandLineRun(["run", "--guest", "hello", "--trace-events=\(number)"]).assertStatus(64)
+        }
+    }
+
+    func testATraceOfKVMNeedsATraceAndEveryExit() throws {
+        let trace = ["--trace", try makeFolder().path("t.json"), "--trace-kernel"]
+        for (options, words) in [
+            (["run", "--guest", "hello", "--trace-kernel", "--exits", "all"], "--trace-kernel needs --trace."),
+            (["run", "--guest", "hello"] + trace, "--trace-kernel needs --exits all, or auto."),
+            (["exec", "--exits", "total"] + trace + ["--", "true"], "--trace-kernel needs --exits all, or auto."),
+        ] {
+            let run = try CommandLineRun(options)
+            run.assertStatus(64)
+            XCTAssertTrue(run.errors.contains(words), run.errors)
         }
     }
 

@@ -42,6 +42,8 @@ final class ErrorTextTests: XCTestCase {
         TracepointError.noTraceFileSystem(number), TracepointError.noTracepoint("kvm_exit"), TracepointError.noTypes,
         TracepointError.unknownRecord(tracepoint: "kvm_exit", field: "isa"),
         TracepointError.refused(call: "mmap", number), TracepointError.refused(call: "bpf", .notImplemented),
+        TracepointError.noRoomForTrace(events: 8, threads: 1, number),
+        TracepointError.noRoomForTrace(events: 8, threads: 2, number),
         TracepointError.rejected(program: "kvm_exit", reason: "R1 invalid"),
         TracepointError.doesNotCount(expected: 100, seen: 0), TracepointError.doesNotCount(expected: 100, seen: 7),
         ProcessorMSRError.noFile(path: "/p"), ProcessorMSRError.notPermitted(path: "/p", number),
