@@ -109,7 +109,7 @@ final class ReportFormTests: XCTestCase {
                 """))
         XCTAssertEqual(try JSONSchema(file: "run.schema.json").problems(of: record), [])
         let html = HTMLReport(outcome, leaves: .f22, context: ReportExample.context).text
-        XCTAssertTrue(html.contains("<div><span>halt_exits</span><b>1</b></div>"))
+        XCTAssertTrue(html.contains("<div><span>halt_exits</span><b>1</b><small>HLT "))
     }
 
     func testHTMLOfARunWithoutExits() {

@@ -7,13 +7,17 @@ public struct HTMLReport: Sendable {
     private let leaves: CounterLeaves
     private let context: RunContext
     private let palette: KindPalette
+    /// Every exit, and the colors of the types, where all were counted.
+    private let all: (breakdown: ExitBreakdown, palette: TypePalette)?
 
     /// A report of a run. What the machine did not keep, the exits over time for one, is left out.
     public init(_ outcome: RunOutcome, leaves: CounterLeaves, context: RunContext) {
         self.outcome = outcome
         self.leaves = leaves
         self.context = context
-        palette = KindPalette(outcome.statistics.total)
+        let total = outcome.statistics.total
+        all = ExitBreakdown(outcome, total).map { ($0, TypePalette($0)) }
+        palette = all.map { KindPalette(total, types: $0.palette) } ?? KindPalette(total)
     }
 
     /// The whole file.
@@ -50,29 +54,44 @@ public struct HTMLReport: Sendable {
     private var sections: [String] {
         let total = outcome.statistics.total
         var sections: [String] = []
-        guard total.exits > 0 else { return [facts] }
+        guard (all?.breakdown.exits ?? total.exits) > 0 else { return [facts] }
         if let timeline = outcome.timeline {
-            let chart = TimelineChart(timeline, palette: palette, tscKHz: outcome.tscKHz)
+            let chart =
+                all.map { TimelineChart(timeline, palette: $0.palette, tscKHz: outcome.tscKHz) }
+                ?? TimelineChart(timeline, palette: palette, tscKHz: outcome.tscKHz)
             sections.append(HTML.section("Exits over time", chart.html))
         }
-        sections.append(HTML.section("Share by kind", ShareChart(total, palette: palette).html))
+        if let all {
+            let chart = AllExitsShareChart(all.breakdown, palette: all.palette)
+            sections.append(HTML.section("Share by type", chart.html))
+        } else {
+            sections.append(HTML.section("Share by kind", ShareChart(total, palette: palette).html))
+        }
         if !outcome.distributions.isEmpty {
             let chart = DistributionChart(outcome.distributions, total, palette: palette, tscKHz: outcome.tscKHz)
-            sections.append(HTML.section("Service time by kind", chart.html))
+            sections.append(
+                HTML.section(all == nil ? "Service time by kind" : "MiniVMM's service time by kind", chart.html))
         }
-        sections.append(HTML.section("All kinds", table(total)))
+        sections.append(HTML.section(all == nil ? "All kinds" : "Every exit", table(total)))
         if outcome.statistics.vcpus.count > 1 {
             let tables = outcome.statistics.vcpus.map { "<h3>vCPU \($0.vcpu ?? 0)</h3>\n" + table($0) }
             sections.append(HTML.section("Each vCPU", tables.joined()))
         }
+        return sections + kernelCounts + [facts]
+    }
+
+    /// KVM's own counts, and what they mean.
+    private var kernelCounts: [String] {
         let kernel = KernelCounts(outcome.kernelStatistics)
-        if !kernel.counts.isEmpty {
-            let relation = kernel.relation(to: total).map { "<p>\($0)</p>\n" } ?? ""
-            let counts = kernel.counts.map { "<div><span>\(HTML.escaped($0.name))</span><b>\($0.value)</b></div>" }
-            let list = "<div class=\"counts\">\n" + counts.joined(separator: "\n") + "\n</div>\n"
-            sections.append(HTML.section("KVM's own counts", relation + list))
+        guard !kernel.counts.isEmpty else { return [] }
+        // Where every exit was counted, the check in the summary says it.
+        let relation = all == nil ? kernel.relation(to: outcome.statistics.total).map { "<p>\($0)</p>\n" } ?? "" : ""
+        let counts = kernel.counts.map { name, value in
+            let meaning = KernelCountNames.meaning(of: name).map { "<small>\(HTML.escaped($0)).</small>" } ?? ""
+            return "<div><span>\(HTML.escaped(name))</span><b>\(value)</b>\(meaning)</div>"
         }
-        return sections + [facts]
+        let list = "<div class=\"counts\">\n" + counts.joined(separator: "\n") + "\n</div>\n"
+        return [HTML.section("KVM's own counts", relation + list)]
     }
 
     // MARK: Numbers at a glance
@@ -81,22 +100,44 @@ public struct HTMLReport: Sendable {
         let total = outcome.statistics.total
         let seconds = outcome.seconds
         let own = total.serviceCycles &+ total.internalCycles
-        let all = own &+ total.runCycles
-        let tiles = [
-            ("exits", HumanNumber.count(total.exits)),
-            ("exits per second", seconds > 0 ? HumanNumber.count(Double(total.exits) / seconds) : "-"),
-            ("run time", HumanNumber.spaced(seconds: seconds)),
-            ("in MiniVMM", HumanNumber.share(own, of: all)),
-            ("in KVM_RUN", HumanNumber.share(total.runCycles, of: all)),
-        ]
+        let cycles = own &+ total.runCycles
+        let exits = all?.breakdown.exits ?? total.exits
+        let tiles =
+            [
+                ("exits", HumanNumber.count(exits)),
+                ("exits per second", seconds > 0 ? HumanNumber.count(Double(exits) / seconds) : "-"),
+            ] + kernelTiles + [
+                ("run time", HumanNumber.spaced(seconds: seconds)),
+                ("in MiniVMM", HumanNumber.share(own, of: cycles)),
+                ("in KVM_RUN", HumanNumber.share(total.runCycles, of: cycles)),
+            ]
         let items = tiles.map { "<div><b>\($0.1)</b>\($0.0)</div>" }
         return "<div class=\"tiles\">" + items.joined() + "</div>\n"
+    }
+
+    /// What KVM did, where every exit was counted.
+    private var kernelTiles: [(String, String)] {
+        guard let breakdown = all?.breakdown else { return [] }
+        return [
+            ("settled by KVM", HumanNumber.share(breakdown.exits(by: .kvm), of: breakdown.exits)),
+            ("in KVM's handlers", HumanNumber.spaced(seconds: breakdown.nanoseconds(by: .kvm) / 1e9)),
+            ("asleep", HumanNumber.spaced(seconds: Double(breakdown.haltedNanoseconds) / 1e9)),
+        ]
     }
 
     // MARK: Tables
 
     private func table(_ statistics: VCPUStatistics) -> String {
         let text = TextReport(outcome)
+        if let palette = all?.palette, let breakdown = ExitBreakdown(outcome, statistics) {
+            let rows = breakdown.rows.map { row in
+                [palette.label(row.name, of: row.typeName, row.settler)]
+                    + text.cells(row, of: breakdown.nanoseconds).dropFirst()
+            }
+            return HTML.table(
+                TextReport.allExitsColumns, rows, footer: text.allExitsTotal(breakdown),
+                asides: text.allExitsAsides(breakdown, statistics))
+        }
         let kinds = statistics.kinds.sorted { $0.serviceCycles > $1.serviceCycles }
         let rows = kinds.map { kind in
             [palette.label(kind.kind)] + text.row(kind, statistics).dropFirst()
@@ -167,11 +208,17 @@ package enum HTML {
     }
 
     /// A table. All columns but the first hold numbers, and are aligned to the right.
-    package static func table(_ head: [String], _ rows: [[String]], footer: [String]? = nil) -> String {
+    ///
+    /// - Parameters:
+    ///   - footer: The last row, the sum.
+    ///   - asides: Rows under it that are in no sum.
+    package static func table(
+        _ head: [String], _ rows: [[String]], footer: [String]? = nil, asides: [[String]] = []
+    ) -> String {
         func row(_ cells: [String], _ tag: String) -> String {
             "<tr>" + cells.map { "<\(tag)>\($0)</\(tag)>" }.joined() + "</tr>\n"
         }
-        let foot = footer.map { "<tfoot>" + row($0, "td") + "</tfoot>\n" } ?? ""
+        let foot = footer.map { "<tfoot>" + ([$0] + asides).map { row($0, "td") }.joined() + "</tfoot>\n" } ?? ""
         return "<div class=\"scroll\"><table>\n<thead>" + row(head, "th") + "</thead>\n<tbody>\n"
             + rows.map { row($0, "td") }.joined() + "</tbody>\n" + foot + "</table></div>\n"
     }

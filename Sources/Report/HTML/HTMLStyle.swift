@@ -21,6 +21,7 @@ enum HTMLStyle {
         .k2 { fill: var(--c2); background: var(--c2); } .k3 { fill: var(--c3); background: var(--c3); }
         .k4 { fill: var(--c4); background: var(--c4); } .k5 { fill: var(--c5); background: var(--c5); }
         .k6 { fill: var(--c6); background: var(--c6); } .k7 { fill: var(--c7); background: var(--c7); }
+        .ki { fill: var(--ink); background: var(--ink); } .vmm { opacity: .4; }
 
         """
 
@@ -62,6 +63,7 @@ enum HTMLStyle {
     private static let charts = """
         svg { display: block; width: 100%; height: 100%; shape-rendering: crispEdges; }
         .rule { stroke: var(--rule); stroke-width: 1; vector-effect: non-scaling-stroke; fill: none; }
+        .edge { stroke: var(--ink); stroke-width: 1; vector-effect: non-scaling-stroke; fill: none; }
         .note { fill: transparent; } .note:hover { fill: var(--ink); fill-opacity: .12; }
         .p50, .p99 { stroke: var(--ink); stroke-width: 1.5; vector-effect: non-scaling-stroke; fill: none; }
         .p99 { stroke-dasharray: 3 3; }
@@ -74,15 +76,16 @@ enum HTMLStyle {
         .plot .y span { line-height: 0; } .plot .x { grid-column: 2; }
         .plot .x { position: relative; height: 1.6rem; }
         .plot .x span { position: absolute; top: .2rem; transform: translateX(-50%); white-space: nowrap; }
-        .counts { display: grid; grid-template-columns: repeat(auto-fill, minmax(15rem, 1fr)); gap: 0 1.5rem; }
-        .counts div { display: flex; justify-content: space-between; border-bottom: 1px solid var(--rule); }
+        .counts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 20rem), 1fr)); gap: 0 1.5rem; }
+        .counts div { display: flex; flex-wrap: wrap; justify-content: space-between; align-content: start; }
+        .counts div { border-bottom: 1px solid var(--rule); } .counts small { flex: 0 0 100%; color: var(--soft); }
         .counts div { font-size: .88rem; padding: .2rem 0; font-variant-numeric: tabular-nums; }
         .counts b { font-weight: 500; }
         .shares { display: grid; grid-template-columns: max-content 1fr 1fr; gap: .3rem 1rem; font-size: .88rem; }
         .shares > div:nth-child(-n+3) { color: var(--soft); }
         .bar { display: flex; align-items: center; gap: .5rem; }
         .track { flex: 1; height: .8rem; background: var(--page); border-radius: .2rem; overflow: hidden; }
-        .track b { display: block; height: 100%; min-width: 1px; }
+        .track b { display: block; height: 100%; min-width: 1px; } .parts { display: flex; }
         .value { width: 3.2em; text-align: right; font-variant-numeric: tabular-nums; }
         .strips {
           display: grid; grid-template-columns: max-content 1fr; gap: .5rem 1rem; font-size: .88rem;

@@ -36,6 +36,14 @@ struct KindPalette {
 
     /// How many colors there are besides that of the rest.
     private static let colorCount = 7
+    /// Where every exit was counted, the colors are the types'.
+    private var types: TypePalette?
+
+    /// The colors where every exit was counted: a kind has that of its type.
+    init(_ statistics: VCPUStatistics, types: TypePalette) {
+        self.init(statistics)
+        self.types = types
+    }
 
     init(_ statistics: VCPUStatistics) {
         let sorted = statistics.kinds.sorted { $0.serviceCycles > $1.serviceCycles }.map(\.kind)
@@ -47,7 +55,8 @@ struct KindPalette {
 
     /// The class of the elements of a kind, which the style sheet gives its color.
     func colorClass(of kind: ExitKind) -> String {
-        "k\(kinds.firstIndex(of: kind) ?? Self.colorCount)"
+        if let types { return types.colorClass(of: kind.basicExitReason?.name ?? kind.name) }
+        return "k\(kinds.firstIndex(of: kind) ?? Self.colorCount)"
     }
 
     /// A square in the kind's color, and its name.

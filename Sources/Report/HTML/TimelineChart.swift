@@ -1,12 +1,24 @@
 import Counters
 
-/// The exits over time, stacked by kind.
+/// The exits over time, stacked by kind; where every exit was counted, by type, KVM's below and MiniVMM's above.
 struct TimelineChart {
+    /// A layer of the stack.
+    private struct Layer {
+        let colorClass: String
+        /// The exits of the layers at and below this one, by interval.
+        let exits: [UInt64]
+        /// Those of the layers below alone, if the ground does not do: what is pale lets through what is behind it.
+        var below: [UInt64]?
+    }
+
     private let timeline: ExitTimeline
-    private let palette: KindPalette
     private let tscKHz: UInt32?
-    /// The exits of the kinds at and below each kind, by interval.
-    private let stacks: [(colorClass: String, exits: [UInt64])]
+    /// From the lowest to the highest.
+    private let layers: [Layer]
+    /// The top of what KVM settled, if every exit was counted.
+    private var kernelTop: [UInt64]?
+    /// What the colors mean.
+    private let legend: String
 
     /// The most intervals that are drawn: a little less than the pixels of a narrow screen.
     private static let maximumIntervalCount = 256
@@ -16,23 +28,52 @@ struct TimelineChart {
     init(_ timeline: ExitTimeline, palette: KindPalette, tscKHz: UInt32?) {
         let timeline = timeline.coarser(atMost: Self.maximumIntervalCount)
         self.timeline = timeline
-        self.palette = palette
         self.tscKHz = tscKHz
+        legend = palette.legend
         let known = Set(palette.kinds)
         let rest = timeline.series.filter { !known.contains($0.kind) }
         let ordered = palette.kinds.map { kind in timeline.series.filter { $0.kind == kind } } + [rest]
         var sum = [UInt64](repeating: 0, count: timeline.intervalCount)
-        var stacks: [(String, [UInt64])] = []
+        var layers: [Layer] = []
         for group in ordered {
             guard let first = group.first else { continue }
             for series in group { sum = zip(sum, series.exits).map { $0 &+ $1 } }
-            stacks.append((palette.colorClass(of: first.kind), sum))
+            layers.append(Layer(colorClass: palette.colorClass(of: first.kind), exits: sum))
         }
-        self.stacks = stacks
+        self.layers = layers
+    }
+
+    /// A chart of every exit.
+    init(_ timeline: ExitTimeline, palette: TypePalette, tscKHz: UInt32?) {
+        let timeline = timeline.coarser(atMost: Self.maximumIntervalCount)
+        self.timeline = timeline
+        self.tscKHz = tscKHz
+        legend = palette.settlerLegend + palette.legend
+        var sum = [UInt64](repeating: 0, count: timeline.intervalCount)
+        var layers: [Layer] = []
+        /// Adds a layer for each color, the rest's last.
+        func stack(_ series: [(name: String, exits: [UInt64])], _ settler: ExitBreakdown.Settler) {
+            let known = Set(palette.names)
+            let rest = series.filter { !known.contains($0.name) }
+            let ordered = palette.names.map { name in series.filter { $0.name == name } } + [rest]
+            for group in ordered {
+                guard let first = group.first else { continue }
+                let below = sum
+                for series in group { sum = zip(sum, series.exits).map { $0 &+ $1 } }
+                layers.append(
+                    Layer(
+                        colorClass: palette.colorClass(of: first.name, settler), exits: sum,
+                        below: settler == .miniVMM ? below : nil))
+            }
+        }
+        stack(timeline.kernelSeries.map { ($0.name, $0.exits) }, .kvm)
+        kernelTop = sum
+        stack(timeline.series.map { ($0.typeName, $0.exits) }, .miniVMM)
+        self.layers = layers
     }
 
     package var html: String {
-        let top = AxisScale.roundedUp(rate(stacks.last?.exits.max() ?? 0))
+        let top = AxisScale.roundedUp(rate(layers.last?.exits.max() ?? 0))
         let y = (0...4).reversed().map { "<span>\(AxisScale.label(HumanNumber.count(top * Double($0) / 4)))</span>" }
             .joined()
         let end = seconds(Double(timeline.intervalCount))
@@ -42,14 +83,17 @@ struct TimelineChart {
             <p>\(unit), in intervals of \(length).</p>
             <div class="plot"><div class="y">\(y)</div><div class="area">\(drawing(top))</div><div class="x">\(x)</div></div>
 
-            """ + palette.legend
+            """ + legend
     }
 
     /// The drawing, an interval to a unit of width. It is stretched to whatever room there is.
     private func drawing(_ top: Double) -> String {
         let width = timeline.intervalCount
-        // From the back to the front: each stack covers the part that the ones below it have in common.
-        let paths = stacks.reversed().map { "<path class=\"\($0.colorClass)\" d=\"\(path($0.exits, top))\"/>" }
+        // From the back to the front: each layer covers the part that it has in common with those behind it.
+        var paths = layers.reversed().map { layer in
+            "<path class=\"\(layer.colorClass)\" d=\"\(path(layer.exits, above: layer.below, top))\"/>"
+        }
+        if let kernelTop { paths.append("<path class=\"edge\" d=\"\(edge(kernelTop, top))\"/>") }
         let rules = (1...3).map { "<path class=\"rule\" d=\"M0 \($0 * 250)H\(width)\"/>" }
         let notes = (0..<width).map { index in
             "<rect class=\"note\" x=\"\(index)\" y=\"0\" width=\"1\" height=\"1000\">"
@@ -60,21 +104,48 @@ struct TimelineChart {
             + (rules + paths + notes).joined(separator: "\n") + "\n</svg>"
     }
 
-    /// The outline of a stack: a step for each interval.
-    private func path(_ exits: [UInt64], _ top: Double) -> String {
-        var path = "M0 1000"
+    /// The outline of a layer: a step for each interval, down to the ground or to the layer below.
+    private func path(_ exits: [UInt64], above below: [UInt64]?, _ top: Double) -> String {
+        let outline = "M0 1000" + steps(exits, top)
+        guard let below else { return outline + "H\(exits.count)V1000Z" }
+        // Back along the top of the layer below: from the right to the left.
+        var back = ""
+        var last: String?
+        for (index, count) in below.enumerated().reversed() {
+            let y = height(count, top)
+            if y != last { back += "H\(index + 1)V\(y)" }
+            last = y
+        }
+        return outline + back + "H0Z"
+    }
+
+    /// The line along the top of a layer.
+    private func edge(_ exits: [UInt64], _ top: Double) -> String {
+        "M0 \(height(exits.first ?? 0, top))" + steps(exits, top) + "H\(exits.count)"
+    }
+
+    private func steps(_ exits: [UInt64], _ top: Double) -> String {
+        var path = ""
         var last: String?
         for (index, count) in exits.enumerated() {
-            let y = HTML.number(Self.height * (1 - rate(count) / top))
+            let y = height(count, top)
             if y != last { path += (index > 0 ? "H\(index)" : "") + "V\(y)" }
             last = y
         }
-        return path + "H\(exits.count)V1000Z"
+        return path
+    }
+
+    private func height(_ exits: UInt64, _ top: Double) -> String {
+        HTML.number(Self.height * (1 - rate(exits) / top))
     }
 
     private func note(_ index: Int) -> String {
-        let kinds = timeline.series.filter { $0.exits[index] > 0 }.map { "\($0.kind.name) \($0.exits[index])" }
-        return "from \(time(seconds(Double(index)))): " + (kinds.isEmpty ? "none" : kinds.joined(separator: ", "))
+        let own = timeline.series.filter { $0.exits[index] > 0 }.map { "\($0.kind.name) \($0.exits[index])" }
+        let kernel = timeline.kernelSeries.filter { $0.exits[index] > 0 }.map { "\($0.name) \($0.exits[index])" }
+        var parts: [String] = []
+        if !kernel.isEmpty { parts.append("KVM: " + kernel.joined(separator: ", ")) }
+        if !own.isEmpty { parts.append((kernelTop == nil ? "" : "MiniVMM: ") + own.joined(separator: ", ")) }
+        return "from \(time(seconds(Double(index)))): " + (parts.isEmpty ? "none" : parts.joined(separator: "; "))
     }
 
     // MARK: Units
@@ -97,6 +168,16 @@ struct TimelineChart {
         if value == 0 { return "0" }
         return tscKHz == nil ? HumanNumber.count(value) + " cycles" : HumanNumber.spaced(seconds: value)
     }
+}
+
+extension ExitTimeline.KernelSeries {
+    /// What the type is called.
+    var name: String { type?.name ?? "other" }
+}
+
+extension ExitTimeline.Series {
+    /// The name of the type that the kind counts to.
+    fileprivate var typeName: String { kind.basicExitReason?.name ?? kind.name }
 }
 
 /// Where an axis ends.

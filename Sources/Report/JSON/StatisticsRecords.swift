@@ -270,11 +270,39 @@ struct TimeSeriesRecord: Encodable {
         package let exits: [UInt64]
     }
 
+    /// The exits of one type that KVM settled in each interval.
+    package struct KernelSeries: Encodable {
+        let name: String
+        let sdm: UInt32?
+        let exits: [UInt64]
+
+        private enum CodingKeys: String, CodingKey {
+            case name
+            case sdm
+            case exits
+        }
+
+        package func encode(to encoder: any Encoder) throws {
+            var container = encoder.container(keyedBy: CodingKeys.self)
+            try container.encode(name, forKey: .name)
+            try container.encode(sdm, forKey: .sdm)
+            try container.encode(exits, forKey: .exits)
+        }
+    }
+
     package let intervalCycles: UInt64
     package let intervals: Int
     package let kinds: [Series]
+    /// Left out unless every exit was counted.
+    package let kernelSettled: [KernelSeries]?
 
     init(_ timeline: ExitTimeline) {
+        kernelSettled =
+            timeline.kernelSeries.isEmpty
+            ? nil
+            : timeline.kernelSeries.map {
+                KernelSeries(name: $0.name, sdm: $0.type?.rawValue, exits: $0.exits)
+            }
         intervalCycles = timeline.intervalCycles
         intervals = timeline.intervalCount
         kinds = timeline.series.map { Series(kind: $0.kind.name, exits: $0.exits) }
@@ -284,6 +312,7 @@ struct TimeSeriesRecord: Encodable {
         case intervalCycles = "interval_cycles"
         case intervals
         case kinds
+        case kernelSettled = "kernel_settled"
     }
 }
 

@@ -16,18 +16,24 @@ extension TextReport {
             table.add(cells(row, of: breakdown.nanoseconds), as: isHot ? .hot : .body)
         }
         table.add(allExitsTotal(breakdown), as: .strong)
+        for row in allExitsAsides(breakdown, statistics) { table.add(row, as: .aside) }
+        return table.lines
+    }
+
+    /// What is in no sum: the sleep, and what MiniVMM did for itself.
+    func allExitsAsides(_ breakdown: ExitBreakdown, _ statistics: VCPUStatistics) -> [[String]] {
+        var rows: [[String]] = []
         if breakdown.haltedNanoseconds > 0 {
             let asleep = HumanNumber.seconds(Double(breakdown.haltedNanoseconds) / 1e9)
-            table.add(["(asleep)", "", "", "", "", asleep, "", "", "", ""], as: .aside)
+            rows.append(["(asleep)", "", "", "", "", asleep, "", "", "", ""])
         }
         if statistics.internalExits > 0 {
-            table.add(
-                [
-                    "(own steps)", "", "", count(statistics.internalExits), "", "", time(statistics.internalCycles), "",
-                    "", "",
-                ], as: .aside)
+            rows.append([
+                "(own steps)", "", "", count(statistics.internalExits), "", "", time(statistics.internalCycles), "", "",
+                "",
+            ])
         }
-        return table.lines
+        return rows
     }
 
     /// A row's cells.

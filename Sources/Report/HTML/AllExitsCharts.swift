@@ -1,0 +1,85 @@
+import Counters
+
+/// The colors of the types of exits, where every exit was counted: the types that took most time get one of their own, the
+/// rest share one. KVM's part of a type has the color in full, MiniVMM's part is pale.
+struct TypePalette {
+    /// The types that have a color of their own, by name, the most expensive first.
+    package let names: [String]
+    /// Whether there are types besides.
+    let hasOthers: Bool
+
+    /// How many colors there are besides that of the rest.
+    private static let colorCount = 7
+
+    init(_ breakdown: ExitBreakdown) {
+        let sorted = breakdown.types.sorted { $0.nanoseconds > $1.nanoseconds }.map(\.name)
+        let count = sorted.count <= Self.colorCount + 1 ? sorted.count : Self.colorCount
+        names = Array(sorted.prefix(count))
+        hasOthers = sorted.count > count
+    }
+
+    /// The class of the elements of a type, which the style sheet gives its color.
+    func colorClass(of name: String, _ settler: ExitBreakdown.Settler = .kvm) -> String {
+        "k\(names.firstIndex(of: name) ?? Self.colorCount)" + (settler == .miniVMM ? " vmm" : "")
+    }
+
+    /// A square in the type's color, and a name.
+    package func label(_ text: String, of type: String, _ settler: ExitBreakdown.Settler = .kvm) -> String {
+        "<span class=\"kind\"><i class=\"\(colorClass(of: type, settler))\"></i>\(HTML.escaped(text))</span>"
+    }
+
+    /// What full and pale colors mean.
+    var settlerLegend: String {
+        "<p class=\"legend\"><span class=\"kind\"><i class=\"ki\"></i>settled by KVM</span> "
+            + "<span class=\"kind\"><i class=\"ki vmm\"></i>came out to MiniVMM</span></p>\n"
+    }
+
+    /// What the colors mean.
+    var legend: String {
+        let labels = names.map { label($0, of: $0) }
+        let others = hasOthers ? ["<span class=\"kind\"><i class=\"k\(Self.colorCount)\"></i>others</span>"] : []
+        return "<p class=\"legend\">" + (labels + others).joined(separator: " ") + "</p>\n"
+    }
+}
+
+extension ExitBreakdown.Row {
+    /// The name of the type that it counts to, as ``ExitBreakdown/types`` has it.
+    var typeName: String { type?.name ?? name }
+}
+
+/// The types' shares of all exits and of what they took, KVM's part apart from MiniVMM's.
+struct AllExitsShareChart {
+    private let breakdown: ExitBreakdown
+    private let palette: TypePalette
+
+    init(_ breakdown: ExitBreakdown, palette: TypePalette) {
+        self.breakdown = breakdown
+        self.palette = palette
+    }
+
+    package var html: String {
+        let rows = breakdown.types.sorted { $0.nanoseconds > $1.nanoseconds }.map { type in
+            "<div>\(palette.label(type.name, of: type.name))</div>"
+                + bar(type.name, of: Double(breakdown.exits)) { Double($0.exits) }
+                + bar(type.name, of: breakdown.nanoseconds) { $0.nanoseconds }
+        }
+        return "<div class=\"shares\">\n<div></div><div>of exits</div><div>of time</div>\n"
+            + rows.joined(separator: "\n") + "\n</div>\n" + palette.settlerLegend
+    }
+
+    /// A type's bar: KVM's part, and behind it MiniVMM's.
+    private func bar(_ name: String, of whole: Double, _ number: (ExitBreakdown.Row) -> Double) -> String {
+        let rows = breakdown.rows.filter { $0.typeName == name }
+        let parts = [ExitBreakdown.Settler.kvm, .miniVMM].map { settler in
+            (settler, rows.reduce(0) { $1.settler == settler ? $0 + number($1) : $0 })
+        }
+        let bars = parts.filter { $0.1 > 0 }.map { settler, part in
+            "<b class=\"\(palette.colorClass(of: name, settler))\" style=\"width:\(HTML.number(part / whole * 100))%\" "
+                + "title=\"\(settler == .kvm ? "KVM" : "MiniVMM"): "
+                + "\(HumanNumber.share(UInt64(part), of: UInt64(whole)))\"></b>"
+        }
+        let sum = parts.reduce(0) { $0 + $1.1 }
+        return "<div class=\"bar\"><span class=\"track parts\">\(bars.joined())</span>"
+            + "<span class=\"value\">\(HumanNumber.share(UInt64(sum), of: UInt64(whole)))</span></div>"
+    }
+}
