@@ -192,9 +192,18 @@ final class DependencySearchTests: XCTestCase {
         XCTAssertEqual(error { try host.needs(of: "/damaged") }?.exitStatus, .programNotExecutable)
     }
 
+    /// The text of a file that the kernel makes as it is read, a few lines at a time: to its very end.
+    private static func text(ofKernelFile path: String) throws -> String {
+        let file = try FileHandle(forReadingFrom: URL(fileURLWithPath: path))
+        defer { try? file.close() }
+        var bytes: [UInt8] = []
+        while let part = try file.read(upToCount: 4096), !part.isEmpty { bytes += part }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
     /// The loader has mapped the libraries of the program that runs these tests; the search must find them all.
     func testTheProgramThatRunsThisTest() throws {
-        let maps = try String(contentsOfFile: "/proc/self/maps", encoding: .utf8)
+        let maps = try Self.text(ofKernelFile: "/proc/self/maps")
         let mapped = Set(
             maps.split(separator: "\n").compactMap { line in
                 line.firstIndex(of: "/").map { String(line[$0...]) }

@@ -22,7 +22,7 @@ extension WatchError: CommandError {
         case .notPermitted(_, _, let obstacle): remedy(for: obstacle)
         case .noTraceFileSystem(.notPermitted), .noTraceFileSystem(.accessDenied): "Run as root."
         case .doesNotCount: "Watch on a host whose kvm_intel or kvm_amd runs its guests on the processor itself."
-        case .noTraceFileSystem, .noTracepoint, .noTypes, .refused(_, .notImplemented): error.remedy
+        case .noTraceFileSystem, .noTracepoint, .noTypes, .refused(_, .notImplemented), .noRoomForTrace: error.remedy
         case .unknownRecord, .refused, .rejected: "Report it to the MiniVMM project with the kernel's version."
         }
     }
