@@ -31,6 +31,7 @@ struct RunConfiguration: Hashable, Sendable {
     /// - Throws: `ValidationError`.
     func validate() throws {
         try guest.validate()
+        try statistics.validate()
         try reports.validate()
         try reports.validate(exits: cpuid.exits ?? .user)
         try limits.validate()

@@ -40,7 +40,8 @@ final class PlainArgumentsTests: XCTestCase {
             "run --guest hello --bogus 1", "run --guest hello --stats", "run --guest hello --gues storm",
             "run --guest hello --argument -1", "run --guest hello --argument 4294967296",
             "run --guest hello --stats xml", "run --guest hello --cpus two", "run --guest hello --leaves f23",
-            "run --guest hello --timeout 0", "run --guest hello --timeout nan", "run --guest hello -- x", "run -",
+            "run --guest hello --timeout 0", "run --guest hello --top 0", "run --guest hello --timeout nan",
+            "run --guest hello -- x", "run -",
             "run --guest hello --memory 12Q", "run --guest hello --entry 7c00", "run --guest hello --cpuid-site 1",
             "run --stats none", "run --guest hello --report r.html", "run --guest hello --append --quiet",
         ]
