@@ -76,8 +76,8 @@ final class ExecAllExitsTests: ExecTestCase {
         let last = try XCTUnwrap(sweeps.last)
         try compare(last, all, with: record, numbering, what)
 
-        // The other layouts differ in where the leaves are.
-        guard leaves == .f22 else { return }
+        // The other layouts differ in where the leaves are, and codes in which numbers are added.
+        guard leaves == .f22, numbering == .sdm else { return }
         // Those that occur, often: an exit that is in one number and not in the other would add up.
         let occurring = zip(all.types, last.dropFirst()).filter { $1.edx == 0 && $1.eax > 0 }.map(\.0)
         let some = Sweep(occurring, leaves, numbering)

@@ -12,6 +12,9 @@ final class LibraryWordsTests: XCTestCase {
         for case let file as URL in files where file.pathExtension == "swift" && !file.path.contains("/minivmm-cli/") {
             read += 1
             for line in try String(contentsOf: file, encoding: .utf8).split(separator: "\n") {
+                // Most lines have no string with a hyphen or a backquote in it, and a search takes its time.
+                let bytes = line.utf8
+                guard bytes.contains(0x22), bytes.contains(0x2d) || bytes.contains(0x60) else { continue }
                 let code = line.drop { $0 == " " }
                 guard !code.hasPrefix("//"), Self.namesAnOption(code) else { continue }
                 XCTFail("\(file.lastPathComponent): \(code)")
