@@ -146,7 +146,10 @@ final class WatchReportTests: XCTestCase {
         XCTAssertEqual(line.filter { $0 == UInt8(ascii: "\n") }.count, 1)
         let lines = try JSONSchema(file: "watch-interval.schema.json")
         XCTAssertEqual(lines.problems(of: try JSONValue(line)), [])
-        for (schema, record) in [(schema, try JSONValue(WatchRecord(self.outcome(Array(rows.prefix(1)))).json())), (lines, try JSONValue(line))] {
+        for (schema, record) in [
+            (schema, try JSONValue(WatchRecord(self.outcome(Array(rows.prefix(1)))).json())),
+            (lines, try JSONValue(line)),
+        ] {
             let cases = JSONDamage.all(of: record)
             XCTAssertGreaterThan(cases.count, 50)
             for damage in cases { XCTAssertNotEqual(schema.problems(of: damage.value), [], damage.what) }
