@@ -104,6 +104,9 @@ package enum ExitType: Hashable, Sendable {
     case sdm(BasicExitReason)
     case svm(SVMExitCode)
 
+    /// Whether it is CPUID.
+    var isCPUID: Bool { self == .sdm(.cpuid) || self == .svm(.cpuid) }
+
     /// The type with a number, or nil where the manual defines none.
     init?(_ number: UInt32, in numbering: ExitNumbering) {
         switch numbering {
@@ -113,32 +116,6 @@ package enum ExitType: Hashable, Sendable {
         case .svm:
             guard let code = SVMExitCode(rawValue: number) else { return nil }
             self = .svm(code)
-        }
-    }
-}
-
-extension CounterSource {
-    /// Whether an exit of the type can occur here.
-    fileprivate func canOccur(_ type: ExitType) -> Bool {
-        switch type {
-        case .sdm(let reason): canOccur(reason)
-        case .svm(let code): canOccur(code)
-        }
-    }
-
-    /// Exits of one type.
-    fileprivate func exits(of type: ExitType) -> UInt64 {
-        switch type {
-        case .sdm(let reason): exits(of: reason)
-        case .svm(let code): exits(of: code)
-        }
-    }
-
-    /// The cycles that finished exits of one type took.
-    fileprivate func cycles(of type: ExitType) -> UInt64 {
-        switch type {
-        case .sdm(let reason): cycles(of: reason)
-        case .svm(let code): cycles(of: code)
         }
     }
 }

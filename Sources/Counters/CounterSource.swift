@@ -11,18 +11,11 @@ package protocol CounterSource: AnyObject, Sendable {
     /// The cycles that finished exits took. Modulo 2^64; they never decrease.
     var totalCycles: UInt64 { get }
     /// Exits of one type.
-    func exits(of type: BasicExitReason) -> UInt64
+    func exits(of type: ExitType) -> UInt64
     /// The cycles that finished exits of one type took.
-    func cycles(of type: BasicExitReason) -> UInt64
+    func cycles(of type: ExitType) -> UInt64
     /// Whether an exit of the type can occur here.
-    func canOccur(_ type: BasicExitReason) -> Bool
-
-    /// Exits of one type, in AMD's numbers.
-    func exits(of code: SVMExitCode) -> UInt64
-    /// The cycles that finished exits of one type took, in AMD's numbers.
-    func cycles(of code: SVMExitCode) -> UInt64
-    /// Whether an exit of the type can occur here, in AMD's numbers.
-    func canOccur(_ code: SVMExitCode) -> Bool
+    func canOccur(_ type: ExitType) -> Bool
 
     /// Gets ready to count a vCPU's exits. Called on its thread, before it enters the guest.
     ///
@@ -52,21 +45,33 @@ extension CounterSource {
 extension ExitCounterTable: CounterSource {
     package var totalCycles: UInt64 { totalServiceCycles }
 
-    package func cycles(of type: BasicExitReason) -> UInt64 { serviceCycles(of: type) }
+    package func exits(of type: ExitType) -> UInt64 {
+        switch type {
+        case .sdm(let reason): exits(of: reason)
+        case .svm(let code): exits(of: code)
+        }
+    }
 
-    package func canOccur(_ type: BasicExitReason) -> Bool { Self.types >> UInt128(type.rawValue) & 1 == 1 }
+    package func cycles(of type: ExitType) -> UInt64 {
+        switch type {
+        case .sdm(let reason): serviceCycles(of: reason)
+        case .svm(let code): serviceCycles(of: code)
+        }
+    }
+
+    package func canOccur(_ type: ExitType) -> Bool {
+        switch type {
+        case .sdm(let reason): return Self.types >> UInt128(reason.rawValue) & 1 == 1
+        case .svm(let code):
+            for index in 0..<ExitKind.count where ExitKind(rawValue: index)?.svmExitCode == code { return true }
+            return false
+        }
+    }
 
     /// The types under which some kind of exit is booked, a bit each. The SDM defines more of them.
     private static let types: UInt128 = ExitKind.allCases.reduce(0) { mask, kind in
         // Types end at 85, so the shift keeps inside 128 bits.
         kind.basicExitReason.map { mask | 1 << UInt128($0.rawValue) } ?? mask
-    }
-
-    package func cycles(of code: SVMExitCode) -> UInt64 { serviceCycles(of: code) }
-
-    package func canOccur(_ code: SVMExitCode) -> Bool {
-        for index in 0..<ExitKind.count where ExitKind(rawValue: index)?.svmExitCode == code { return true }
-        return false
     }
 }
 
@@ -83,13 +88,9 @@ package final class KernelTotalSource: CounterSource {
     package var totalExits: UInt64 { kernelExits.total }
     package var totalCycles: UInt64 { counters.totalCycles }
 
-    package func exits(of type: BasicExitReason) -> UInt64 { counters.exits(of: type) }
-    package func cycles(of type: BasicExitReason) -> UInt64 { counters.cycles(of: type) }
-    package func canOccur(_ type: BasicExitReason) -> Bool { counters.canOccur(type) }
-
-    package func exits(of code: SVMExitCode) -> UInt64 { counters.exits(of: code) }
-    package func cycles(of code: SVMExitCode) -> UInt64 { counters.cycles(of: code) }
-    package func canOccur(_ code: SVMExitCode) -> Bool { counters.canOccur(code) }
+    package func exits(of type: ExitType) -> UInt64 { counters.exits(of: type) }
+    package func cycles(of type: ExitType) -> UInt64 { counters.cycles(of: type) }
+    package func canOccur(_ type: ExitType) -> Bool { counters.canOccur(type) }
 }
 
 /// KVM's own count of the exits of a machine's vCPUs, as the statistic `exits` has it, at the cost of one pread(2) a vCPU.

@@ -33,8 +33,7 @@ public struct CSVReport: Sendable {
     /// What KVM settled itself, of all vCPUs or of one; no row where that was not counted.
     private func kernelRows(vcpu: Int?) -> [String] {
         guard let kernel = outcome.kernelSettled else { return [] }
-        let reasons = vcpu.map { kernel.vcpus.indices.contains($0) ? kernel.vcpus[$0] : [] } ?? kernel.rows
-        return KernelSettledExits.Row.byReason(reasons).filter { $0.exits > 0 }.map { row in
+        return KernelSettledExits.Row.byReason(kernel.rows(ofVCPU: vcpu)).filter { $0.exits > 0 }.map { row in
             func cycles(_ nanoseconds: UInt64) -> String {
                 HumanNumber.fixed(Double(nanoseconds) * kernel.cyclesPerNanosecond, digits: 0)
             }

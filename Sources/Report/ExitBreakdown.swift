@@ -44,7 +44,7 @@ package struct ExitBreakdown {
     /// - Returns: nil where the run did not count every exit.
     package init?(_ outcome: RunOutcome, _ statistics: VCPUStatistics) {
         guard let kernel = outcome.kernelSettled else { return nil }
-        let reasons = statistics.vcpu.map { kernel.vcpus.indices.contains($0) ? kernel.vcpus[$0] : [] } ?? kernel.rows
+        let reasons = kernel.rows(ofVCPU: statistics.vcpu)
         haltedNanoseconds = reasons.reduce(0) { $0 &+ $1.haltedNanoseconds }
         let settled = KernelSettledExits.Row.byReason(reasons).filter { $0.exits > 0 }.map { reason in
             Row(

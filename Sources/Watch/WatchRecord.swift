@@ -38,8 +38,7 @@ package struct WatchRecord: Encodable {
         try container.encode(WatchTotalRecord(exits.rows), forKey: .total)
         try container.encode(WatchReasonRecord.all(exits.rows, isSVM: exits.isSVM), forKey: .reasons)
         let vcpus = outcome.shownVCPUs.map { number in
-            let rows = exits.vcpus.indices.contains(number) ? exits.vcpus[number] : []
-            return VCPU(vcpu: number, reasons: WatchReasonRecord.all(rows, isSVM: exits.isSVM))
+            VCPU(vcpu: number, reasons: WatchReasonRecord.all(exits.rows(ofVCPU: number), isSVM: exits.isSVM))
         }
         try container.encode(vcpus, forKey: .vcpus)
         try container.encode(outcome.look.lostExits, forKey: .lost)

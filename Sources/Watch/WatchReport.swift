@@ -23,7 +23,7 @@ package struct WatchReport {
         var lines = WatchTable(exits.rows, isSVM: exits.isSVM).lines(style)
         if perVCPU {
             for vcpu in outcome.shownVCPUs {
-                let rows = exits.vcpus.indices.contains(vcpu) ? exits.vcpus[vcpu] : []
+                let rows = exits.rows(ofVCPU: vcpu)
                 lines +=
                     ["", style.text("vCPU \(vcpu)", as: .heading)] + WatchTable(rows, isSVM: exits.isSVM).lines(style)
             }

@@ -11,12 +11,23 @@ final class CounterLeafAnswerTests: XCTestCase {
         let totalExits: UInt64 = 0x1_2345_6789
         let totalCycles: UInt64 = 0xaabb_ccdd_1122_3344
 
-        func exits(of type: BasicExitReason) -> UInt64 { type == .cpuid ? 0x7_0000_0007 : 0 }
-        func cycles(of type: BasicExitReason) -> UInt64 { type == .cpuid ? 0x9_0000_0008 : 0 }
-        func canOccur(_ type: BasicExitReason) -> Bool { type == .cpuid }
-        func exits(of code: SVMExitCode) -> UInt64 { code == .cpuid ? 0x5_0000_0006 : 0 }
-        func cycles(of code: SVMExitCode) -> UInt64 { code == .cpuid ? 0x3_0000_0004 : 0 }
-        func canOccur(_ code: SVMExitCode) -> Bool { code == .cpuid }
+        func exits(of type: ExitType) -> UInt64 {
+            switch type {
+            case .sdm(.cpuid): 0x7_0000_0007
+            case .svm(.cpuid): 0x5_0000_0006
+            default: 0
+            }
+        }
+
+        func cycles(of type: ExitType) -> UInt64 {
+            switch type {
+            case .sdm(.cpuid): 0x9_0000_0008
+            case .svm(.cpuid): 0x3_0000_0004
+            default: 0
+            }
+        }
+
+        func canOccur(_ type: ExitType) -> Bool { type == .sdm(.cpuid) || type == .svm(.cpuid) }
     }
 
     private let undefined = CPUIDResult(edx: 0xffff_ffff)
@@ -124,9 +135,9 @@ final class SVMExitCodeTests: XCTestCase {
         let sum = all.reduce(0) { $0 + counters.exits(of: $1) } + rest.reduce(0) { $0 + count($1) }
         XCTAssertEqual(sum, counters.totalExits)
         let restCycles = rest.reduce(UInt64(0)) { $0 + count($1) * (UInt64($1.rawValue) + 100) }
-        XCTAssertEqual(all.reduce(0) { $0 + counters.cycles(of: $1) } + restCycles, counters.totalCycles)
+        XCTAssertEqual(all.reduce(0) { $0 + counters.cycles(of: .svm($1)) } + restCycles, counters.totalCycles)
         XCTAssertEqual(
-            all.filter { counters.canOccur($0) }.map(\.rawValue),
+            all.filter { counters.canOccur(.svm($0)) }.map(\.rawValue),
             [0x18, 0x41, 0x60, 0x61, 0x64, 0x72, 0x78, 0x7b, 0x7c, 0x7f, 0x81, 0xa5, 0x400, 0x402, 0x403])
     }
 

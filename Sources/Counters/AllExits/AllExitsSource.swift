@@ -15,7 +15,7 @@ package final class AllExitsSource: CounterSource {
     /// The SDM's reason for each index.
     let reasons: [BasicExitReason?]
     /// The indices of each of the SDM's reasons.
-    private let indices: [[Int]]
+    private let reasonIndices: [[Int]]
     /// The indices of each of SVM's exit codes.
     private let codeIndices: [[Int]]
     /// Cycles of the time-stamp counter in a million nanoseconds.
@@ -42,16 +42,18 @@ package final class AllExitsSource: CounterSource {
         self.tscKHz = UInt64(tscKHz ?? 1_000_000)
         self.trapsByFault = trapsByFault
         reasons = HardwareExits.reasons(of: tracepoints.processorExtension)
-        var indices = [[Int]](repeating: [], count: Int(BasicExitReason.maximum) + 1)
-        for (index, reason) in reasons.enumerated() {
-            if let reason { indices[Int(reason.rawValue)].append(index) }
+        let codes = HardwareExits.svmExitCodes(of: tracepoints.processorExtension)
+        reasonIndices = Self.indices(byNumber: reasons.map { $0?.rawValue }, upTo: BasicExitReason.maximum)
+        codeIndices = Self.indices(byNumber: codes.map { $0?.rawValue }, upTo: SVMExitCode.maximum)
+    }
+
+    /// The places at which each number stands in a list.
+    private static func indices(byNumber numbers: [UInt32?], upTo maximum: UInt32) -> [[Int]] {
+        var indices = [[Int]](repeating: [], count: Int(maximum) + 1)
+        for (index, number) in numbers.enumerated() {
+            if let number { indices[Int(number)].append(index) }
         }
-        self.indices = indices
-        var codeIndices = [[Int]](repeating: [], count: Int(SVMExitCode.maximum) + 1)
-        for (index, code) in HardwareExits.svmExitCodes(of: tracepoints.processorExtension).enumerated() {
-            if let code { codeIndices[Int(code.rawValue)].append(index) }
-        }
-        self.codeIndices = codeIndices
+        return indices
     }
 
     package func prepareThread(ofVCPU index: Int, thread: Int32) throws(TracepointError) {
@@ -68,37 +70,37 @@ package final class AllExitsSource: CounterSource {
         counters.totalCycles &+ cycles(sum(0..<ExitReasonIndex.count) { $0.nanosecondsKernel })
     }
 
-    package func exits(of type: BasicExitReason) -> UInt64 {
-        let own = counters.exits(of: type) &- (type == .cpuid ? faults : 0)
-        return own &+ sum(indices[Int(type.rawValue)]) { $0.settled }
+    package func exits(of type: ExitType) -> UInt64 {
+        let own = counters.exits(of: type) &- (type.isCPUID ? faults : 0)
+        return own &+ sum(indices(of: type)) { $0.settled }
     }
 
-    package func cycles(of type: BasicExitReason) -> UInt64 {
-        counters.cycles(of: type) &+ cycles(sum(indices[Int(type.rawValue)]) { $0.nanosecondsKernel })
+    package func cycles(of type: ExitType) -> UInt64 {
+        counters.cycles(of: type) &+ cycles(sum(indices(of: type)) { $0.nanosecondsKernel })
     }
 
-    package func canOccur(_ type: BasicExitReason) -> Bool {
-        !indices[Int(type.rawValue)].isEmpty || counters.canOccur(type)
+    package func canOccur(_ type: ExitType) -> Bool {
+        !indices(of: type).isEmpty || counters.canOccur(type)
+    }
+
+    /// The indices of ``ExitReasonIndex`` that count to a type.
+    private func indices(of type: ExitType) -> [Int] {
+        switch type {
+        case .sdm(let reason): reasonIndices[Int(reason.rawValue)]
+        case .svm(let code): codeIndices[Int(code.rawValue)]
+        }
     }
 
     /// The CPUIDs that KVM has raised #GP for, so that they came out: counted by the tracepoints and by the run loop.
     private var faults: UInt64 { trapsByFault ? counters.exits(of: BasicExitReason.cpuid) : 0 }
 
+    /// The same of one vCPU.
+    private func faults(ofVCPU index: Int) -> UInt64 {
+        trapsByFault ? counters.counters(of: index).exits(of: ExitKind.cpuid) : 0
+    }
+
     /// The processor's exits so far, passed on or not, as the tracepoints count them.
     package var hardwareExits: UInt64 { sum(0..<ExitReasonIndex.count) { $0.count } }
-
-    package func exits(of code: SVMExitCode) -> UInt64 {
-        let own = counters.exits(of: code) &- (code == .cpuid ? faults : 0)
-        return own &+ sum(codeIndices[Int(code.rawValue)]) { $0.settled }
-    }
-
-    package func cycles(of code: SVMExitCode) -> UInt64 {
-        counters.cycles(of: code) &+ cycles(sum(codeIndices[Int(code.rawValue)]) { $0.nanosecondsKernel })
-    }
-
-    package func canOccur(_ code: SVMExitCode) -> Bool {
-        !codeIndices[Int(code.rawValue)].isEmpty || counters.canOccur(code)
-    }
 
     /// A sum over all vCPUs.
     private func sum(_ indices: some Collection<Int>, _ number: (borrowing ExitSlot) -> UInt64) -> UInt64 {
@@ -125,11 +127,12 @@ extension AllExitsSource {
     package func settledSoFar() -> KernelSettledExits? { settled(nil) }
 
     private func settled(_ places: KernelExitPlaces?) -> KernelSettledExits {
-        let vcpus = (0..<tracepoints.threadCount).map { rows(ofThreads: $0...$0) }
-        return KernelSettledExits(
-            isSVM: tracepoints.processorExtension == .svm, rows: rows(ofThreads: 0...(tracepoints.threadCount - 1)),
-            vcpus: vcpus, kernelCount: kernelExits?.total, cyclesPerNanosecond: Double(tscKHz) / 1_000_000,
-            places: places)
+        KernelSettledExits(
+            of: tracepoints, kernelCount: kernelExits?.total, cyclesPerNanosecond: Double(tscKHz) / 1_000_000,
+            places: places
+        ) { row, vcpu in
+            if row.reason == .cpuid { row.carry(faults(ofVCPU: vcpu)) }
+        }
     }
 
     private var places: KernelExitPlaces? {
@@ -144,8 +147,8 @@ extension AllExitsSource {
     package func settledCounts() -> SettledCounts? {
         var counts = SettledCounts()
         for thread in 0..<tracepoints.threadCount {
-            // As `rows` has it: what the trap by fault carried out is the run loop's.
-            var carried = trapsByFault ? counters.counters(of: thread).exits(of: ExitKind.cpuid) : 0
+            // As in the rows: what the trap by fault carried out is the run loop's.
+            var carried = faults(ofVCPU: thread)
             for (index, reason) in reasons.enumerated() {
                 var settled = tracepoints.slot(thread: thread, reason: index).settled
                 guard settled > 0 else { continue }
@@ -159,25 +162,10 @@ extension AllExitsSource {
         }
         return counts
     }
-
-    private func rows(ofThreads threads: ClosedRange<Int>) -> [KernelSettledExits.Row] {
-        (0..<ExitReasonIndex.count).compactMap { index in
-            var row = KernelSettledExits.Row(code: HardwareExits.code(index), reason: reasons[index])
-            for thread in threads where tracepoints.count(thread: thread, reason: index) > 0 {
-                row.add(
-                    tracepoints.slot(thread: thread, reason: index),
-                    tracepoints.histogram(thread: thread, reason: index))
-                if row.reason == .cpuid, trapsByFault {
-                    row.carry(counters.counters(of: thread).exits(of: ExitKind.cpuid))
-                }
-            }
-            return row.hardwareExits == 0 ? nil : row
-        }
-    }
 }
 
 extension ExitSlot {
     /// Exits that KVM did not pass on. The programs count an exit before they learn that it is passed on, so that a read
     /// in between finds it here; never fewer than none.
-    fileprivate var settled: UInt64 { count >= user ? count &- user : 0 }
+    var settled: UInt64 { count >= user ? count &- user : 0 }
 }

@@ -37,7 +37,7 @@ public struct KernelSettledExits: Hashable, Sendable {
 
         mutating func add(_ slot: ExitSlot, _ histogram: [UInt64]) {
             hardwareExits &+= slot.count
-            exits &+= slot.count >= slot.user ? slot.count &- slot.user : 0
+            exits &+= slot.settled
             passedOnExits &+= slot.user
             nanoseconds &+= slot.nanosecondsKernel
             passedOnNanoseconds &+= slot.nanosecondsToUser
@@ -169,9 +169,18 @@ public struct KernelSettledExits: Hashable, Sendable {
 }
 
 extension KernelSettledExits {
-    /// What was counted so far of another process. Each place is a vCPU. Exits in progress are in
-    /// ``Row/hardwareExits`` alone.
-    package init(of tracepoints: ExitTracepoints) {
+    /// What the tracepoints have counted so far. Each of their threads is a vCPU.
+    ///
+    /// - Parameters:
+    ///   - tracepoints: The counts.
+    ///   - kernelCount: KVM's own count of all exits.
+    ///   - cyclesPerNanosecond: The frequency of the time-stamp counter.
+    ///   - places: Where the exits came from.
+    ///   - adjust: What is done with a vCPU's row before it is added up.
+    init(
+        of tracepoints: ExitTracepoints, kernelCount: UInt64? = nil, cyclesPerNanosecond: Double = 1,
+        places: KernelExitPlaces? = nil, adjust: (inout Row, _ vcpu: Int) -> Void
+    ) {
         let reasons = HardwareExits.reasons(of: tracepoints.processorExtension)
         var sums = reasons.enumerated().map { Row(code: HardwareExits.code($0.offset), reason: $0.element) }
         var vcpus: [[Row]] = []
@@ -182,7 +191,7 @@ extension KernelSettledExits {
                 row.add(
                     tracepoints.slot(thread: thread, reason: index),
                     tracepoints.histogram(thread: thread, reason: index))
-                row.leaveOutUnfinished()
+                adjust(&row, thread)
                 rows.append(row)
                 sums[index].add(row)
             }
@@ -190,7 +199,18 @@ extension KernelSettledExits {
         }
         self.init(
             isSVM: tracepoints.processorExtension == .svm, rows: sums.filter { $0.hardwareExits > 0 }, vcpus: vcpus,
-            kernelCount: nil, cyclesPerNanosecond: 1)
+            kernelCount: kernelCount, cyclesPerNanosecond: cyclesPerNanosecond, places: places)
+    }
+
+    /// What was counted so far of another process. Exits in progress are in ``Row/hardwareExits`` alone.
+    package init(of tracepoints: ExitTracepoints) {
+        self.init(of: tracepoints) { row, _ in row.leaveOutUnfinished() }
+    }
+
+    /// The rows of a vCPU, none if it has none; of all together for nil.
+    package func rows(ofVCPU vcpu: Int?) -> [Row] {
+        guard let vcpu else { return rows }
+        return vcpus.indices.contains(vcpu) ? vcpus[vcpu] : []
     }
 
     /// What came since an earlier moment of the same watch: sums over all vCPUs alone. Their maximums are those of all

@@ -288,7 +288,7 @@ private final class Rounds: PortIODevice, Sendable {
     func writePort(_ offset: UInt16, width: AccessWidth, value: UInt32) {
         guard let source = source.withLock({ $0 }) as? AllExitsSource else { return }
         let types = (0...BasicExitReason.maximum).map { number in
-            BasicExitReason(rawValue: number).map { source.exits(of: $0) } ?? 0
+            BasicExitReason(rawValue: number).map { source.exits(of: .sdm($0)) } ?? 0
         }
         let look = Look(
             total: source.totalExits, cycles: source.totalCycles, types: types, hardwareExits: source.hardwareExits,
