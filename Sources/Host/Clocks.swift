@@ -25,6 +25,17 @@ public enum HostClock {
     }
 }
 
+extension Duration {
+    /// The duration in seconds.
+    package var inSeconds: Double { Double(components.seconds) + Double(components.attoseconds) / 1e18 }
+
+    /// The duration in whole nanoseconds, modulo 2^64.
+    package var inNanoseconds: Int64 {
+        // A Duration's part below a second is less than 10^18 attoseconds.
+        components.seconds &* HostClock.nanosecondsPerSecond &+ components.attoseconds / 1_000_000_000
+    }
+}
+
 /// A date and time of day of the Gregorian calendar, in UTC without leap seconds.
 ///
 /// The arithmetic holds for every Int64 number of seconds and for every field from -100,000 to 100,000: a field out of

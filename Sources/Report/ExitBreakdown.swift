@@ -22,8 +22,6 @@ package struct ExitBreakdown {
         package let p50: Double
         package let p99: Double
         package let maximum: Double
-        /// The kind, of MiniVMM's.
-        package let kind: ExitKind?
     }
 
     /// All exits of one of the SDM's types, or of a kind that has none.
@@ -44,22 +42,49 @@ package struct ExitBreakdown {
     /// - Returns: nil where the run did not count every exit.
     package init?(_ outcome: RunOutcome, _ statistics: VCPUStatistics) {
         guard let kernel = outcome.kernelSettled else { return nil }
-        let reasons = kernel.rows(ofVCPU: statistics.vcpu)
+        self.init(
+            kernel, vcpu: statistics.vcpu,
+            own: statistics.kinds.map {
+                OwnExits(
+                    kind: $0.kind, exits: $0.exits, cycles: $0.serviceCycles, p50: $0.p50, p99: $0.p99, max: $0.max)
+            })
+    }
+
+    /// What was counted so far of all vCPUs. MiniVMM's exits have no percentiles.
+    ///
+    /// - Returns: nil where not every exit is counted.
+    init?(_ snapshot: CounterSnapshot) {
+        guard let kernel = snapshot.kernelSettled else { return nil }
+        self.init(
+            kernel, vcpu: nil,
+            own: snapshot.kinds.map {
+                OwnExits(kind: $0.kind, exits: $0.exits, cycles: $0.serviceCycles, p50: 0, p99: 0, max: $0.max)
+            })
+    }
+
+    /// The exits of one kind that came out to MiniVMM. Times in cycles.
+    private struct OwnExits {
+        let kind: ExitKind
+        let exits, cycles, p50, p99, max: UInt64
+    }
+
+    private init(_ kernel: KernelSettledExits, vcpu: Int?, own: [OwnExits]) {
+        let reasons = kernel.rows(ofVCPU: vcpu)
         haltedNanoseconds = reasons.reduce(0) { $0 &+ $1.haltedNanoseconds }
         let settled = KernelSettledExits.Row.byReason(reasons).filter { $0.exits > 0 }.map { reason in
             Row(
                 name: reason.name(isSVM: kernel.isSVM), type: reason.reason, settler: .kvm, exits: reason.exits,
                 nanoseconds: Double(reason.nanoseconds), p50: Double(reason.quantile(0.5)),
-                p99: Double(reason.quantile(0.99)), maximum: Double(reason.maximum), kind: nil)
+                p99: Double(reason.quantile(0.99)), maximum: Double(reason.maximum))
         }
         let scale = 1 / kernel.cyclesPerNanosecond
-        let own = statistics.kinds.map { kind in
+        let mine = own.map { own in
             Row(
-                name: kind.kind.name, type: kind.kind.basicExitReason, settler: .miniVMM, exits: kind.exits,
-                nanoseconds: Double(kind.serviceCycles) * scale, p50: Double(kind.p50) * scale,
-                p99: Double(kind.p99) * scale, maximum: Double(kind.max) * scale, kind: kind.kind)
+                name: own.kind.name, type: own.kind.basicExitReason, settler: .miniVMM, exits: own.exits,
+                nanoseconds: Double(own.cycles) * scale, p50: Double(own.p50) * scale, p99: Double(own.p99) * scale,
+                maximum: Double(own.max) * scale)
         }
-        rows = (settled + own).sorted { ($0.nanoseconds, $0.exits) > ($1.nanoseconds, $1.exits) }
+        rows = (settled + mine).sorted { ($0.nanoseconds, $0.exits) > ($1.nanoseconds, $1.exits) }
     }
 
     /// All exits.
@@ -95,6 +120,31 @@ extension ExitBreakdown.TypeSum {
             sums[index].nanoseconds += row.time
         }
         return sums
+    }
+}
+
+extension ExitBreakdown.TypeSum {
+    /// The name, and the SDM's number for it.
+    private var title: String { type.map { "\(name) (\($0.rawValue))" } ?? name }
+
+    /// The most frequent and the most expensive of several in a sentence; the first of those that are as many. None where
+    /// there is none.
+    ///
+    /// - Parameter unit: What they cost.
+    package static func extremes(_ types: [Self], unit: String) -> [String] {
+        let exits = types.reduce(0) { $0 &+ $1.exits }
+        let cost = types.reduce(0) { $0 + $1.nanoseconds }
+        guard let frequent = types.max(by: { $0.exits < $1.exits }),
+            let expensive = types.max(by: { $0.nanoseconds < $1.nanoseconds })
+        else { return [] }
+        let share = HumanNumber.share(frequent.exits, of: exits)
+        let part = HumanNumber.share(UInt64(expensive.nanoseconds), of: UInt64(cost))
+        if frequent.name == expensive.name {
+            return ["Most frequent and most expensive: \(frequent.title), \(share) of exits and \(part) of \(unit)."]
+        }
+        return [
+            "Most frequent: \(frequent.title), \(share) of exits. Most expensive: \(expensive.title), \(part) of \(unit)."
+        ]
     }
 }
 

@@ -121,13 +121,3 @@ package struct WatchOutcome: Sendable {
         return Set(vcpus + active).sorted()
     }
 }
-
-extension Duration {
-    /// The duration in seconds.
-    var inSeconds: Double { Double(components.seconds) + Double(components.attoseconds) / 1e18 }
-
-    /// The duration in whole nanoseconds.
-    var inNanoseconds: Int64 {
-        components.seconds &* 1_000_000_000 &+ components.attoseconds / 1_000_000_000
-    }
-}

@@ -1,3 +1,4 @@
+import Host
 import Counters
 import FoundationEssentials
 import Report

@@ -1,3 +1,4 @@
+import Host
 import Counters
 package import Report
 
@@ -59,20 +60,9 @@ package struct WatchReport {
     /// The type that there were most of, and the one that took longest.
     private var hottest: [String] {
         let exits = outcome.look.exits
-        let rows = KernelSettledExits.Row.byReason(exits.rows)
-        // Of several that are as many, the first.
-        guard let most = rows.map(\.hardwareExits).max(), most > 0, let longest = rows.map(\.cost).max(),
-            let frequent = rows.first(where: { $0.hardwareExits == most }),
-            let expensive = rows.first(where: { $0.cost == longest })
-        else { return [] }
-        let share = HumanNumber.share(most, of: exits.hardwareExits)
-        let part = HumanNumber.share(longest, of: rows.reduce(0) { $0 &+ $1.cost })
-        let (first, second) = (frequent.title(isSVM: exits.isSVM), expensive.title(isSVM: exits.isSVM))
-        return [
-            first == second
-                ? "Most frequent and most expensive: \(first), \(share) of exits and \(part) of the time."
-                : "Most frequent: \(first), \(share) of exits. Most expensive: \(second), \(part) of the time."
-        ]
+        guard exits.hardwareExits > 0 else { return [] }
+        let rows = exits.rows.map { ($0.name(isSVM: exits.isSVM), $0.reason, $0.hardwareExits, Double($0.cost)) }
+        return ExitBreakdown.TypeSum.extremes(ExitBreakdown.TypeSum.sums(of: rows), unit: "the time")
     }
 
     private var lost: [String] {
@@ -122,8 +112,7 @@ struct WatchTable {
     /// The exits in the order of what they cost, the sum, and the sleep.
     func lines(_ style: TextStyle) -> [String] {
         let total = rows.reduce(0) { $0 &+ $1.cost }
-        var table = TextTable([.left, .right, .left] + Array(repeating: .right, count: 7), style: style)
-        table.add(TextReport.allExitsColumns, as: .heading)
+        var table = TextReport.makeAllExitsTable(style)
         let all = rows.flatMap { lines(of: $0, total) }
         for line in all.sorted(by: { ($0.cost, $0.exits) > ($1.cost, $1.exits) }) {
             table.add(line.cells, as: line.cost > total / 2 ? .hot : .body)
@@ -135,7 +124,7 @@ struct WatchTable {
                 time(rows.reduce(0) { $0 &+ $1.userNanoseconds }), "", "", "",
             ], as: .strong)
         let asleep = rows.reduce(0) { $0 &+ $1.haltedNanoseconds }
-        if asleep > 0 { table.add(["(asleep)", "", "", "", "", time(asleep), "", "", "", ""], as: .aside) }
+        if asleep > 0 { table.add(TextReport.asleepCells(asleep), as: .aside) }
         return table.lines
     }
 
@@ -175,11 +164,6 @@ struct WatchTable {
 extension KernelSettledExits.Row {
     /// What all of these exits took, sleep taken off, in nanoseconds.
     var cost: UInt64 { nanoseconds &+ passedOnNanoseconds &+ userNanoseconds }
-
-    /// The name, and the SDM's number for it.
-    func title(isSVM: Bool) -> String {
-        name(isSVM: isSVM) + (reason.map { " (\($0.rawValue))" } ?? "")
-    }
 }
 
 /// How a watch goes, in a line: the time, the exits, and how many there are of the busiest types a second.
@@ -190,23 +174,16 @@ package struct WatchLine {
         self.interval = interval
     }
 
-    /// The most types that are named.
-    private static let maximumTypeCount = 3
-
     /// The line: at most 79 columns, without a newline.
     package var text: String {
-        var parts = [
-            HumanNumber.fixed(interval.elapsed.inSeconds, digits: 1) + " s",
-            HumanNumber.count(interval.exitsSoFar) + " exits",
-        ]
+        let rows = KernelSettledExits.Row.byReason(interval.exits.rows)
         let length = interval.length.inSeconds
-        if length > 0 {
-            let rows = KernelSettledExits.Row.byReason(interval.exits.rows).filter { $0.hardwareExits > 0 }
-                .sorted { $0.hardwareExits > $1.hardwareExits }
-            parts += rows.prefix(Self.maximumTypeCount).map { row in
-                row.name(isSVM: interval.exits.isSVM) + " \(HumanNumber.count(Double(row.hardwareExits) / length))/s"
-            }
+        let rates = rows.map { row in
+            (
+                name: row.name(isSVM: interval.exits.isSVM),
+                rate: length > 0 ? Double(row.hardwareExits) / length : 0
+            )
         }
-        return String(parts.joined(separator: "  ").prefix(79))
+        return LiveLine.text(seconds: interval.elapsed.inSeconds, exits: interval.exitsSoFar, rates: rates)
     }
 }

@@ -1,3 +1,4 @@
+import Host
 public import KVM
 import Memory
 
@@ -52,7 +53,7 @@ public struct RunOutcome: Sendable {
 extension RunOutcome {
     /// ``duration`` in seconds.
     package var seconds: Double {
-        Double(duration.components.seconds) + Double(duration.components.attoseconds) / 1e18
+        duration.inSeconds
     }
 }
 

@@ -58,8 +58,7 @@ public struct RunRecord: Encodable, Sendable {
         let total = outcome.statistics.total
         try container.encode(Self.schemaVersion, forKey: .schema)
         try container.encode(OutcomeRecord(outcome.ending, exitStatus: exitStatus), forKey: .outcome)
-        let (seconds, attoseconds) = outcome.duration.components
-        try container.encode(seconds * 1_000_000_000 + attoseconds / 1_000_000_000, forKey: .durationNanoseconds)
+        try container.encode(outcome.duration.inNanoseconds, forKey: .durationNanoseconds)
         try container.encode(outcome.tscKHz, forKey: .tscKHz)
         try container.encode(leaves.rawValue, forKey: .leaves)
         try container.encode(outcome.trap.rawValue, forKey: .trap)

@@ -1,3 +1,4 @@
+import Host
 public import Counters
 
 /// The counters of a run that goes on, as a table for a terminal of 80 columns.
@@ -23,7 +24,7 @@ public struct LiveReport: Sendable {
     }
 
     private var table: [String] {
-        if let kernel = snapshot.kernelSettled { return allExitsTable(kernel) }
+        if let breakdown = ExitBreakdown(snapshot) { return allExitsTable(breakdown) }
         var table = TextTable([.left] + Array(repeating: .right, count: 7))
         table.add(["exit", "SDM", "count", "share", "cycles", "mean", "max", "time"])
         for kind in snapshot.kinds.sorted(by: { $0.serviceCycles > $1.serviceCycles }) {
@@ -47,24 +48,11 @@ public struct LiveReport: Sendable {
     }
 
     /// The table of every exit, whoever settled it, by what they took.
-    private func allExitsTable(_ kernel: KernelSettledExits) -> [String] {
-        let scale = 1 / kernel.cyclesPerNanosecond
-        let settled = KernelSettledExits.Row.byReason(kernel.rows).filter { $0.exits > 0 }.map { row in
-            LiveRow(
-                name: row.name(isSVM: kernel.isSVM), type: row.reason, settler: .kvm, exits: row.exits,
-                nanoseconds: Double(row.nanoseconds), maximum: Double(row.maximum))
-        }
-        let own = snapshot.kinds.map { kind in
-            LiveRow(
-                name: kind.kind.name, type: kind.kind.basicExitReason, settler: .miniVMM, exits: kind.exits,
-                nanoseconds: Double(kind.serviceCycles) * scale, maximum: Double(kind.max) * scale)
-        }
-        let rows = (settled + own).sorted { ($0.nanoseconds, $0.exits) > ($1.nanoseconds, $1.exits) }
-        let exits = rows.reduce(0) { $0 &+ $1.exits }
-        let all = rows.reduce(0) { $0 + $1.nanoseconds }
+    private func allExitsTable(_ breakdown: ExitBreakdown) -> [String] {
+        let (exits, all) = (breakdown.exits, breakdown.nanoseconds)
         var table = TextTable([.left, .right, .left] + Array(repeating: .right, count: 5))
         table.add(["exit", "SDM", "by", "count", "share", "mean", "max", "time"])
-        for row in rows {
+        for row in breakdown.rows {
             table.add([
                 row.name, row.type.map { String($0.rawValue) } ?? "-", row.settler.rawValue, String(row.exits),
                 HumanNumber.share(UInt64(row.nanoseconds), of: UInt64(all)),
@@ -77,16 +65,6 @@ public struct LiveReport: Sendable {
             HumanNumber.seconds(all / Double(max(exits, 1)) / 1e9), "", HumanNumber.seconds(all / 1e9),
         ])
         return table.lines
-    }
-
-    /// The exits of one type that KVM settled, or of one kind. Times in nanoseconds.
-    private struct LiveRow {
-        let name: String
-        let type: BasicExitReason?
-        let settler: ExitBreakdown.Settler
-        let exits: UInt64
-        let nanoseconds: Double
-        let maximum: Double
     }
 
     private func time(_ cycles: UInt64) -> String {
@@ -129,26 +107,31 @@ public struct LiveLine: Sendable {
     private static let maximumKindCount = 3
 
     /// The line: at most 79 columns, without a newline.
-    public var text: String {
-        var parts = [
-            HumanNumber.fixed(elapsed, digits: 1) + " s", HumanNumber.count(snapshot.allExits) + " exits",
-        ]
-        parts += rates.prefix(Self.maximumKindCount).map { "\($0.name) \(HumanNumber.count($0.rate))/s" }
+    public var text: String { Self.text(seconds: elapsed, exits: snapshot.allExits, rates: rates) }
+
+    /// A line of at most 79 columns, without a newline.
+    ///
+    /// - Parameters:
+    ///   - seconds: How long it has taken so far.
+    ///   - exits: All exits so far.
+    ///   - rates: Exits a second; those that are none are left out.
+    package static func text(seconds: Double, exits: UInt64, rates: [(name: String, rate: Double)]) -> String {
+        let busiest = rates.filter { $0.rate > 0 }.sorted { $0.rate > $1.rate }.prefix(maximumKindCount)
+        let parts =
+            [HumanNumber.fixed(seconds, digits: 1) + " s", HumanNumber.count(exits) + " exits"]
+            + busiest.map { "\($0.name) \(HumanNumber.count($0.rate))/s" }
         return String(parts.joined(separator: "  ").prefix(79))
     }
 
-    /// The kinds, or types, of which there were exits since the last line, the busiest first.
+    /// How many there were of each kind, or type, since the last line.
     private var rates: [(name: String, rate: Double)] {
         guard interval > 0 else { return [] }
         let before = Dictionary(previous?.exitsByName ?? [], uniquingKeysWith: { first, _ in first })
-        return snapshot.exitsByName
-            .map { name, exits in
-                let earlier = before[name] ?? 0
-                // An exit in progress counts as KVM's until it comes out, so that a number may fall by it.
-                return (name, exits > earlier ? Double(exits &- earlier) / interval : 0)
-            }
-            .filter { $0.1 > 0 }
-            .sorted { $0.1 > $1.1 }
+        return snapshot.exitsByName.map { name, exits in
+            let earlier = before[name] ?? 0
+            // An exit in progress counts as KVM's until it comes out, so that a number may fall by it.
+            return (name, exits > earlier ? Double(exits &- earlier) / interval : 0)
+        }
     }
 }
 
@@ -158,18 +141,6 @@ extension CounterSnapshot {
 
     /// The exits of each kind; by type, whoever settles them, where every exit is counted.
     fileprivate var exitsByName: [(String, UInt64)] {
-        guard let kernel = kernelSettled else { return kinds.map { ($0.kind.name, $0.exits) } }
-        let own = kinds.map { ($0.kind.name, $0.kind.basicExitReason, $0.exits, 0.0) }
-        let settled = kernel.rows.filter { $0.exits > 0 }.map {
-            ($0.name(isSVM: kernel.isSVM), $0.reason, $0.exits, 0.0)
-        }
-        return ExitBreakdown.TypeSum.sums(of: own + settled).map { ($0.name, $0.exits) }
-    }
-}
-
-extension Duration {
-    /// The duration in seconds.
-    fileprivate var inSeconds: Double {
-        Double(components.seconds) + Double(components.attoseconds) / 1e18
+        ExitBreakdown(self).map { $0.types.map { ($0.name, $0.exits) } } ?? kinds.map { ($0.kind.name, $0.exits) }
     }
 }

@@ -9,8 +9,7 @@ extension TextReport {
 
     /// The exits in the order of what they cost, the sum, the sleep, and what MiniVMM did for itself.
     func allExitsTable(_ breakdown: ExitBreakdown, _ statistics: VCPUStatistics) -> [String] {
-        var table = TextTable([.left, .right, .left] + Array(repeating: .right, count: 7), style: style)
-        table.add(Self.allExitsColumns, as: .heading)
+        var table = Self.makeAllExitsTable(style)
         for row in breakdown.rows {
             let isHot = row.nanoseconds > breakdown.nanoseconds / 2
             table.add(cells(row, of: breakdown.nanoseconds), as: isHot ? .hot : .body)
@@ -24,8 +23,7 @@ extension TextReport {
     func allExitsAsides(_ breakdown: ExitBreakdown, _ statistics: VCPUStatistics) -> [[String]] {
         var rows: [[String]] = []
         if breakdown.haltedNanoseconds > 0 {
-            let asleep = HumanNumber.seconds(Double(breakdown.haltedNanoseconds) / 1e9)
-            rows.append(["(asleep)", "", "", "", "", asleep, "", "", "", ""])
+            rows.append(Self.asleepCells(breakdown.haltedNanoseconds))
         }
         if statistics.internalExits > 0 {
             rows.append([
@@ -34,6 +32,18 @@ extension TextReport {
             ])
         }
         return rows
+    }
+
+    /// A table of these columns without rows.
+    package static func makeAllExitsTable(_ style: TextStyle) -> TextTable {
+        var table = TextTable([.left, .right, .left] + Array(repeating: .right, count: 7), style: style)
+        table.add(allExitsColumns, as: .heading)
+        return table
+    }
+
+    /// The cells of what vCPUs slept, in nanoseconds.
+    package static func asleepCells(_ nanoseconds: UInt64) -> [String] {
+        ["(asleep)", "", "", "", "", time(Double(nanoseconds)), "", "", "", ""]
     }
 
     /// A row's cells.
@@ -84,9 +94,4 @@ extension TextReport {
         guard let reason = outcome.narrowScopeReason else { return [] }
         return ["Counted: the exits that reach MiniVMM. \(reason)" + (advice.map { " " + $0 } ?? "")]
     }
-}
-
-extension ExitBreakdown.TypeSum {
-    /// The name, and the SDM's number for it.
-    var title: String { type.map { "\(name) (\($0.rawValue))" } ?? name }
 }

@@ -182,12 +182,12 @@ extension TextReport {
         let exits = "\(count) \(count == 1 ? "exit" : "exits")"
         var lines = ["\(exits) in \(HumanNumber.spaced(seconds: outcome.seconds)); \(outcome.ending.summary)."]
         if let breakdown {
-            lines += extremes(breakdown.types, unit: "time") + settled(breakdown)
+            lines += ExitBreakdown.TypeSum.extremes(breakdown.types, unit: "time") + settled(breakdown)
         } else {
             let kinds = total.kinds.map {
                 ($0.kind.name, $0.kind.basicExitReason, $0.exits, Double($0.serviceCycles))
             }
-            lines += extremes(ExitBreakdown.TypeSum.sums(of: kinds), unit: "cycles")
+            lines += ExitBreakdown.TypeSum.extremes(ExitBreakdown.TypeSum.sums(of: kinds), unit: "cycles")
         }
         let all = total.serviceCycles &+ total.internalCycles &+ total.runCycles
         if all > 0 {
@@ -198,26 +198,6 @@ extension TextReport {
             )
         }
         return lines + check + narrowScope
-    }
-
-    /// The most frequent and the most expensive type.
-    ///
-    /// - Parameter unit: What they cost.
-    private func extremes(_ types: [ExitBreakdown.TypeSum], unit: String) -> [String] {
-        let exits = types.reduce(0) { $0 &+ $1.exits }
-        let cost = types.reduce(0) { $0 + $1.nanoseconds }
-        // The first of several.
-        guard let frequent = types.max(by: { $0.exits < $1.exits }),
-            let expensive = types.max(by: { $0.nanoseconds < $1.nanoseconds })
-        else { return [] }
-        let share = HumanNumber.share(frequent.exits, of: exits)
-        let part = HumanNumber.share(UInt64(expensive.nanoseconds), of: UInt64(cost))
-        if frequent.name == expensive.name {
-            return ["Most frequent and most expensive: \(frequent.title), \(share) of exits and \(part) of \(unit)."]
-        }
-        return [
-            "Most frequent: \(frequent.title), \(share) of exits. Most expensive: \(expensive.title), \(part) of \(unit)."
-        ]
     }
 }
 
