@@ -1,6 +1,6 @@
-import Host
 import Counters
 import FoundationEssentials
+import Host
 import Report
 import Tracepoints
 

@@ -1,5 +1,5 @@
-import Host
 import Counters
+import Host
 package import Report
 
 /// The exits of a watched process, as a table for a terminal.

@@ -1,44 +1,28 @@
 import Counters
 
-/// The colors of the types of exits, where every exit was counted: the types that took most time get one of their own, the
-/// rest share one. KVM's part of a type has the color in full, MiniVMM's part is pale.
+/// The colors of the types of exits, where every exit was counted: the types that took most time get one of their own.
+/// KVM's part of a type has the color in full, MiniVMM's part is pale.
 struct TypePalette {
-    /// The types that have a color of their own, by name, the most expensive first.
-    package let names: [String]
-    /// Whether there are types besides.
-    let hasOthers: Bool
-
-    /// How many colors there are besides that of the rest.
-    private static let colorCount = 7
+    let colors: ColorPalette
 
     init(_ breakdown: ExitBreakdown) {
-        let sorted = breakdown.types.sorted { $0.nanoseconds > $1.nanoseconds }.map(\.name)
-        let count = sorted.count <= Self.colorCount + 1 ? sorted.count : Self.colorCount
-        names = Array(sorted.prefix(count))
-        hasOthers = sorted.count > count
+        colors = ColorPalette(breakdown.types.sorted { $0.nanoseconds > $1.nanoseconds }.map(\.name))
     }
 
     /// The class of the elements of a type, which the style sheet gives its color.
     func colorClass(of name: String, _ settler: ExitBreakdown.Settler = .kvm) -> String {
-        "k\(names.firstIndex(of: name) ?? Self.colorCount)" + (settler == .miniVMM ? " vmm" : "")
+        colors.colorClass(of: name) + (settler == .miniVMM ? " vmm" : "")
     }
 
     /// A square in the type's color, and a name.
     package func label(_ text: String, of type: String, _ settler: ExitBreakdown.Settler = .kvm) -> String {
-        "<span class=\"kind\"><i class=\"\(colorClass(of: type, settler))\"></i>\(HTML.escaped(text))</span>"
+        ColorPalette.label(text, colorClass(of: type, settler))
     }
 
     /// What full and pale colors mean.
     var settlerLegend: String {
-        "<p class=\"legend\"><span class=\"kind\"><i class=\"ki\"></i>settled by KVM</span> "
-            + "<span class=\"kind\"><i class=\"ki vmm\"></i>came out to MiniVMM</span></p>\n"
-    }
-
-    /// What the colors mean.
-    var legend: String {
-        let labels = names.map { label($0, of: $0) }
-        let others = hasOthers ? ["<span class=\"kind\"><i class=\"k\(Self.colorCount)\"></i>others</span>"] : []
-        return "<p class=\"legend\">" + (labels + others).joined(separator: " ") + "</p>\n"
+        "<p class=\"legend\">" + ColorPalette.label("settled by KVM", "ki") + " "
+            + ColorPalette.label("came out to MiniVMM", "ki vmm") + "</p>\n"
     }
 }
 

@@ -27,47 +27,60 @@ struct ShareChart {
     }
 }
 
-/// The colors of the kinds: the ones that took most time get one of their own, the rest share one.
-struct KindPalette {
-    /// The kinds that have a color of their own, the most expensive first.
-    package let kinds: [ExitKind]
-    /// Whether there are kinds besides.
-    let hasOthers: Bool
+/// Colors for names: the first ones get one of their own, the rest share one.
+struct ColorPalette {
+    /// The names that have a color of their own.
+    package let names: [String]
+    /// Whether there are names besides.
+    private let hasOthers: Bool
 
     /// How many colors there are besides that of the rest.
     private static let colorCount = 7
-    /// Where every exit was counted, the colors are the types'.
-    private var types: TypePalette?
 
-    /// The colors where every exit was counted: a kind has that of its type.
-    init(_ statistics: VCPUStatistics, types: TypePalette) {
-        self.init(statistics)
-        self.types = types
+    /// - Parameter names: Those that matter most first.
+    init(_ names: [String]) {
+        // A color for the rest is of use when it stands for several names.
+        let count = names.count <= Self.colorCount + 1 ? names.count : Self.colorCount
+        self.names = Array(names.prefix(count))
+        hasOthers = names.count > count
     }
 
-    init(_ statistics: VCPUStatistics) {
-        let sorted = statistics.kinds.sorted { $0.serviceCycles > $1.serviceCycles }.map(\.kind)
-        // A color for the rest is of use when it stands for several kinds.
-        let count = sorted.count <= Self.colorCount + 1 ? sorted.count : Self.colorCount
-        kinds = Array(sorted.prefix(count))
-        hasOthers = sorted.count > count
-    }
+    /// The class of the elements of a name, which the style sheet gives its color.
+    func colorClass(of name: String) -> String { Self.colorClass(names.firstIndex(of: name)) }
 
-    /// The class of the elements of a kind, which the style sheet gives its color.
-    func colorClass(of kind: ExitKind) -> String {
-        if let types { return types.colorClass(of: kind.basicExitReason?.name ?? kind.name) }
-        return "k\(kinds.firstIndex(of: kind) ?? Self.colorCount)"
-    }
+    private static func colorClass(_ index: Int?) -> String { "k\(index ?? colorCount)" }
 
-    /// A square in the kind's color, and its name.
-    package func label(_ kind: ExitKind) -> String {
-        "<span class=\"kind\"><i class=\"\(colorClass(of: kind))\"></i>\(kind.name)</span>"
+    /// A square in a color, and a text.
+    static func label(_ text: String, _ colorClass: String) -> String {
+        "<span class=\"kind\"><i class=\"\(colorClass)\"></i>\(HTML.escaped(text))</span>"
     }
 
     /// What the colors mean.
     var legend: String {
-        let labels = kinds.map(label)
-        let others = hasOthers ? ["<span class=\"kind\"><i class=\"k\(Self.colorCount)\"></i>others</span>"] : []
+        let labels = names.map { Self.label($0, colorClass(of: $0)) }
+        let others = hasOthers ? [Self.label("others", Self.colorClass(nil))] : []
         return "<p class=\"legend\">" + (labels + others).joined(separator: " ") + "</p>\n"
     }
+}
+
+/// The colors of the kinds: the ones that took most time get one of their own. Where every exit was counted, a kind has
+/// the color of its type.
+struct KindPalette {
+    /// The colors of the kinds by themselves.
+    let colors: ColorPalette
+    private var types: TypePalette?
+
+    init(_ statistics: VCPUStatistics, types: TypePalette? = nil) {
+        colors = ColorPalette(
+            statistics.kinds.sorted { $0.serviceCycles > $1.serviceCycles }.map(\.kind.name))
+        self.types = types
+    }
+
+    /// The class of the elements of a kind, which the style sheet gives its color.
+    func colorClass(of kind: ExitKind) -> String {
+        types?.colorClass(of: kind.basicExitReason?.name ?? kind.name) ?? colors.colorClass(of: kind.name)
+    }
+
+    /// A square in the kind's color, and its name.
+    package func label(_ kind: ExitKind) -> String { ColorPalette.label(kind.name, colorClass(of: kind)) }
 }

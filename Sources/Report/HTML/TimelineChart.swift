@@ -29,16 +29,12 @@ struct TimelineChart {
         let timeline = timeline.coarser(atMost: Self.maximumIntervalCount)
         self.timeline = timeline
         self.tscKHz = tscKHz
-        legend = palette.legend
-        let known = Set(palette.kinds)
-        let rest = timeline.series.filter { !known.contains($0.kind) }
-        let ordered = palette.kinds.map { kind in timeline.series.filter { $0.kind == kind } } + [rest]
-        var sum = [UInt64](repeating: 0, count: timeline.intervalCount)
+        legend = palette.colors.legend
         var layers: [Layer] = []
-        for group in ordered {
-            guard let first = group.first else { continue }
-            for series in group { sum = zip(sum, series.exits).map { $0 &+ $1 } }
-            layers.append(Layer(colorClass: palette.colorClass(of: first.kind), exits: sum))
+        _ = Self.stack(
+            timeline.series.map { ($0.kind.name, $0.exits) }, palette.colors, above: Self.ground(timeline)
+        ) { name, exits, _ in
+            layers.append(Layer(colorClass: palette.colors.colorClass(of: name), exits: exits))
         }
         self.layers = layers
     }
@@ -48,28 +44,45 @@ struct TimelineChart {
         let timeline = timeline.coarser(atMost: Self.maximumIntervalCount)
         self.timeline = timeline
         self.tscKHz = tscKHz
-        legend = palette.settlerLegend + palette.legend
-        var sum = [UInt64](repeating: 0, count: timeline.intervalCount)
+        legend = palette.settlerLegend + palette.colors.legend
         var layers: [Layer] = []
-        /// Adds a layer for each color, the rest's last.
-        func stack(_ series: [(name: String, exits: [UInt64])], _ settler: ExitBreakdown.Settler) {
-            let known = Set(palette.names)
-            let rest = series.filter { !known.contains($0.name) }
-            let ordered = palette.names.map { name in series.filter { $0.name == name } } + [rest]
-            for group in ordered {
-                guard let first = group.first else { continue }
-                let below = sum
-                for series in group { sum = zip(sum, series.exits).map { $0 &+ $1 } }
-                layers.append(
-                    Layer(
-                        colorClass: palette.colorClass(of: first.name, settler), exits: sum,
-                        below: settler == .miniVMM ? below : nil))
-            }
+        let kernelTop = Self.stack(
+            timeline.kernelSeries.map { ($0.name, $0.exits) }, palette.colors, above: Self.ground(timeline)
+        ) { name, exits, _ in
+            layers.append(Layer(colorClass: palette.colorClass(of: name), exits: exits))
         }
-        stack(timeline.kernelSeries.map { ($0.name, $0.exits) }, .kvm)
-        kernelTop = sum
-        stack(timeline.series.map { ($0.typeName, $0.exits) }, .miniVMM)
+        _ = Self.stack(timeline.series.map { ($0.typeName, $0.exits) }, palette.colors, above: kernelTop) {
+            layers.append(Layer(colorClass: palette.colorClass(of: $0, .miniVMM), exits: $1, below: $2))
+        }
+        self.kernelTop = kernelTop
         self.layers = layers
+    }
+
+    /// What the lowest layer stands on.
+    private static func ground(_ timeline: ExitTimeline) -> [UInt64] {
+        [UInt64](repeating: 0, count: timeline.intervalCount)
+    }
+
+    /// Makes a layer for each color, in the palette's order, the rest's last.
+    ///
+    /// - Parameters:
+    ///   - below: What they stand on.
+    ///   - add: Is told of each layer: the name that it has its color from, its top, and what it stands on.
+    /// - Returns: The top of the last one.
+    private static func stack(
+        _ series: [(name: String, exits: [UInt64])], _ palette: ColorPalette, above below: [UInt64],
+        _ add: (String, [UInt64], [UInt64]) -> Void
+    ) -> [UInt64] {
+        let known = Set(palette.names)
+        let rest = series.filter { !known.contains($0.name) }
+        var top = below
+        for group in palette.names.map({ name in series.filter { $0.name == name } }) + [rest] {
+            guard let first = group.first else { continue }
+            let below = top
+            for series in group { top = zip(top, series.exits).map { $0 &+ $1 } }
+            add(first.name, top, below)
+        }
+        return top
     }
 
     package var html: String {

@@ -1,5 +1,5 @@
-import Host
 public import Counters
+import Host
 
 /// The counters of a run that goes on, as a table for a terminal of 80 columns.
 ///
