@@ -30,7 +30,7 @@ package protocol CounterSource: AnyObject, Sendable {
     /// The exits alone of that, at less cost: no system call.
     func settledCounts() -> SettledCounts?
     /// A vCPU's exits that KVM settled, one by one, if they are kept. Only when its thread has ended.
-    func kernelTrack(ofVCPU index: Int, _ clocks: ClockPairs) -> ExitTrace.KernelTrack?
+    func kernelTrack(ofVCPU index: Int, _ clocks: ClockPairs) -> ExitTrace.Track<KernelTraceEvent>?
 }
 
 extension CounterSource {
@@ -38,7 +38,7 @@ extension CounterSource {
     package func kernelSettledExits() -> KernelSettledExits? { nil }
     package func settledSoFar() -> KernelSettledExits? { nil }
     package func settledCounts() -> SettledCounts? { nil }
-    package func kernelTrack(ofVCPU index: Int, _ clocks: ClockPairs) -> ExitTrace.KernelTrack? { nil }
+    package func kernelTrack(ofVCPU index: Int, _ clocks: ClockPairs) -> ExitTrace.Track<KernelTraceEvent>? { nil }
 }
 
 /// The source `user`: the exits that reach MiniVMM, as the run loop counts them.

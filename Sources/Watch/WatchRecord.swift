@@ -114,8 +114,18 @@ struct WatchTotalRecord: Encodable {
         self.rows = rows
     }
 
+    private enum CodingKeys: String, CodingKey {
+        case exits = "processor_exits"
+        case settled = "settled_exits"
+        case passedOn = "passed_on_exits"
+        case nanoseconds = "ns"
+        case passedOnNanoseconds = "passed_on_ns"
+        case userNanoseconds = "user_ns"
+        case haltedNanoseconds = "halted_ns"
+    }
+
     func encode(to encoder: any Encoder) throws {
-        var container = encoder.container(keyedBy: WatchReasonRecord.CodingKeys.self)
+        var container = encoder.container(keyedBy: CodingKeys.self)
         func sum(_ value: (KernelSettledExits.Row) -> UInt64) -> UInt64 { rows.reduce(0) { $0 &+ value($1) } }
         try container.encode(sum(\.hardwareExits), forKey: .exits)
         try container.encode(sum(\.exits), forKey: .settled)
@@ -140,37 +150,17 @@ struct WatchReasonRecord: Encodable {
         rows.map { WatchReasonRecord(row: $0, isSVM: isSVM, hasDistribution: hasDistribution) }
     }
 
-    enum CodingKeys: String, CodingKey {
-        case name, code, sdm
-        case exits = "processor_exits"
+    private enum CodingKeys: String, CodingKey {
         case settled = "settled_exits"
         case passedOn = "passed_on_exits"
-        case nanoseconds = "ns"
-        case passedOnNanoseconds = "passed_on_ns"
         case userNanoseconds = "user_ns"
-        case haltedNanoseconds = "halted_ns"
-        case p50 = "p50_ns"
-        case p99 = "p99_ns"
-        case maximum = "max_ns"
-        case histogram
     }
 
     func encode(to encoder: any Encoder) throws {
+        try ReasonFields(row, isSVM: isSVM, hasDistribution: hasDistribution).encode(to: encoder)
         var container = encoder.container(keyedBy: CodingKeys.self)
-        try container.encode(row.name(isSVM: isSVM), forKey: .name)
-        try container.encode(row.code, forKey: .code)
-        try container.encode(row.reason?.rawValue, forKey: .sdm)
-        try container.encode(row.hardwareExits, forKey: .exits)
         try container.encode(row.exits, forKey: .settled)
         try container.encode(row.passedOnExits, forKey: .passedOn)
-        try container.encode(row.nanoseconds, forKey: .nanoseconds)
-        try container.encode(row.passedOnNanoseconds, forKey: .passedOnNanoseconds)
         try container.encode(row.userNanoseconds, forKey: .userNanoseconds)
-        try container.encode(row.haltedNanoseconds, forKey: .haltedNanoseconds)
-        guard hasDistribution else { return }
-        try container.encode(row.quantile(0.5), forKey: .p50)
-        try container.encode(row.quantile(0.99), forKey: .p99)
-        try container.encode(row.maximum, forKey: .maximum)
-        try container.encode(row.histogram, forKey: .histogram)
     }
 }

@@ -90,7 +90,7 @@ package struct ClockPairs: Hashable, Sendable {
 }
 
 extension AllExitsSource {
-    package func kernelTrack(ofVCPU index: Int, _ clocks: ClockPairs) -> ExitTrace.KernelTrack? {
+    package func kernelTrack(ofVCPU index: Int, _ clocks: ClockPairs) -> ExitTrace.Track<KernelTraceEvent>? {
         guard tracepoints.keepsEvents, let thread = threads.withLock({ $0[index] }) else { return nil }
         let (kept, lostCount) = tracepoints.events(thread: thread, as: index)
         let events = kept.map { event in
@@ -102,6 +102,6 @@ extension AllExitsSource {
                 nanosecondsHalted: event.nanosecondsHalted, reason: reasons[index], code: HardwareExits.code(index),
                 isSVM: tracepoints.processorExtension == .svm)
         }
-        return ExitTrace.KernelTrack(vcpu: index, events: events, lostCount: lostCount)
+        return ExitTrace.Track(vcpu: index, events: events, lostCount: lostCount)
     }
 }

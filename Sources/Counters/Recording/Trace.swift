@@ -5,32 +5,16 @@ import Memory
 
 /// The exits of a run, one by one, as far as there was room for them.
 public struct ExitTrace: Sendable {
-    /// One vCPU's.
-    package struct Track: Sendable {
+    /// One vCPU's exits, of those that reached MiniVMM or of those that KVM settled itself.
+    package struct Track<Event: Sendable>: Sendable {
         package let vcpu: Int
         /// The exits, the oldest first.
-        package let events: [TraceEvent]
+        package let events: [Event]
         /// How many exits fell out of the ring, all of them older.
         package let lostCount: UInt64
 
         /// The given values.
-        package init(vcpu: Int, events: [TraceEvent], lostCount: UInt64) {
-            self.vcpu = vcpu
-            self.events = events
-            self.lostCount = lostCount
-        }
-    }
-
-    /// The exits of one vCPU that KVM settled itself.
-    package struct KernelTrack: Sendable {
-        package let vcpu: Int
-        /// The exits, the oldest first.
-        package let events: [KernelTraceEvent]
-        /// How many exits fell out of the ring, all of them older.
-        package let lostCount: UInt64
-
-        /// The given values.
-        package init(vcpu: Int, events: [KernelTraceEvent], lostCount: UInt64) {
+        package init(vcpu: Int, events: [Event], lostCount: UInt64) {
             self.vcpu = vcpu
             self.events = events
             self.lostCount = lostCount
@@ -38,9 +22,9 @@ public struct ExitTrace: Sendable {
     }
 
     /// Each vCPU's, in the order of their numbers.
-    package let tracks: [Track]
+    package let tracks: [Track<TraceEvent>]
     /// What KVM settled, in the same order; none unless it was to be kept.
-    package var kernelTracks: [KernelTrack] = []
+    package var kernelTracks: [Track<KernelTraceEvent>] = []
     /// The time-stamp counter when the run started.
     package let origin: UInt64
 
@@ -54,7 +38,7 @@ public struct ExitTrace: Sendable {
     public var kernelLostCount: UInt64 { kernelTracks.reduce(0) { $0 &+ $1.lostCount } }
 
     /// The given values.
-    package init(tracks: [Track], origin: UInt64) {
+    package init(tracks: [Track<TraceEvent>], origin: UInt64) {
         self.tracks = tracks
         self.origin = origin
     }

@@ -47,7 +47,7 @@ public struct TraceReport: Sendable {
             + #"{"name":"process_name","ph":"M","pid":1,"tid":0,"args":{"name":"guest"}}"#
     }
 
-    private func opening(of track: ExitTrace.Track) -> String {
+    private func opening(of track: ExitTrace.Track<TraceEvent>) -> String {
         ",\n" + #"{"name":"thread_name","ph":"M","pid":1,"tid":\#(track.vcpu),"args":{"name":"vCPU \#(track.vcpu)"}}"#
     }
 }
@@ -64,7 +64,7 @@ extension TraceReport {
     }
 
     /// The track's name, and its place: under the vCPU's own.
-    private func opening(of track: ExitTrace.KernelTrack) -> String {
+    private func opening(of track: ExitTrace.Track<KernelTraceEvent>) -> String {
         let number = Self.firstKernelTrack + track.vcpu
         return [(track.vcpu, 2 * track.vcpu), (number, 2 * track.vcpu + 1)].map { number, place in
             ",\n" + #"{"name":"thread_sort_index","ph":"M","pid":1,"tid":\#(number),"args":{"sort_index":\#(place)}}"#
@@ -116,7 +116,7 @@ struct TraceLines {
 
     private static let pieceSize = 1 << 16
 
-    init(_ track: ExitTrace.Track, origin: UInt64, tscKHz: UInt32?) {
+    init(_ track: ExitTrace.Track<TraceEvent>, origin: UInt64, tscKHz: UInt32?) {
         events = track.events
         format = TraceLineFormat(vcpu: track.vcpu, origin: origin, tscKHz: tscKHz)
     }
