@@ -66,7 +66,7 @@ public final class Machine: Sendable {
         defer { feeding?.end() }
         let helpers = try startWorkers()
         defer { for helper in helpers { helper.end() } }
-        let clocks = ClockPairs.Pair.now()
+        let clocks = parts.recording.tracesKernel ? ClockPairs.Pair.now() : nil
         let origin = ckvm_rdtsc()
         let sampler = try makeSampler(origin: origin)
         for runner in runners { runner.recorder?.start(at: origin) }
@@ -180,7 +180,7 @@ extension Machine {
 extension Machine {
     /// Puts what was kept into the outcome. Only when the threads have ended.
     func addRecords(
-        to outcome: inout RunOutcome, origin: UInt64, samples: KernelExitSamples?, clocks: ClockPairs.Pair
+        to outcome: inout RunOutcome, origin: UInt64, samples: KernelExitSamples?, clocks: ClockPairs.Pair?
     ) {
         let timelines = runners.compactMap { $0.recorder?.timeline }
         if !timelines.isEmpty {
@@ -201,8 +201,10 @@ extension Machine {
         }
         if !tracks.isEmpty {
             var trace = ExitTrace(tracks: tracks, origin: origin)
-            let clocks = ClockPairs(start: clocks, end: .now())
-            trace.kernelTracks = runners.compactMap { parts.source.kernelTrack(ofVCPU: $0.index, clocks) }
+            if let clocks {
+                let clocks = ClockPairs(start: clocks, end: .now())
+                trace.kernelTracks = runners.compactMap { parts.source.kernelTrack(ofVCPU: $0.index, clocks) }
+            }
             outcome.trace = trace
         }
     }

@@ -36,16 +36,13 @@ package struct KernelExitEvent: Hashable, Sendable, BitwiseCopyable {
 /// The last exits that KVM settled, one by one: a ring for each vCPU, in one array that this process maps.
 ///
 /// A ring has one writer, the vCPU's thread inside the kernel. How many events it has got is in ``ExitPrograms/Thread``.
-// Safe to use: the map is mapped for as long as this object lives, and every index is masked.
-@safe
 final class ExitRing: Sendable {
     /// How many events each vCPU has room for: a power of two.
     let capacity: Int
     /// How many vCPUs there is room for.
     private let threadCount: Int
     let map: OwnedDescriptor
-    /// Sound to share between threads: the address never changes, and any bytes are valid events.
-    private nonisolated(unsafe) let mapping: UnsafeRawPointer
+    private let mapping: MapView
 
     /// Makes the rings.
     ///
@@ -67,20 +64,12 @@ final class ExitRing: Sendable {
         } catch .refused(_, let error) {
             throw .noRoomForTrace(events: room, threads: threadCount, error)
         }
-        var address: UnsafeRawPointer?
-        let result = unsafe ckvm_map_readable(map.number, Self.mappingSize(room * threadCount), &address)
-        guard result >= 0, let address = unsafe address else {
-            throw .noRoomForTrace(events: room, threads: threadCount, ErrorNumber(rawValue: 0 &- result))
+        do throws(ErrorNumber) {
+            mapping = try MapView(of: map.number, byteCount: room * threadCount * KernelExitEvent.size)
+        } catch {
+            throw .noRoomForTrace(events: room, threads: threadCount, error)
         }
-        unsafe mapping = address
     }
-
-    deinit {
-        unsafe munmap(UnsafeMutableRawPointer(mutating: mapping), Self.mappingSize(capacity * threadCount))
-    }
-
-    /// The bytes of so many events, in whole pages.
-    private static func mappingSize(_ events: Int) -> Int { (events * KernelExitEvent.size + 4095) / 4096 * 4096 }
 
     /// The events that are in a vCPU's ring, the oldest first. Only when its thread has ended.
     ///
@@ -90,9 +79,7 @@ final class ExitRing: Sendable {
         let kept = min(count, UInt64(capacity))
         return (0..<kept).map { number in
             let index = Int(truncatingIfNeeded: (count &- kept &+ number) & UInt64(capacity - 1))
-            // Sound: the index is less than the capacity, and so the event is inside the mapping.
-            return unsafe mapping.load(
-                fromByteOffset: (thread * capacity + index) * KernelExitEvent.size, as: KernelExitEvent.self)
+            return mapping.load(at: (thread * capacity + index) * KernelExitEvent.size, as: KernelExitEvent.self)
         }
     }
 }

@@ -72,6 +72,7 @@ extension KVM {
             Result { try TracepointSelfTest.run(kvm: self) }
         }.get()
     }
+
     /// Whether they do with the programs attached in one way.
     ///
     /// - Throws: As above.
