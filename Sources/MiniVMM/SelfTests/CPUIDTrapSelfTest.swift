@@ -1,3 +1,4 @@
+import Boot
 import CKVM
 public import Counters
 import KVM
@@ -44,14 +45,8 @@ final class CPUIDTrapSelfTest {
     /// Puts the vCPU in front of the given code, in real mode.
     private func load(_ code: [UInt8]) throws {
         try memory.write(code, at: GuestPhysicalAddress(Self.codeAddress))
-        var special = try vcpu.specialRegisters()
-        special.cs.base = 0
-        special.cs.selector = 0
-        try vcpu.setSpecialRegisters(special)
-        var registers = GeneralRegisters()
-        registers.rip = Self.codeAddress
-        registers.rflags = RegisterBits.rflagsReserved
-        try vcpu.setRegisters(registers)
+        let start = SegmentedAddress(segment: 0, offset: UInt16(Self.codeAddress))
+        try vcpu.enter(.real(at: start, stackPointer: 0))
     }
 
     /// Enters the guest once.

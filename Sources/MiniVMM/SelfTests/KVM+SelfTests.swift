@@ -1,3 +1,4 @@
+import Glibc
 public import KVM
 
 /// What this host's KVM can do, found out by trying, once for each `KVM`.
@@ -30,5 +31,16 @@ extension KVM {
     /// - Throws: `KVMError` or `GuestMemoryError` when not even a throw-away machine can be made.
     public func supportsFaultTrap() throws -> Bool {
         try finding(by: FaultTrapSelfTest.self) { try FaultTrapSelfTest.run(kvm: self) }
+    }
+}
+
+extension VCPU {
+    /// Enters the guest until it exits, whatever signals are under way to this thread.
+    ///
+    /// - Throws: `KVMError` when KVM_RUN fails.
+    func enterThroughSignals() throws(KVMError) {
+        var result = enter()
+        while result == -EINTR { result = enter() }
+        guard result == 0 else { throw .failed("KVM_RUN", result) }
     }
 }

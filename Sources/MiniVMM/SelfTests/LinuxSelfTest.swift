@@ -38,10 +38,7 @@ enum LinuxSelfTest {
         entry.rbx = probe
         try vcpu.enter(entry)
 
-        var result = vcpu.enter()
-        // A signal that is under way to this thread.
-        while result == -EINTR { result = vcpu.enter() }
-        guard result == 0 else { throw KVMError.failed("KVM_RUN", result) }
+        try vcpu.enterThroughSignals()
         let exit = Exit(of: vcpu)
         if case .hlt = exit, try memory.load(UInt64.self, at: GuestPhysicalAddress(0)) == probe { return .works }
         let cause = GuestDeath.Cause(exit, of: vcpu)

@@ -1,3 +1,4 @@
+import Boot
 import CKVM
 import KVM
 import Memory
@@ -21,25 +22,13 @@ enum TracepointSelfTest {
         let tracepoints = try ExitTracepoints(method: method, threadCount: 1)
         try tracepoints.add(thread: ckvm_thread_id(), as: 0)
         let memory = try GuestMemory(layout: [(start: GuestPhysicalAddress(0), size: GuestMemory.pageSize)])
-        try memory.write(code, at: GuestPhysicalAddress(start))
+        try memory.write(code, at: GuestPhysicalAddress(UInt64(start.offset)))
         let machine = try VirtualMachine(kvm: kvm, memory: memory)
         try machine.setRealModePages()
         let vcpu = try machine.makeVCPU(id: 0)
         try vcpu.setCPUID(kvm.supportedCPUID())
-        var special = try vcpu.specialRegisters()
-        special.cs.base = 0
-        special.cs.selector = 0
-        try vcpu.setSpecialRegisters(special)
-        var registers = GeneralRegisters()
-        registers.rip = start
-        registers.rflags = RegisterBits.rflagsReserved
-        try vcpu.setRegisters(registers)
-        repeat {
-            let result = vcpu.enter()
-            if result == -EINTR { continue }
-            guard result == 0 else { throw KVMError.failed("KVM_RUN", result) }
-            break
-        } while true
+        try vcpu.enter(.real(at: start, stackPointer: 0))
+        try vcpu.enterThroughSignals()
         let seen = cpuidIndices.reduce(UInt64(0)) { $0 &+ tracepoints.count(thread: 0, reason: $1) }
         guard seen == UInt64(exitCount) else {
             throw TracepointError.doesNotCount(expected: Int(exitCount), seen: seen)
@@ -50,7 +39,7 @@ enum TracepointSelfTest {
     /// Where CPUID is counted: VMX's reason, SVM's exit code. On either, the other's number is something else that this
     /// guest does not do.
     private static let cpuidIndices = [10, 0x72]
-    private static let start: UInt64 = 0x100
+    private static let start = SegmentedAddress(segment: 0, offset: 0x100)
     private static let code: [UInt8] = [
         0xb9, exitCount, 0x00,  // mov cx, exitCount
         0x89, 0xcf,  // next: mov di, cx
