@@ -42,8 +42,7 @@ struct WatchCommand: ParsableCommand {
 
     /// The shortest interval, in seconds.
     private static let shortestInterval = 0.01
-    /// About thirty years, so that no clock overflows.
-    private static let longestTime = 1e9
+    private static let longestTime = LimitConfiguration.longestTimeout
 
     func validate() throws {
         guard process > 0 else { throw ValidationError("PID takes the number of a process, from 1 on.") }

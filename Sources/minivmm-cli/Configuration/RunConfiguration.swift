@@ -92,8 +92,8 @@ struct LimitConfiguration: Hashable, Sendable {
         }
     }
 
-    /// About thirty years, so that no clock overflows.
-    private static let longestTimeout = 1e9
+    /// The time that an option is to be less than, in seconds: about thirty years, so that no clock overflows.
+    static let longestTimeout = 1e9
 }
 
 extension MachineOptions {
