@@ -25,10 +25,13 @@ package protocol CounterSource: AnyObject, Sendable {
     func prepareThread(ofVCPU index: Int, thread: Int32) throws(TracepointError)
     /// What KVM settled itself, where the source knows. For when the vCPUs have ended.
     func kernelSettledExits() -> KernelSettledExits?
-    /// The same while they run, without places. An exit in progress counts as settled until it is passed on.
+    /// The same while they run. An exit in progress counts as settled until it is passed on.
     func settledSoFar() -> KernelSettledExits?
     /// The exits alone of that, at less cost: no system call.
     func settledCounts() -> SettledCounts?
+    /// The places that exits come from which KVM settles, and the exits whose places found no room, if they are kept. Only
+    /// when the vCPUs have ended.
+    func kernelPlaces() -> (places: [ExitPlaces.Place], lostExits: UInt64)?
     /// A vCPU's exits that KVM settled, one by one, if they are kept. Only when its thread has ended.
     func kernelTrack(ofVCPU index: Int, _ clocks: ClockPairs) -> ExitTrace.Track<KernelTraceEvent>?
 }
@@ -38,6 +41,7 @@ extension CounterSource {
     package func kernelSettledExits() -> KernelSettledExits? { nil }
     package func settledSoFar() -> KernelSettledExits? { nil }
     package func settledCounts() -> SettledCounts? { nil }
+    package func kernelPlaces() -> (places: [ExitPlaces.Place], lostExits: UInt64)? { nil }
     package func kernelTrack(ofVCPU index: Int, _ clocks: ClockPairs) -> ExitTrace.Track<KernelTraceEvent>? { nil }
 }
 

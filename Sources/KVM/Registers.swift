@@ -175,4 +175,6 @@ package enum ModelSpecificRegister {
     package static let miscFeaturesEnables: UInt32 = 0x140
     /// Bit 0 of MSR_MISC_FEATURES_ENABLES: CPUID raises #GP at privilege levels above 0.
     package static let cpuidFaulting: UInt64 = 1 << 0
+    /// IA32_LSTAR: where SYSCALL of 64-bit programs leads to.
+    package static let systemCallHandler: UInt32 = 0xc000_0082
 }

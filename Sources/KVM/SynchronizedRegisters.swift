@@ -12,7 +12,7 @@ package struct SynchronizedRegisters {
     private let canHaveSpecial: Bool
 
     /// The sets of registers that the exits are to bring.
-    package enum Demand: Sendable {
+    package enum Demand: Comparable, Sendable {
         /// None.
         case none
         /// The general registers, now and then.
@@ -51,6 +51,14 @@ package struct SynchronizedRegisters {
     package func general() throws(KVMError) -> GeneralRegisters {
         // Sound: the pointer is into the run page, and KVM has stored the registers there at the exit.
         unsafe hasGeneral ? GeneralRegisters(ckvm_synced_regs(vcpu.runPage).pointee) : try vcpu.registers()
+    }
+
+    /// The instruction pointer, after KVM_RUN has returned: 0 where KVM does not hand it out.
+    @inline(__always)
+    package var instructionPointer: UInt64 {
+        // Sound: as for all general registers.
+        if hasGeneral { return unsafe ckvm_synced_regs(vcpu.runPage).pointee.rip }
+        return (try? vcpu.registers().rip) ?? 0
     }
 
     /// The segment and control registers, after KVM_RUN has returned.

@@ -99,6 +99,12 @@ public final class VCPU: Sendable {
 }
 
 extension VCPU {
+    /// A model-specific register (KVM_GET_MSRS), or nil where KVM does not have it.
+    package func modelSpecificRegister(_ index: UInt32) -> UInt64? {
+        var value: UInt64 = 0
+        return unsafe ckvm_get_feature_msr(descriptor.number, index, &value) == 1 ? value : nil
+    }
+
     /// Sets a model-specific register (KVM_SET_MSRS).
     ///
     /// - Returns: Whether KVM took the value. It refuses registers and bits that it does not have.

@@ -188,6 +188,7 @@ extension Machine {
             outcome.timeline = samples.map { own.adding($0) } ?? own
             outcome.distributions = distributions(of: outcome.statistics.total.kinds.map(\.kind))
         }
+        addPlaces(to: &outcome)
         if parts.recording.readsKernelStatistics {
             // A KVM that does not hand them out has none to show. Each vCPU has some, or none has.
             outcome.kernelStatistics = runners.compactMap { try? $0.vcpu.kernelStatistics() }
@@ -207,6 +208,31 @@ extension Machine {
             }
             outcome.trace = trace
         }
+    }
+
+    /// Puts into the outcome where exits came from.
+    private func addPlaces(to outcome: inout RunOutcome) {
+        let recorders = runners.compactMap { runner in runner.recorder?.places.map { (runner.index, $0) } }
+        guard !recorders.isEmpty else { return }
+        let own = recorders.flatMap { index, recorder in recorder.places(ofVCPU: index) }
+        var kernel = parts.source.kernelPlaces()
+        if trap == .fault { kernel?.places.removeCarried(by: own) }
+        var places = ExitPlaces(
+            places: own + (kernel?.places ?? []), lostExits: recorders.reduce(0) { $0 &+ $1.1.lostExits },
+            kernelLostExits: kernel?.lostExits, isSVM: outcome.kernelSettled?.isSVM ?? false,
+            cyclesPerNanosecond: Double(tscKHz ?? 1_000_000) / 1_000_000)
+        places.claims =
+            parts.ports.attachments.map {
+                ExitPlaces.Claim(
+                    name: $0.name, isPort: true, first: UInt64($0.ports.lowerBound), last: UInt64($0.ports.upperBound))
+            }
+            + parts.mmio.attachments.map {
+                ExitPlaces.Claim(
+                    name: $0.name, isPort: false, first: $0.start.rawValue,
+                    last: $0.start.rawValue &+ ($0.size &- 1))
+            }
+        outcome.places = places
+        outcome.systemCallHandler = runners.first?.vcpu.modelSpecificRegister(ModelSpecificRegister.systemCallHandler)
     }
 
     /// What looks at KVM's share of the exits over time, if they are kept and it is counted.

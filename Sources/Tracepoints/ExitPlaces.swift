@@ -15,11 +15,14 @@ package struct ExitPlace: Hashable, Sendable {
     package var count: UInt64
     /// What KVM took for them, in nanoseconds, sleep taken off.
     package var nanoseconds: UInt64
+    /// How many took from 2^b up to 2^(b+1) nanoseconds, the last bucket open.
+    package var histogram: [UInt64]
 
     /// The key in the map: the slot, 32 bits of nothing, the address, the detail.
     static let keySize = 24
-    /// The value: count and nanoseconds.
-    static let valueSize = 16
+    /// The value: count, nanoseconds, and the histogram.
+    static let valueSize = histogramOffset + 8 * ExitSlot.bucketCount
+    static let histogramOffset = 16
 
     /// A place as the map has it.
     init?(key: [UInt64], value: [UInt64]) {
@@ -31,6 +34,7 @@ package struct ExitPlace: Hashable, Sendable {
         detail = key[2] == Self.noDetail ? nil : key[2]
         count = value[0]
         nanoseconds = value[1]
+        histogram = Array(value[2...])
     }
 
     /// What the programs write where KVM has told nothing: no MSR, leaf, port or address is that. As the machine's
@@ -72,6 +76,7 @@ extension ExitPrograms {
         case .classic(let layout):
             guard let offset = layout.details[tracepoint] else { return }
             code.load(Self.isWide(tracepoint) ? .double : .word, .r1, from: .r6, offset)
+            keepPage(tracepoint, &code)
             if tracepoint == .cpuid, let subleaf = layout.subleaf { join(subleaf, .word, &code) }
         case .raw:
             // The arguments, 64 bits each. Source: Linux, arch/x86/kvm/trace.h.
@@ -80,7 +85,9 @@ extension ExitPrograms {
             case .cpuid:
                 code.load(.word, .r1, from: .r6, 0)
                 join(8, .word, &code)
-            case .mmio: code.load(.r1, from: .r6, 16)  // type, length, address
+            case .mmio:
+                code.load(.r1, from: .r6, 16)  // type, length, address
+                keepPage(tracepoint, &code)
             default:
                 // Since Linux 6.2 the vCPU comes first; addresses in the kernel are negative, the guest's are not.
                 let isAddress = code.makeLabel()
@@ -88,6 +95,7 @@ extension ExitPrograms {
                 code.jump(.r1, .signedGreaterOrEqual, 0, to: isAddress)
                 code.load(.r1, from: .r6, 8)
                 code.place(isAddress)
+                keepPage(tracepoint, &code)
             }
         }
         code.store(.r1, to: .r7, Thread.detail)
@@ -102,6 +110,11 @@ extension ExitPrograms {
         tracepoint == .mmio || tracepoint == .pageFault
     }
 
+    /// r1 = the page of the address in r1, where it is one.
+    private func keepPage(_ tracepoint: Tracepoint, _ code: inout BPFAssembler) {
+        if Self.isWide(tracepoint) { code.compute(.and, .r1, -4096) }
+    }
+
     /// r1 = r1 << 32 | *(r6 + offset)
     private func join(_ offset: Int16, _ width: BPFWidth, _ code: inout BPFAssembler) {
         code.compute(.shiftLeft, .r1, 32)
@@ -111,32 +124,43 @@ extension ExitPrograms {
 
     /// Counts the exit that KVM has settled, in the time in r9, for its place.
     func countPlace(_ map: Int32, _ code: inout BPFAssembler, _ out: BPFLabel) {
-        let isNew = code.makeLabel()
+        let (isKnown, lost) = (code.makeLabel(), code.makeLabel())
         code.load(.word, .r1, from: .r7, Thread.slot)
         code.store(.r1, to: .stack, Stack.place)
         code.load(.r1, from: .r7, Thread.address)
         code.store(.r1, to: .stack, Stack.place + 8)
         code.load(.r1, from: .r7, Thread.detail)
         code.store(.r1, to: .stack, Stack.place + 16)
-        code.move(.r1, map: map)
-        code.address(.r2, ofStack: Stack.place)
-        code.call(.lookUpElement)
-        code.jump(.r0, .equal, 0, to: isNew)
-        increment(0, &code)
-        add(.r9, to: 8, &code)
-        code.jump(to: out)
-
-        code.place(isNew)
-        code.store(1, to: .stack, Stack.placeValue)
-        code.store(.r9, to: .stack, Stack.placeValue + 8)
+        lookUpPlace(map, &code)
+        code.jump(.r0, .notEqual, 0, to: isKnown)
+        // A new one, at zero.
+        for offset in stride(from: 0, to: Int16(ExitPlace.valueSize), by: 8) {
+            code.store(0, to: .stack, Stack.placeValue + offset)
+        }
         code.move(.r1, map: map)
         code.address(.r2, ofStack: Stack.place)
         code.address(.r3, ofStack: Stack.placeValue)
         code.move(.r4, 0)
         code.call(.updateElement)
-        code.jump(.r0, .equal, 0, to: out)
+        code.jump(.r0, .notEqual, 0, to: lost)
+        lookUpPlace(map, &code)
+        code.jump(.r0, .equal, 0, to: lost)
+        code.place(isKnown)
+        increment(0, &code)
+        add(.r9, to: 8, &code)
+        countInHistogram(at: Int16(ExitPlace.histogramOffset), &code)
+        code.jump(to: out)
+
         // No room.
+        code.place(lost)
         code.move(.r0, .r7)
         increment(Thread.lost, &code)
+    }
+
+    /// r0 = the value of the place on the stack, or 0.
+    private func lookUpPlace(_ map: Int32, _ code: inout BPFAssembler) {
+        code.move(.r1, map: map)
+        code.address(.r2, ofStack: Stack.place)
+        code.call(.lookUpElement)
     }
 }

@@ -101,7 +101,7 @@ struct ExitPrograms {
         static let code: Int16 = -32
         /// The key of a place, see ``ExitPlace``, and its value.
         static let place: Int16 = -56
-        static let placeValue: Int16 = -72
+        static let placeValue: Int16 = -408
         /// What is kept of a new thread: as long as ``Thread/size``.
         static let newThread: Int16 = -136
     }
@@ -420,16 +420,16 @@ extension ExitPrograms {
         code.jump(.r1, .greaterOrEqual, .r9, to: notLongest)
         code.store(.r9, to: .r0, Slot.maximum)
         code.place(notLongest)
-        countInHistogram(&code)
+        countInHistogram(at: Slot.histogram, &code)
         if let ring { keepInRing(ring, &code, out) }
         if let placeMap { countPlace(placeMap, &code, out) }
     }
 
-    /// Counts the time in r9 in the histogram of the slot in r0: r2 = its logarithm, at most 31.
+    /// Counts the time in r9 in the histogram that stands behind r0: r2 = its logarithm, at most 31. r0 is lost.
     ///
     /// The kernel's verifier follows every way through the program, so that there are no branches: a comparison is the
     /// sign of a difference.
-    private func countInHistogram(_ code: inout BPFAssembler) {
+    func countInHistogram(at offset: Int16, _ code: inout BPFAssembler) {
         let fits = code.makeLabel()
         // r1 = r9, or the largest number of 32 bits
         code.move(.r3, .r9)
@@ -453,7 +453,7 @@ extension ExitPrograms {
         code.compute(.and, .r2, Int32(ExitSlot.bucketCount - 1))
         code.compute(.shiftLeft, .r2, 3)
         code.compute(.add, .r0, .r2)
-        increment(Slot.histogram, &code)
+        increment(offset, &code)
     }
 
     /// Notes that KVM_RUN returns: KVM passes the exit on, or is interrupted.

@@ -103,39 +103,47 @@ final class AllExitsReportTests: XCTestCase {
     func testPlaces() throws {
         var outcome = outcome()
         func place(
-            _ vcpu: Int, _ reason: BasicExitReason, _ address: UInt64?, _ subject: KernelExitPlaces.Subject?,
+            _ vcpu: Int, _ reason: BasicExitReason, _ address: UInt64?, _ subject: ExitPlaces.Subject?,
             _ exits: UInt64
-        ) -> KernelExitPlaces.Place {
-            .init(
-                vcpu: vcpu, code: 0, reason: reason, address: address, subject: subject, exits: exits,
-                nanoseconds: exits * 200)
+        ) -> ExitPlaces.Place {
+            var histogram = [UInt64](repeating: 0, count: 32)
+            histogram[7] = exits
+            return .init(
+                vcpu: vcpu, exit: .kvm(code: 0, reason: reason), address: address, subject: subject, exits: exits,
+                time: exits * 200, histogram: histogram)
         }
-        outcome.kernelSettled = .example(
-            [.init(code: 0x72, reason: 10, settled: [1])],
-            places: KernelExitPlaces(
-                places: [
-                    place(0, .cpuid, 0x7c05, .cpuid(leaf: 0x4000_0000, subleaf: 7), 4),
-                    place(1, .cpuid, 0x7c05, .cpuid(leaf: 0x4000_0000, subleaf: 7), 6),
-                    place(0, .wrmsr, nil, .msr(0x6e0), 5), place(0, .hlt, 0xffff_8000_0000_0001, nil, 2),
-                ], lostExits: 3))
+        outcome.kernelSettled = .example([.init(code: 0x72, reason: 10, settled: [1])])
+        outcome.places = ExitPlaces(
+            places: [
+                place(0, .cpuid, 0x7c05, .cpuid(leaf: 0x4000_0000, subleaf: 7), 4),
+                place(1, .cpuid, 0x7c05, .cpuid(leaf: 0x4000_0000, subleaf: 7), 6),
+                place(0, .wrmsr, nil, .msr(0x6e0), 5), place(0, .hlt, 0xffff_8000_0000_0001, nil, 2),
+            ], kernelLostExits: 3, cyclesPerNanosecond: 2)
         let text = TextReport(outcome, top: 2).text
         XCTAssertTrue(
             text.contains(
                 """
 
-                Where exits come from that KVM settled:
-                count  share  in KVM   mean  exit   about               instruction
-                   10  50.0%  2.00us  200ns  CPUID  leaf 0x40000000, 7  0x7c05
-                    5  25.0%  1.00us  200ns  WRMSR  MSR 0x6e0
-                and 1 more places.
+                Where exits come from, by what they are about:
+                count  share    time    p50    p99  exit       about
+                   10  50.0%  2.00us  255ns  255ns  kvm CPUID  leaf 0x40000000, 7 (hypervisor's vendor)
+                    5  25.0%  1.00us  255ns  255ns  kvm WRMSR  MSR 0x6e0 (IA32_TSC_DEADLINE)
+                and 1 more.
+
+                Where exits come from, by the guest's code:
+                count  share    time    p50    p99  exit       instruction
+                   10  50.0%  2.00us  255ns  255ns  kvm CPUID  0x7c05
+                    5  25.0%  1.00us  255ns  255ns  kvm WRMSR
+                and 1 more.
+                Rows with `kvm` are exits that KVM settled itself.
                 3 exits came from places that found no room.
 
                 """), text)
         XCTAssertFalse(TextReport(outcome).text.contains("Where"))
         let record = try JSONValue(RunRecord(outcome, leaves: .f22).json())
         XCTAssertEqual(try JSONSchema(file: "run.schema.json").problems(of: record), [])
-        let places = record["kernel_settled"]?["places"]
-        XCTAssertEqual(places?["lost_exits"]?.integer, 3)
+        let places = record["places"]
+        XCTAssertEqual(places?["kernel_lost_exits"]?.integer, 3)
         XCTAssertEqual(places?["places"]?.elements.map { $0["exits"]?.integer }, [6, 5, 4, 2])
     }
 

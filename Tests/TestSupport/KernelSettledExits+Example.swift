@@ -16,7 +16,7 @@ extension KernelSettledExits {
 
     /// Counts of one vCPU that were never made.
     static func example(
-        _ reasons: [ExampleReason], kernelCount: UInt64? = nil, places: KernelExitPlaces? = nil
+        _ reasons: [ExampleReason], kernelCount: UInt64? = nil
     ) -> KernelSettledExits {
         let rows = reasons.map { example in
             var slot = ExitSlot()
@@ -35,7 +35,6 @@ extension KernelSettledExits {
             return row
         }
         return KernelSettledExits(
-            isSVM: true, rows: rows, vcpus: [rows], kernelCount: kernelCount, cyclesPerNanosecond: 2,
-            places: places)
+            isSVM: true, rows: rows, vcpus: [rows], kernelCount: kernelCount, cyclesPerNanosecond: 2)
     }
 }

@@ -69,16 +69,19 @@ final class ExitTracepointsTests: XCTestCase {
         }
     }
 
+    private static let histogram = (0..<32).map { UInt64($0) }
+
     func testPlacesAsTheMapHasThem() {
         let slot = UInt64(ExitReasonIndex.count + 0x72)
-        let place = ExitPlace(key: [slot, 0x7c00, 0x4000_0000 << 32 | 7], value: [3, 900])
+        let place = ExitPlace(key: [slot, 0x7c00, 0x4000_0000 << 32 | 7], value: [3, 900] + Self.histogram)
         XCTAssertEqual(place?.thread, 1)
         XCTAssertEqual(place?.reason, 0x72)
         XCTAssertEqual(place?.address, 0x7c00)
         XCTAssertEqual(place?.detail, 0x4000_0000_0000_0007)
         XCTAssertEqual(place?.count, 3)
         XCTAssertEqual(place?.nanoseconds, 900)
-        XCTAssertNil(ExitPlace(key: [slot, 0, .max], value: [1, 1])?.detail)
+        XCTAssertEqual(place?.histogram, Self.histogram)
+        XCTAssertNil(ExitPlace(key: [slot, 0, .max], value: [1, 1] + Self.histogram)?.detail)
         XCTAssertNil(ExitPlace(key: [slot], value: [1, 1]))
     }
 

@@ -122,26 +122,25 @@ package final class AllExitsSource: CounterSource {
 }
 
 extension AllExitsSource {
-    package func kernelSettledExits() -> KernelSettledExits? { settled(places) }
+    package func kernelSettledExits() -> KernelSettledExits? { settled }
 
-    package func settledSoFar() -> KernelSettledExits? { settled(nil) }
+    package func settledSoFar() -> KernelSettledExits? { settled }
 
-    private func settled(_ places: KernelExitPlaces?) -> KernelSettledExits {
+    private var settled: KernelSettledExits {
         KernelSettledExits(
-            of: tracepoints, kernelCount: kernelExits?.total, cyclesPerNanosecond: Double(tscKHz) / 1_000_000,
-            places: places
+            of: tracepoints, kernelCount: kernelExits?.total, cyclesPerNanosecond: Double(tscKHz) / 1_000_000
         ) { row, vcpu in
             if row.reason == .cpuid { row.carry(faults(ofVCPU: vcpu)) }
         }
     }
 
-    private var places: KernelExitPlaces? {
+    package func kernelPlaces() -> (places: [ExitPlaces.Place], lostExits: UInt64)? {
         guard tracepoints.keepsPlaces else { return nil }
         let lost = threads.withLock { $0 }.values.reduce(UInt64(0)) { $0 &+ tracepoints.lostPlaces(ofThread: $1) }
         let places = tracepoints.takePlaces().map { place in
-            KernelExitPlaces.Place(place, reason: reasons.indices.contains(place.reason) ? reasons[place.reason] : nil)
+            ExitPlaces.Place(place, reason: reasons.indices.contains(place.reason) ? reasons[place.reason] : nil)
         }
-        return KernelExitPlaces(places: places, lostExits: lost)
+        return (places, lost)
     }
 
     package func settledCounts() -> SettledCounts? {

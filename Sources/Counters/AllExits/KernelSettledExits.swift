@@ -143,8 +143,6 @@ public struct KernelSettledExits: Hashable, Sendable {
     public let kernelCount: UInt64?
     /// Cycles of the time-stamp counter in a nanosecond.
     public let cyclesPerNanosecond: Double
-    /// Where they came from, if the machine was to keep that.
-    public let places: KernelExitPlaces?
 
     /// Exits of the processor, passed on or not.
     public var hardwareExits: UInt64 { rows.reduce(0) { $0 &+ $1.hardwareExits } }
@@ -156,15 +154,13 @@ public struct KernelSettledExits: Hashable, Sendable {
     public var haltedNanoseconds: UInt64 { rows.reduce(0) { $0 &+ $1.haltedNanoseconds } }
 
     package init(
-        isSVM: Bool, rows: [Row], vcpus: [[Row]], kernelCount: UInt64?, cyclesPerNanosecond: Double,
-        places: KernelExitPlaces? = nil
+        isSVM: Bool, rows: [Row], vcpus: [[Row]], kernelCount: UInt64?, cyclesPerNanosecond: Double
     ) {
         self.isSVM = isSVM
         self.rows = rows
         self.vcpus = vcpus
         self.kernelCount = kernelCount
         self.cyclesPerNanosecond = cyclesPerNanosecond
-        self.places = places
     }
 }
 
@@ -175,11 +171,10 @@ extension KernelSettledExits {
     ///   - tracepoints: The counts.
     ///   - kernelCount: KVM's own count of all exits.
     ///   - cyclesPerNanosecond: The frequency of the time-stamp counter.
-    ///   - places: Where the exits came from.
     ///   - adjust: What is done with a vCPU's row before it is added up.
     init(
         of tracepoints: ExitTracepoints, kernelCount: UInt64? = nil, cyclesPerNanosecond: Double = 1,
-        places: KernelExitPlaces? = nil, adjust: (inout Row, _ vcpu: Int) -> Void
+        adjust: (inout Row, _ vcpu: Int) -> Void
     ) {
         let reasons = HardwareExits.reasons(of: tracepoints.processorExtension)
         var sums = reasons.enumerated().map { Row(code: HardwareExits.code($0.offset), reason: $0.element) }
@@ -199,7 +194,7 @@ extension KernelSettledExits {
         }
         self.init(
             isSVM: tracepoints.processorExtension == .svm, rows: sums.filter { $0.hardwareExits > 0 }, vcpus: vcpus,
-            kernelCount: kernelCount, cyclesPerNanosecond: cyclesPerNanosecond, places: places)
+            kernelCount: kernelCount, cyclesPerNanosecond: cyclesPerNanosecond)
     }
 
     /// What was counted so far of another process. Exits in progress are in ``Row/hardwareExits`` alone.

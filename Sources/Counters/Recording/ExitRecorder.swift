@@ -13,8 +13,8 @@ public struct RecordingOptions: Hashable, Sendable {
     /// Whether to read KVM's own statistics when the run is over.
     public var readsKernelStatistics = false
 
-    /// How many of the places to keep that exits come from which KVM settles itself, where those are counted; nil for
-    /// none.
+    /// How many of the places to keep that exits come from: of each vCPU, and where KVM's exits are counted as many of
+    /// theirs; nil for none.
     public var placeCapacity: Int?
 
     /// Nothing is kept.
@@ -32,14 +32,17 @@ public struct RecordingOptions: Hashable, Sendable {
 package final class ExitRecorder {
     package let timeline: TimelineRecorder?
     package let trace: TraceRecorder?
+    package let places: PlaceRecorder?
 
     /// A recorder for what the options ask for, or nil when they ask for none.
     ///
     /// - Throws: `ResourceError` when the system refuses the memory.
     package init?(_ options: RecordingOptions) throws(ResourceError) {
-        guard options.keepsTimeline || options.traceCapacity != nil else { return nil }
+        guard options.keepsTimeline || options.traceCapacity != nil || options.placeCapacity != nil else { return nil }
         timeline = options.keepsTimeline ? try TimelineRecorder() : nil
         trace = try options.traceCapacity.map { capacity throws(ResourceError) in try TraceRecorder(capacity: capacity)
+        }
+        places = try options.placeCapacity.map { capacity throws(ResourceError) in try PlaceRecorder(capacity: capacity)
         }
     }
 

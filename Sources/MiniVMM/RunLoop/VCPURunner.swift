@@ -27,6 +27,7 @@ package final class VCPURunner: @unchecked Sendable {
     /// The recorder's parts again, by their addresses: to ask for these, and to use them, counts no reference.
     let timeline: Unmanaged<TimelineRecorder>?
     let trace: Unmanaged<TraceRecorder>?
+    let places: Unmanaged<PlaceRecorder>?
     /// Whether there is a recorder.
     private let isRecording: Bool
 
@@ -54,11 +55,13 @@ package final class VCPURunner: @unchecked Sendable {
         recorder = unsafe machine.recorders[index]
         unsafe timeline = unsafe recorder?.timeline.map(Unmanaged.passUnretained)
         unsafe trace = unsafe recorder?.trace.map(Unmanaged.passUnretained)
+        unsafe places = unsafe recorder?.places.map(Unmanaged.passUnretained)
         isRecording = recorder != nil
         responder = CPUIDResponder(
             vcpu: vcpu, leaves: machine.leaves, numbering: machine.numbering, source: machine.source)
         registers = SynchronizedRegisters(
-            vcpu: vcpu, supported: machine.syncRegisters, demand: loop.wantedRegisters)
+            vcpu: vcpu, supported: machine.syncRegisters,
+            demand: recorder?.places == nil ? loop.wantedRegisters : max(loop.wantedRegisters, .general))
     }
 
     /// What became of an exit: in a register, and with nothing in it that would have to be copied or released.
@@ -178,11 +181,16 @@ extension VCPURunner {
     /// - Returns: Cycles that are no exit's, and are booked as MiniVMM's own; nearly always 0.
     @inline(never)
     func record(_ kind: ExitKind, end: UInt64, cycles: UInt64) -> UInt64 {
-        // Sound: the runner holds on to its recorder, and so to both parts. `_withUnsafeGuaranteedRef` counts no reference,
-        // as on the port bus.
-        if let trace = unsafe trace {
+        // Sound: the runner holds on to its recorder, and so to all its parts. `_withUnsafeGuaranteedRef` counts no
+        // reference, as on the port bus.
+        if unsafe trace != nil || places != nil {
             let event = event(kind, start: end &- cycles, cycles: cycles)
-            unsafe trace._withUnsafeGuaranteedRef { $0.record(event) }
+            if let trace = unsafe trace { unsafe trace._withUnsafeGuaranteedRef { $0.record(event) } }
+            if let places = unsafe places {
+                // The carrier of a CPUID is elsewhere, and the registers have moved on since.
+                let address = kind == .cpuid ? responder.lastAddress : registers.instructionPointer
+                unsafe places._withUnsafeGuaranteedRef { $0.record(event, at: address) }
+            }
         }
         guard let timeline = unsafe timeline else { return 0 }
         let ownCycles = unsafe timeline._withUnsafeGuaranteedRef { $0.record(kind, at: end) }

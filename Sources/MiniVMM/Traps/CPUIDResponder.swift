@@ -17,6 +17,8 @@ final class CPUIDResponder {
     private(set) var lastLeaf: UInt32 = 0
     /// The subleaf that was asked for last, for traces.
     private(set) var lastSubleaf: UInt32 = 0
+    /// The instruction pointer of the CPUID that asked last, for places.
+    private(set) var lastAddress: UInt64 = 0
     private let buffer = KernelCPUIDBuffer(capacity: CPUIDTable.maximumEntryCount)
 
     init(vcpu: VCPU, leaves: CounterLeaves, numbering: ExitNumbering, source: any CounterSource) {
@@ -29,8 +31,12 @@ final class CPUIDResponder {
     /// Puts the answer to the CPUID that the registers ask for into RAX, RBX, RCX and RDX, clearing their upper halves
     /// as the instruction does.
     ///
+    /// - Parameters:
+    ///   - registers: The general registers.
+    ///   - address: The instruction pointer of the CPUID, without the segment's base.
     /// - Throws: `KVMError` when KVM does not hand out its table.
-    func answer(_ registers: inout GeneralRegisters) throws(KVMError) {
+    func answer(_ registers: inout GeneralRegisters, at address: UInt64) throws(KVMError) {
+        lastAddress = address
         let leaf = UInt32(truncatingIfNeeded: registers.rax)
         let subleaf = UInt32(truncatingIfNeeded: registers.rcx)
         lastLeaf = leaf

@@ -49,7 +49,7 @@ extension FaultTrap: ExitInterceptor {
             return nil
         case .cpuid(let interrupted):
             runner.counters.begin(.cpuid)
-            try runner.responder.answer(&general)
+            try runner.responder.answer(&general, at: interrupted.frame.rip)
             resume(interrupted, &general, &special)
             // Where RIP was at the OUT, KVM would skip it; but RIP is elsewhere then, and KVM leaves it alone.
             try runner.registers.setSpecial(special)

@@ -21,7 +21,7 @@ final class SiteBreakpoints: ExitInterceptor {
         guard case .debug(let pc, _) = exit, sites.contains(pc) else { return nil }
         runner.counters.begin(.cpuid)
         var registers = try runner.registers.general()
-        try runner.responder.answer(&registers)
+        try runner.responder.answer(&registers, at: registers.rip)
         registers.rip = registers.rip &+ UInt64(CPUIDSites.opcode.count)
         try runner.registers.setGeneral(registers)
         return .booked(.cpuid)
@@ -50,28 +50,29 @@ final class PatchedSites: ExitInterceptor {
     @inline(never)
     private func service(_ runner: VCPURunner) throws(KVMError) -> VCPURunner.Service? {
         var general = try runner.registers.general()
-        guard isAtSite(general, try runner.registers.special()) else { return nil }
+        guard let site = site(general, try runner.registers.special()) else { return nil }
         runner.counters.begin(.cpuid)
-        try runner.responder.answer(&general)
+        try runner.responder.answer(&general, at: site)
         // RIP stays as it is: where it is still at the OUT, KVM skips the OUT at the next KVM_RUN.
         try runner.registers.setGeneral(general)
         return .booked(.cpuid)
     }
 
-    /// Whether an OUT that just exited stands at a site. RIP is after it when KVM's emulator ran it, else at it.
-    private func isAtSite(_ general: GeneralRegisters, _ special: SpecialRegisters) -> Bool {
+    /// The instruction pointer of an OUT that just exited, if it stands at a site. RIP is after it when KVM's emulator ran
+    /// it, else at it.
+    private func site(_ general: GeneralRegisters, _ special: SpecialRegisters) -> UInt64? {
         let linear = general.linearInstructionPointer(special)
         let walk = special.pageWalk
         if let after = walk.translate(linear &- UInt64(CPUIDSites.opcode.count), in: memory),
             sites.contains(after.rawValue)
         {
-            return true
+            return general.rip &- UInt64(CPUIDSites.opcode.count)
         }
         // Prefixes of the CPUID are now the OUT's.
         let prefixes = InstructionWindow(at: linear, walk: walk, memory: memory)
             .prefixCount(is64Bit: special.isCode64Bit)
-        guard let at = walk.translate(linear &+ UInt64(prefixes), in: memory) else { return false }
-        return sites.contains(at.rawValue)
+        guard let at = walk.translate(linear &+ UInt64(prefixes), in: memory) else { return nil }
+        return sites.contains(at.rawValue) ? general.rip &+ UInt64(prefixes) : nil
     }
 }
 
@@ -164,7 +165,7 @@ final class SingleStep: ExitInterceptor {
             return false
         }
         runner.counters.begin(.cpuid)
-        try runner.responder.answer(&general)
+        try runner.responder.answer(&general, at: general.rip &+ UInt64(prefixes))
         general.rip = general.rip &+ UInt64(prefixes &+ CPUIDSites.opcode.count)
         try runner.registers.setGeneralNow(general)
         return true

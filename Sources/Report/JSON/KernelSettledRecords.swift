@@ -88,11 +88,9 @@ struct KernelSettledRecord: Encodable {
     private let haltedNanoseconds: UInt64
     private let reasons: [Reason]
     private let vcpus: [OneVCPU]
-    private let places: PlacesRecord?
 
     init(_ settled: KernelSettledExits) {
         let isSVM = settled.isSVM
-        places = settled.places.map { PlacesRecord($0, isSVM: isSVM) }
         processorExtension = isSVM ? "svm" : "vmx"
         exits = settled.exits
         processorExits = settled.hardwareExits
@@ -114,12 +112,10 @@ struct KernelSettledRecord: Encodable {
         case haltedNanoseconds = "halted_ns"
         case reasons
         case vcpus
-        case places
     }
 
     func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: CodingKeys.self)
-        try container.encode(places, forKey: .places)
         try container.encode(processorExtension, forKey: .processorExtension)
         try container.encode(exits, forKey: .exits)
         try container.encode(processorExits, forKey: .processorExits)
@@ -128,60 +124,5 @@ struct KernelSettledRecord: Encodable {
         try container.encode(haltedNanoseconds, forKey: .haltedNanoseconds)
         try container.encode(reasons, forKey: .reasons)
         try container.encode(vcpus, forKey: .vcpus)
-    }
-}
-
-/// Where exits come from that KVM settled itself, in the JSON format.
-struct PlacesRecord: Encodable {
-    /// One place. Numbers of 64 bits are strings, because not every JSON reader keeps them.
-    struct Place: Encodable {
-        let vcpu: Int
-        let name: String
-        let sdm: UInt32?
-        let address: String?
-        let subject: String?
-        let exits: UInt64
-        let nanoseconds: UInt64
-
-        private enum CodingKeys: String, CodingKey {
-            case vcpu
-            case name
-            case sdm
-            case address
-            case subject
-            case exits
-            case nanoseconds = "ns"
-        }
-
-        // Written out because the compiler's own version leaves out what is nil.
-        func encode(to encoder: any Encoder) throws {
-            var container = encoder.container(keyedBy: CodingKeys.self)
-            try container.encode(vcpu, forKey: .vcpu)
-            try container.encode(name, forKey: .name)
-            try container.encode(sdm, forKey: .sdm)
-            try container.encode(address, forKey: .address)
-            try container.encode(subject, forKey: .subject)
-            try container.encode(exits, forKey: .exits)
-            try container.encode(nanoseconds, forKey: .nanoseconds)
-        }
-    }
-
-    let places: [Place]
-    let lostExits: UInt64
-
-    private enum CodingKeys: String, CodingKey {
-        case places
-        case lostExits = "lost_exits"
-    }
-
-    init(_ kept: KernelExitPlaces, isSVM: Bool) {
-        lostExits = kept.lostExits
-        places = kept.places.map { place in
-            Place(
-                vcpu: place.vcpu,
-                name: KernelSettledExits.Row.name(code: place.code, reason: place.reason, isSVM: isSVM),
-                sdm: place.reason?.rawValue, address: place.address.map(Hex.number), subject: place.subject?.text,
-                exits: place.exits, nanoseconds: place.nanoseconds)
-        }
     }
 }

@@ -50,6 +50,7 @@ public struct RunRecord: Encodable, Sendable {
         case context
         case timeSeries = "time_series"
         case distributions
+        case places
         case counterLeaves = "counter_leaves"
     }
 
@@ -75,6 +76,7 @@ public struct RunRecord: Encodable, Sendable {
         try container.encode(outcome.timeline.map(TimeSeriesRecord.init), forKey: .timeSeries)
         let distributions = outcome.timeline.map { _ in outcome.distributions.map(DistributionRecord.init) }
         try container.encode(distributions, forKey: .distributions)
+        try container.encodeIfPresent(outcome.places.map(PlacesRecord.init), forKey: .places)
         try container.encodeIfPresent(outcome.counterLeaves.map(CounterLeafRecord.init), forKey: .counterLeaves)
     }
 }

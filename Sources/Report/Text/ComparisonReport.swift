@@ -26,7 +26,7 @@ public struct ComparisonReport: Sendable {
 
     /// The whole report. Every line ends with a newline.
     public var text: String {
-        (headings + [""] + table + remarks).map { $0 + "\n" }.joined()
+        (headings + [""] + table + placeTables + remarks).map { $0 + "\n" }.joined()
     }
 
     private var headings: [String] {
@@ -60,6 +60,44 @@ public struct ComparisonReport: Sendable {
                 Self.change(Double(first.runCycles), Double(second.runCycles)), "", "", "",
             ], as: .aside)
         return table.lines
+    }
+
+    /// How many places are shown of each sort.
+    private static let placeCount = 10
+
+    /// What exits were about, and which functions made them, where both runs kept it: those with the largest difference.
+    private var placeTables: [String] {
+        guard let one = first.places, let other = second.places else { return [] }
+        return placeTable("about", one.details, other.details)
+            + (one.functions.isEmpty || other.functions.isEmpty
+                ? [] : placeTable("function", one.functions, other.functions))
+    }
+
+    private func placeTable(
+        _ heading: String, _ one: RecordedStatistics.Places.Counts, _ other: RecordedStatistics.Places.Counts
+    ) -> [String] {
+        typealias Row = (place: RecordedStatistics.Places.Place, first: UInt64, second: UInt64)
+        let rows: [Row] = Set(one.keys).union(other.keys).map { ($0, one[$0] ?? 0, other[$0] ?? 0) }
+        func difference(_ row: Row) -> UInt64 { max(row.first, row.second) - min(row.first, row.second) }
+        // Names settle ties, so that the order is the same each time.
+        let changed = rows.filter { $0.first != $0.second }.sorted {
+            (difference($0), $1.place.exit, $1.place.what) > (difference($1), $0.place.exit, $0.place.what)
+        }
+        var table = TextTable([.right, .right, .right, .left, .left], style: style)
+        table.add(["exits A", "B", "change", "exit", heading], as: .heading)
+        for row in changed.prefix(Self.placeCount) {
+            table.add([
+                Self.count(row.first), Self.count(row.second), Self.change(Double(row.first), Double(row.second)),
+                row.place.exit, row.place.what,
+            ])
+        }
+        let rest = changed.count - min(changed.count, Self.placeCount)
+        let same = rows.count - changed.count
+        var remarks: [String] = []
+        if rest > 0 { remarks.append("\(rest) more differ") }
+        if same > 0 { remarks.append("\(same) \(same == 1 ? "is" : "are") the same") }
+        return [""] + (changed.isEmpty ? [] : table.lines)
+            + (remarks.isEmpty ? [] : ["By \(heading): " + remarks.joined(separator: ", ") + "."])
     }
 
     private typealias Kinds = [RecordedStatistics.Kind]
@@ -163,6 +201,20 @@ public struct RecordedStatistics: Hashable, Sendable {
     package let kinds: [Kind]
     /// The exits that KVM settled, by reason, with their times in cycles; nil where the run did not count them.
     package let settled: [Kind]?
+    /// Where exits came from, where the run kept that.
+    package struct Places: Hashable, Sendable {
+        /// What exits were, and what they were about or which function made them.
+        package struct Place: Hashable, Sendable {
+            package let exit: String
+            package let what: String
+        }
+        package typealias Counts = [Place: UInt64]
+        /// The exits by what they were about.
+        package let details: Counts
+        /// The exits by function; those without one are left out.
+        package let functions: Counts
+    }
+    package let places: Places?
     /// KVM's own count of exits, where the run has it.
     package let kernelExits: UInt64?
     /// Time in KVM_RUN, in cycles.
@@ -201,6 +253,16 @@ public struct RecordedStatistics: Hashable, Sendable {
         duration = file.duration
         tscKHz = file.tscKHz
         guest = file.context?.guest
+        places = file.places.map { kept in
+            var (details, functions): (Places.Counts, Places.Counts) = ([:], [:])
+            for place in kept.places {
+                let about = place.subject.map { text in place.subjectName.map { "\(text) (\($0))" } ?? text } ?? ""
+                details[Places.Place(exit: place.name, what: about), default: 0] &+= place.exits
+                guard let function = place.function else { continue }
+                functions[Places.Place(exit: place.name, what: function), default: 0] &+= place.exits
+            }
+            return Places(details: details, functions: functions)
+        }
     }
 
     /// Sums by name: several of SVM's codes are one of the SDM's reasons.
@@ -273,7 +335,28 @@ public struct RecordedStatistics: Hashable, Sendable {
             let guest: String
         }
 
+        struct Place: Decodable {
+            let name: String
+            let function: String?
+            let subject: String?
+            let subjectName: String?
+            let exits: UInt64
+
+            enum CodingKeys: String, CodingKey {
+                case name
+                case function
+                case subject
+                case subjectName = "subject_name"
+                case exits
+            }
+        }
+
+        struct Places: Decodable {
+            let places: [Place]
+        }
+
         let schema: Int
+        let places: Places?
         let kinds: [Kind]
         let total: Total
         let duration: UInt64
@@ -284,6 +367,7 @@ public struct RecordedStatistics: Hashable, Sendable {
 
         enum CodingKeys: String, CodingKey {
             case schema
+            case places
             case kinds
             case total
             case duration = "duration_ns"

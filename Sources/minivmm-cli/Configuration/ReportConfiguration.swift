@@ -74,7 +74,7 @@ struct StatisticsConfiguration: Hashable, Sendable {
     /// Lets the machine keep what the statistics show.
     func apply(to options: inout MachineOptions) {
         if form != .none { options.recording.readsKernelStatistics = true }
-        if top != nil { options.recording.placeCapacity = KernelExitPlaces.defaultCapacity }
+        if top != nil { options.recording.placeCapacity = ExitPlaces.defaultCapacity }
     }
 
     /// Checks the number.

@@ -53,7 +53,7 @@ struct StatisticsOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Show the places that most exits come from which KVM settles itself; with --exits all.",
+            "Show the places that most exits come from: what they are about, and which code of the guest made them.",
             valueName: "number"))
     var top: Int?
 

@@ -3,7 +3,7 @@
 enum SeveralCPUGuests {
     /// Starts all other CPUs, by INIT and start-up from the boot processor's local APIC in x2APIC mode. All CPUs, the
     /// boot processor included, go on at the end of these bytes.
-    private static let startAll: [UInt8] = [
+    static let startAll: [UInt8] = [
         0x66, 0x89, 0x0e, 0x00, 0x90,  // mov [0x9000], ecx: the argument
         0xc6, 0x06, 0x00, 0xa0, 0xea,  // mov byte ptr [0xa000], 0xea: jmp far
         0xc7, 0x06, 0x01, 0xa0, 0x3f, 0x7c,  // mov word ptr [0xa001], 0x7c3f: to the end of these bytes
