@@ -24,7 +24,8 @@ func tests(of name: String, on others: Target.Dependency...) -> Target {
 
 /// All layers, for tests.
 let layers: [Target.Dependency] = [
-    "CKVM", "GuestImages", "Host", "Memory", "KVM", "Tracepoints", "Counters", "Devices", "Boot", "MiniVMM", "Report",
+    "CKVM", "GuestImages", "Host", "Memory", "KVM", "Tracepoints", "Counters", "Devices", "Boot", "Symbols", "MiniVMM",
+    "Report",
     "Exec", "Bench", "Doctor", "Watch", "minivmm-cli",
 ]
 
@@ -55,6 +56,7 @@ let package = Package(
         layer("Counters", on: "CKVM", "Host", "Memory", "KVM", "Tracepoints", histogram),
         layer("Devices", on: "CKVM", "Host", "Memory"),
         layer("Boot", on: "CKVM", "GuestImages", "Host", "Memory", "Devices"),
+        layer("Symbols", on: "Host", "Boot"),
         layer(
             "MiniVMM", on: "CKVM", "GuestImages", "Host", "Memory", "KVM", "Tracepoints", "Counters", "Devices", "Boot",
             logging),
@@ -68,8 +70,8 @@ let package = Package(
         .executableTarget(
             name: "minivmm-cli",
             dependencies: [
-                "CKVM", "Host", "Memory", "KVM", "Tracepoints", "Counters", "Devices", "Boot", "MiniVMM", "Report",
-                "Exec",
+                "CKVM", "Host", "Memory", "KVM", "Tracepoints", "Counters", "Devices", "Boot", "Symbols", "MiniVMM",
+                "Report", "Exec",
                 "Bench", "Doctor", "Watch", argumentParser, logging,
             ],
             swiftSettings: safeSettings
@@ -84,6 +86,7 @@ let package = Package(
         tests(of: "Counters", on: histogram),
         tests(of: "Devices"),
         tests(of: "Boot"),
+        tests(of: "Symbols"),
         tests(of: "MiniVMM", on: logging),
         tests(of: "Report", on: logging),
         tests(of: "Exec"),

@@ -58,7 +58,7 @@ public struct ExitPlaces: Hashable, Sendable {
         /// What the exits were.
         public let exit: Exit
         /// The instruction's address, as RIP has it, without the segment's base; nil where the kernel does not tell.
-        /// Where KVM's emulator ran an OUT or a store, or the guest halted, RIP is behind that instruction.
+        /// Where KVM's emulator ran an OUT or a store, RIP is behind that instruction.
         public let address: UInt64?
         /// What it was about, where that is known.
         public let subject: Subject?

@@ -123,8 +123,10 @@ package final class PlaceRecorder {
             guard slot.row > 0, let kind = ExitKind(rawValue: Int(slot.kind)) else { return nil }
             let numbers = unsafe UnsafeBufferPointer(
                 start: rows + (Int(slot.row) - 1) * Self.rowSize, count: Self.rowSize)
+            // KVM goes past a HLT, which is one byte, before it hands it over.
+            let address = kind == .hlt ? slot.address &- 1 : slot.address
             return unsafe ExitPlaces.Place(
-                vcpu: vcpu, exit: .minivmm(kind), address: slot.address,
+                vcpu: vcpu, exit: .minivmm(kind), address: address,
                 subject: ExitPlaces.Subject(kind, subject: slot.subject, extra: slot.extra), exits: numbers[0],
                 time: numbers[1], histogram: Array(numbers[2...]))
         }

@@ -28,6 +28,7 @@ struct ExecCommand: ParsableCommand {
     @OptionGroup(title: "CPUID") var cpuid: CPUIDOptions
     @OptionGroup(title: "Statistics") var statistics: StatisticsOptions
     @OptionGroup(title: "Reports") var reports: ReportOptions
+    @OptionGroup(title: "Reports") var profile: ProfileOptions
     @OptionGroup(title: "Machine") var host: HostOptions
     @OptionGroup(title: "Machine") var limits: RunLimits
 
@@ -43,9 +44,10 @@ struct ExecCommand: ParsableCommand {
             let signals = try SignalWatcher()
             let sink = try statistics.openSink()
             let files = try reports.openFiles()
+            let profiles = try profile.configuration.open()
             var options = MachineOptions(
                 processors: processors.configuration, cpuid: cpuid.configuration, statistics: statistics,
-                reports: reports, host: host)
+                reports: reports, profile: profile.configuration, host: host)
             options.exits = cpuid.exits ?? .auto
             let log = try guest.openKernelLog()
             options.consoleDescriptor = log.descriptor
@@ -55,10 +57,12 @@ struct ExecCommand: ParsableCommand {
             if host.force { Diagnostics.announceForcedLinux(kvm) }
             let machine = try Machine(kvm: kvm, guest: image, options: options)
             signals.watch { machine.control.stop(.signal($0)) }
-            let outcome = try machine.run(timeout: limits.configuration.duration, input: .stream(STDIN_FILENO))
+            var outcome = try machine.run(timeout: limits.configuration.duration, input: .stream(STDIN_FILENO))
+            profiles.name(&outcome)
             RunAnnouncement.announce(outcome)
             try sink.write(statistics.text(outcome, leaves: options.leaves, style: sink.textStyle))
             try files.write(outcome, leaves: options.leaves, machine: machine, guest: guest.displayName)
+            try profiles.write(outcome, machine: machine, program: guest.programName)
             if Self.saysNothingOfProgram(outcome.ending) { throw ExecError.noStatus }
             return outcome.ending.exitStatus
         }

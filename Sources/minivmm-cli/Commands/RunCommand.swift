@@ -27,6 +27,7 @@ struct RunCommand: ParsableCommand {
     @OptionGroup(title: "CPUID") var cpuid: CPUIDOptions
     @OptionGroup(title: "Statistics") var statistics: StatisticsOptions
     @OptionGroup(title: "Reports") var reports: ReportOptions
+    @OptionGroup(title: "Reports") var profile: ProfileOptions
     @OptionGroup(title: "Machine") var host: HostOptions
 
     @OptionGroup(title: "Machine") var limits: RunLimits
@@ -35,8 +36,8 @@ struct RunCommand: ParsableCommand {
     var configuration: RunConfiguration {
         RunConfiguration(
             guest: guest.configuration, processors: processors.configuration, cpuid: cpuid.configuration,
-            statistics: statistics.configuration, reports: reports.configuration, host: host.configuration,
-            limits: limits.configuration)
+            statistics: statistics.configuration, reports: reports.configuration, profile: profile.configuration,
+            host: host.configuration, limits: limits.configuration)
     }
 
     func validate() throws {
@@ -57,21 +58,25 @@ extension RunConfiguration {
             let signals = try SignalWatcher()
             let sink = try statistics.openSink()
             let files = try reports.openFiles()
+            let profiles = try profile.open()
             var options = MachineOptions(
-                processors: processors, cpuid: cpuid, statistics: statistics, reports: reports, host: host)
+                processors: processors, cpuid: cpuid, statistics: statistics, reports: reports, profile: profile,
+                host: host)
             let isWatched = LiveStatus.isWanted(by: statistics)
             if isWatched { LiveStatus.apply(to: &options) }
             let machine = try guest.makeMachine(kvmDevice: host.kvmDevice, options: options)
             signals.watch { machine.control.stop(.signal($0)) }
             let live = isWatched ? try LiveStatus(machine) : nil
-            let outcome: RunOutcome
+            var outcome: RunOutcome
             do {
                 defer { live?.end() }
                 outcome = try machine.run(timeout: limits.duration, input: StandardInput.source(for: machine))
             }
+            profiles.name(&outcome)
             RunAnnouncement.announce(outcome)
             try sink.write(statistics.text(outcome, leaves: options.leaves, style: sink.textStyle))
             try files.write(outcome, leaves: options.leaves, machine: machine, guest: guest.displayName)
+            try profiles.write(outcome, machine: machine, program: guest.displayName)
             return outcome.ending.exitStatus
         }
     }

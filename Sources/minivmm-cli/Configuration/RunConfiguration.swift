@@ -21,6 +21,8 @@ struct RunConfiguration: Hashable, Sendable {
     var statistics = StatisticsConfiguration()
     /// The files that are written when it is over.
     var reports = ReportConfiguration()
+    /// Where exits come from.
+    var profile = ProfileConfiguration()
     /// What concerns the host.
     var host = HostConfiguration()
     /// How long the run may take.
@@ -100,7 +102,7 @@ extension MachineOptions {
     /// What all commands with a machine make it with.
     init(
         processors: ProcessorConfiguration, cpuid: CPUIDConfiguration, statistics: StatisticsConfiguration,
-        reports: ReportConfiguration, host: HostConfiguration
+        reports: ReportConfiguration, profile: ProfileConfiguration, host: HostConfiguration
     ) {
         self.init()
         cpuCount = processors.count
@@ -112,6 +114,7 @@ extension MachineOptions {
         if !cpuid.sites.isEmpty { cpuidSites = cpuid.sites }
         statistics.apply(to: &self)
         reports.apply(to: &self)
+        profile.apply(to: &self)
         logger = host.makeLogger()
         triesUnsupportedGuests = host.force
     }

@@ -4,10 +4,12 @@ public import Host
 public import Logging
 public import Memory
 import MiniVMM
+import Report
 
 extension CounterLeaves: ExpressibleByArgument {}
 extension ExitNumbering: ExpressibleByArgument {}
 extension ExitScope: ExpressibleByArgument {}
+extension ExitProfile.Weight: ExpressibleByArgument {}
 extension CPUIDTrap: ExpressibleByArgument {}
 extension Logger.Level: @retroactive ExpressibleByArgument {}
 

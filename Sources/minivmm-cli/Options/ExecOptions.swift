@@ -53,6 +53,9 @@ struct ExecOptions: ParsableArguments {
     /// What reports call the guest: the program's command line.
     var displayName: String { words.joined(separator: " ") }
 
+    /// The program's name, without its folder.
+    var programName: String { words[0].split(separator: "/").last.map(String.init) ?? words[0] }
+
     /// The program and its arguments, without what divides them from the options.
     private var words: [String] { command.first == "--" ? Array(command.dropFirst()) : command }
 

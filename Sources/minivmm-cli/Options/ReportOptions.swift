@@ -30,6 +30,30 @@ struct ReportOptions: ParsableArguments {
     }
 }
 
+/// The options that say where exits come from.
+struct ProfileOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "Name the guest's functions by a System.map, a copy of its /proc/kallsyms, or an ELF file; repeatable.",
+            valueName: "file"),
+        completion: .file())
+    var symbols: [String] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "Write where exits come from: folded stacks for flame graphs, or .pb.gz for pprof.", valueName: "file"),
+        completion: .file())
+    var profile: String?
+
+    @Option(help: "What the widths in the profile stand for.")
+    var profileWeight = ProfileConfiguration().weight
+
+    /// What they ask for.
+    var configuration: ProfileConfiguration {
+        ProfileConfiguration(symbols: symbols, file: profile, weight: profileWeight)
+    }
+}
+
 /// The options of statistics: their form, and where they go.
 struct StatisticsOutputOptions: ParsableArguments {
     @Option(help: "The form of the statistics.")
