@@ -22,6 +22,7 @@ final class ExecChannel: MMIODevice {
     private let output: ExecOutput
     private let error: ExecOutput
     private let input: ExecInput
+    private let symbols: KernelSymbols?
     private let finish: @Sendable (MachineEvent) -> Void
 
     /// Makes the device.
@@ -31,6 +32,7 @@ final class ExecChannel: MMIODevice {
     ///   - output: Where standard output goes.
     ///   - error: Where standard error goes.
     ///   - input: Where standard input comes from.
+    ///   - symbols: Where the kernel's symbols go, if they are wanted.
     ///   - finish: Ends the run; called for each report of the program's end, and when output cannot be written.
     /// - Throws: ``ExecError/noWindow(_:)`` when the guest's memory ends before the window does.
     init(
@@ -38,6 +40,7 @@ final class ExecChannel: MMIODevice {
         output: ExecOutput,
         error: ExecOutput,
         input: ExecInput,
+        symbols: KernelSymbols? = nil,
         finish: @escaping @Sendable (MachineEvent) -> Void
     ) throws(ExecError) {
         do {
@@ -49,6 +52,7 @@ final class ExecChannel: MMIODevice {
         self.output = output
         self.error = error
         self.input = input
+        self.symbols = symbols
         self.finish = finish
     }
 
@@ -70,6 +74,7 @@ final class ExecChannel: MMIODevice {
         switch offset {
         case Register.output: write(value, to: output)
         case Register.error: write(value, to: error)
+        case Register.symbols: takeSymbols(value)
         case Register.status: finish(ProgramReport.event(value))
         default: break
         }
@@ -89,11 +94,18 @@ final class ExecChannel: MMIODevice {
         if let failure, failure != .brokenPipe { finish(.failed(ExecError.outputNotWritable(failure))) }
     }
 
+    private func takeSymbols(_ count: UInt32) {
+        guard let symbols else { return }
+        let size = min(Int(count), Int(EXEC_OUTPUT_SIZE))
+        unsafe window.withBytes(at: Int(EXEC_OUTPUT_OFFSET), count: size) { unsafe symbols.append(.init($0)) }
+    }
+
     private enum Register {
         static let output = UInt64(EXEC_REGISTER_STDOUT)
         static let error = UInt64(EXEC_REGISTER_STDERR)
         static let input = UInt64(EXEC_REGISTER_STDIN)
         static let status = UInt64(EXEC_REGISTER_STATUS)
+        static let symbols = UInt64(EXEC_REGISTER_SYMBOLS)
     }
 }
 
@@ -122,10 +134,13 @@ enum ProgramReport {
 public struct ProgramChannel: Component {
     /// Where the program's output leads.
     public var streams: ExecStreams
+    /// Where the symbols of the guest's kernel go, if they are wanted: the guest must have been made to send them.
+    public var symbols: KernelSymbols?
 
     /// A channel with the given streams.
-    public init(_ streams: ExecStreams = ExecStreams()) {
+    public init(_ streams: ExecStreams = ExecStreams(), symbols: KernelSymbols? = nil) {
         self.streams = streams
+        self.symbols = symbols
     }
 
     public func attach(to attachments: inout Attachments) throws {
@@ -141,10 +156,31 @@ public struct ProgramChannel: Component {
             output: ExecOutput(descriptor: streams.output, shouldGiveUp: machine.isEnding),
             error: ExecOutput(descriptor: streams.error, shouldGiveUp: machine.isEnding),
             input: input,
+            symbols: symbols,
             finish: machine.end
         )
         try attachments.mmio(channel, named: "program", at: ExecChannel.address, size: ExecChannel.size)
         attachments.receiver = input
+    }
+}
+
+/// The symbols that a guest's kernel says are its own, in the form of /proc/kallsyms.
+public final class KernelSymbols: Sendable {
+    private let text = Locked<[UInt8]>([])
+    /// More than any kernel has.
+    private static let limit = 1 << 26
+
+    /// None yet.
+    public init() {}
+
+    /// What was sent so far.
+    public var bytes: [UInt8] { text.withLock { $0 } }
+
+    /// Takes a part, as long as there is not too much.
+    func append(_ part: UnsafeRawBufferPointer) {
+        // Sound: the bytes are copied, in order, before the call returns.
+        let part = unsafe Array(part)
+        text.withLock { if $0.count + part.count <= Self.limit { $0 += part } }
     }
 }
 

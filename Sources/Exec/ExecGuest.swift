@@ -7,6 +7,8 @@ public struct ExecGuest: Sendable {
     public let initrd: ImageFile
     /// The bytes of all files in it.
     public let contentSize: Int
+    /// Where the program was found.
+    public let programPath: String
 
     /// Where init stands in the guest: out of the way.
     private static let initPath = "/.minivmm/init"
@@ -33,6 +35,8 @@ public struct ExecGuest: Sendable {
             arguments: program.arguments,
             environment: program.environment.settings)
         order.mergesOutput = program.mergesOutput
+        order.sendsSymbols = program.sendsSymbols
+        programPath = path
         try builder.tree.addFile(ExecOrder.path, bytes: order.encoded())
         try builder.tree.addFile(Self.initPath, bytes: Self.initImage, mode: 0o755)
         initrd = ImageFile(path: Self.archiveName, bytes: try builder.tree.initramfs())
@@ -47,12 +51,19 @@ public struct ExecGuest: Sendable {
 
     /// The kernel's command line.
     ///
-    /// - Parameter showsKernelLog: Whether the kernel prints all messages on its console, not only the gravest.
-    public static func commandLine(showsKernelLog: Bool) -> String {
+    /// - Parameters:
+    ///   - showsKernelLog: Whether the kernel prints all messages on its console, not only the gravest.
+    ///   - keepsAddresses: Whether programs are loaded at the same addresses each time, so that symbols find them.
+    public static func commandLine(showsKernelLog: Bool, keepsAddresses: Bool = false) -> String {
         // One serial port is all there is: a search for more would be some hundred exits.
-        let line = "\(LinuxGuest.defaultCommandLine) 8250.nr_uarts=1 rdinit=\(initPath)"
+        var line = "\(LinuxGuest.defaultCommandLine) 8250.nr_uarts=1 rdinit=\(initPath)"
+        if keepsAddresses { line += " norandmaps" }
         return showsKernelLog ? line : line + " quiet"
     }
+
+    /// Where Linux loads a position-independent program that has an interpreter, if it keeps addresses: two thirds of the
+    /// address space. Source: Linux, arch/x86/include/asm/elf.h, ELF_ET_DYN_BASE.
+    public static let positionIndependentBase: UInt64 = 0x5555_5555_4000
 
     /// The least memory with which the guest starts, in bytes.
     ///
@@ -97,6 +108,8 @@ public struct ExecProgram: Sendable {
     public var additions: [ExecAddition] = []
     /// Whether standard error goes where standard output goes, so that the two keep their order.
     public var mergesOutput = false
+    /// Whether the guest hands over its kernel's symbols when the program has ended, see ``ProgramChannel/symbols``.
+    public var sendsSymbols = false
 
     /// A program.
     ///

@@ -13,6 +13,8 @@ struct ExecOrder: Hashable, Sendable {
     package var environment: [[UInt8]]
     /// Whether standard error is standard output.
     package var mergesOutput = false
+    /// Whether init sends the kernel's symbols.
+    package var sendsSymbols = false
 
     /// Where init looks for the file.
     package static let path = "/.minivmm/order"
@@ -40,7 +42,8 @@ struct ExecOrder: Hashable, Sendable {
             return Int(EXEC_ORDER_ADDRESS) + firstString + strings.count
         }
 
-        header.append(integer: UInt64(mergesOutput ? EXEC_MERGE_OUTPUT : 0))
+        header.append(
+            integer: UInt64((mergesOutput ? EXEC_MERGE_OUTPUT : 0) | (sendsSymbols ? EXEC_SEND_SYMBOLS : 0)))
         header.append(integer: UInt64(place(program)))
         header.append(integer: UInt64(place(directory)))
         header.append(integer: UInt64(Int(EXEC_ORDER_ADDRESS) + pointers))

@@ -147,6 +147,9 @@ public struct SymbolTable: Sendable {
         return SymbolTable(entries, slide: slide)
     }
 
+    /// The table of a program that is loaded so many bytes behind where it was linked to.
+    public func moved(by slide: UInt64) -> SymbolTable { SymbolTable(entries, slide: slide) }
+
     /// Whether there is a system call handler of Linux among the functions.
     public var isLinuxKernel: Bool { entries.contains { $0.name == Self.systemCallHandler } }
 

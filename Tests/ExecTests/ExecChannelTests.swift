@@ -17,6 +17,7 @@ final class ExecChannelTests: XCTestCase {
         static let error: UInt64 = 4
         static let input: UInt64 = 8
         static let status: UInt64 = 12
+        static let symbols: UInt64 = 16
     }
 
     /// How runs were ended.
@@ -38,15 +39,30 @@ final class ExecChannelTests: XCTestCase {
             error = try PipeEnds()
         }
 
-        func makeChannel() throws -> ExecChannel {
+        func makeChannel(_ symbols: KernelSymbols? = nil) throws -> ExecChannel {
             let endings = endings
             return try ExecChannel(
                 memory: memory,
                 output: ExecOutput(descriptor: output.writer) { false },
                 error: ExecOutput(descriptor: error.writer) { false },
                 input: input,
+                symbols: symbols,
                 finish: { _ in endings.count.add(1, ordering: .relaxed) })
         }
+    }
+
+    func testSymbolsAreCollected() throws {
+        let harness = try Harness()
+        let symbols = KernelSymbols()
+        let channel = try harness.makeChannel(symbols)
+        try harness.memory.write(Array("10 T one\n".utf8), at: Self.window)
+        for count: UInt64 in [9, 9, 0] { channel.writeMMIO(Register.symbols, width: .long, value: count) }
+        XCTAssertEqual(symbols.bytes, Array("10 T one\n10 T one\n".utf8))
+        // No more than the window holds at a time, and no more than there is room for.
+        for _ in 0..<3000 { channel.writeMMIO(Register.symbols, width: .long, value: UInt64(UInt32.max)) }
+        XCTAssertEqual(symbols.bytes.count, ((1 << 26) - 18) / 0x8000 * 0x8000 + 18)
+        // Nobody asked.
+        try harness.makeChannel().writeMMIO(Register.symbols, width: .long, value: 9)
     }
 
     func testOutputGoesToItsOwnStream() throws {

@@ -40,6 +40,9 @@ final class ExecOrderTests: XCTestCase {
                 order.mergesOutput = true
                 found = try decode(order.encoded())
                 XCTAssertEqual(found.flags, 1)
+                order.sendsSymbols = true
+                found = try decode(order.encoded())
+                XCTAssertEqual(found.flags, 3)
             }
         }
     }

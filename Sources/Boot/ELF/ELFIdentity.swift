@@ -40,6 +40,8 @@ public struct ELFIdentity: Hashable, Sendable {
     private static let class64: UInt8 = 2
     private static let encodingBig: UInt8 = 2
     private static let machineX8664: UInt16 = 62
+    /// A position-independent program, or a library (ET_DYN).
+    package static let typeMovable: UInt16 = 3
     private static let typeObject: UInt16 = 1
     private static let typeCore: UInt16 = 4
 

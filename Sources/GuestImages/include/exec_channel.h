@@ -31,6 +31,9 @@
 // Written: the run is over. The value is what wait4(2) says of the program; or EXEC_FAILURE, a step and an error
 // number.
 #define EXEC_REGISTER_STATUS    12
+// Written: that many bytes of the window's output area are the next part of the kernel's symbols; 0 is their end. Only
+// with EXEC_SEND_SYMBOLS, after the program's end.
+#define EXEC_REGISTER_SYMBOLS   16
 
 #define EXEC_INPUT_END          0xFFFFFFFF
 
@@ -67,5 +70,7 @@
 
 // Flag: standard error is standard output, so that what goes to both keeps its order.
 #define EXEC_MERGE_OUTPUT       1
+// Flag: init sends /proc/kallsyms when the program has ended, so that addresses in the kernel have names.
+#define EXEC_SEND_SYMBOLS       2
 
 #endif

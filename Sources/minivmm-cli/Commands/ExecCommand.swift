@@ -44,20 +44,22 @@ struct ExecCommand: ParsableCommand {
             let signals = try SignalWatcher()
             let sink = try statistics.openSink()
             let files = try reports.openFiles()
-            let profiles = try profile.configuration.open()
+            var profiles = try profile.configuration.open()
             var options = MachineOptions(
                 processors: processors.configuration, cpuid: cpuid.configuration, statistics: statistics,
                 reports: reports, profile: profile.configuration, host: host)
             options.exits = cpuid.exits ?? .auto
             let log = try guest.openKernelLog()
             options.consoleDescriptor = log.descriptor
-            options.components = [ProgramChannel()]
-            let image = try makeGuest(host)
+            let symbols = options.recording.placeCapacity.map { _ in KernelSymbols() }
+            options.components = [ProgramChannel(symbols: symbols)]
+            let (image, program) = try makeGuest(host, sendsSymbols: symbols != nil)
             let kvm = try KVM(path: host.kvmDevice)
             if host.force { Diagnostics.announceForcedLinux(kvm) }
             let machine = try Machine(kvm: kvm, guest: image, options: options)
             signals.watch { machine.control.stop(.signal($0)) }
             var outcome = try machine.run(timeout: limits.configuration.duration, input: .stream(STDIN_FILENO))
+            if let symbols { profiles.add(kernel: symbols.bytes, program: program) }
             profiles.name(&outcome)
             RunAnnouncement.announce(outcome)
             try sink.write(statistics.text(outcome, leaves: options.leaves, style: sink.textStyle))
@@ -69,9 +71,11 @@ struct ExecCommand: ParsableCommand {
     }
 
     /// Makes the guest. Where there is no kernel, one would not help if Linux cannot boot: that is said first.
-    private func makeGuest(_ host: HostConfiguration) throws -> LinuxGuest {
+    private func makeGuest(
+        _ host: HostConfiguration, sendsSymbols: Bool
+    ) throws -> (guest: LinuxGuest, program: String) {
         do {
-            return try guest.makeGuest()
+            return try guest.makeGuest(sendsSymbols: sendsSymbols)
         } catch ExecError.noKernel(let directory) {
             if !host.force { try KVM(path: host.kvmDevice).requireLinuxSupport() }
             throw ExecError.noKernel(directory: directory)

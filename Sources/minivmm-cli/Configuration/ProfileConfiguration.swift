@@ -1,6 +1,7 @@
 import ArgumentParser
 import Boot
 import Counters
+import Exec
 import MiniVMM
 import Report
 import Symbols
@@ -34,6 +35,21 @@ struct ProfileFiles {
     let file: OutputFile?
     let isForPprof: Bool
     let weight: ExitProfile.Weight
+
+    /// Takes in the symbols of an `exec` guest: what its kernel said, and what the program's file has. Where there are none,
+    /// there are none.
+    ///
+    /// - Parameters:
+    ///   - kernel: The kernel's, as in /proc/kallsyms.
+    ///   - program: The program's path.
+    mutating func add(kernel: [UInt8], program: String) {
+        if let table = try? SymbolTable(kernel, path: "/proc/kallsyms") { symbols.append(table) }
+        guard let file = try? ImageFile(reading: program), let identity = ELFIdentity(file.bytes),
+            let table = try? SymbolTable(file.bytes, path: program)
+        else { return }
+        let isMovable = identity.type == ELFIdentity.typeMovable
+        symbols.append(isMovable ? table.moved(by: ExecGuest.positionIndependentBase) : table)
+    }
 
     /// Names the functions in an outcome.
     func name(_ outcome: inout RunOutcome) {

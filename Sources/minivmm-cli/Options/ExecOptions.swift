@@ -60,16 +60,21 @@ struct ExecOptions: ParsableArguments {
     private var words: [String] { command.first == "--" ? Array(command.dropFirst()) : command }
 
     /// Makes the guest that the options ask for.
-    func makeGuest() throws -> LinuxGuest {
-        let image = try ExecGuest(program())
+    ///
+    /// - Parameter sendsSymbols: Whether addresses in it are to be named.
+    /// - Returns: The guest, and where its program was found.
+    func makeGuest(sendsSymbols: Bool) throws -> (guest: LinuxGuest, program: String) {
+        var program = try program()
+        program.sendsSymbols = sendsSymbols
+        let image = try ExecGuest(program)
         var guest = try loadKernel()
         guest.memorySize = memory?.rawValue ?? image.defaultMemorySize
         guard guest.memorySize >= image.leastMemorySize
         else { throw ExecError.memoryTooSmall(guest.memorySize, needed: image.leastMemorySize) }
         guest.initrd = image.initrd
-        guest.commandLine = ExecGuest.commandLine(showsKernelLog: kernelLog)
+        guest.commandLine = ExecGuest.commandLine(showsKernelLog: kernelLog, keepsAddresses: sendsSymbols)
         if let append { guest.commandLine += " " + append }
-        return guest
+        return (guest, image.programPath)
     }
 
     private func loadKernel() throws -> LinuxGuest {
