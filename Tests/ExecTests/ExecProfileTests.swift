@@ -82,14 +82,16 @@ final class ExecProfileTests: ExecTestCase {
         let place = try XCTUnwrap(places.first { $0["function"]?.string == "io_serial_in" })
         let address = try XCTUnwrap(place["address"]?.string.flatMap { UInt64($0.dropFirst(2), radix: 16) })
         let start = address &- UInt64(try XCTUnwrap(place["offset"]?.integer))
-        let line = try XCTUnwrap(symbols.outputText.split(separator: "\n").first { $0.hasSuffix(" io_serial_in") })
-        let other = try XCTUnwrap(UInt64(line.prefix { $0 != " " }, radix: 16))
-        XCTAssertEqual((start &- other) % 0x20_0000, 0)
+        // Two files of the kernel have a function of that name.
+        let others = symbols.outputText.split(separator: "\n").filter { $0.hasSuffix(" io_serial_in") }
+            .compactMap { UInt64($0.prefix { $0 != " " }, radix: 16) }
+        XCTAssertTrue(others.contains { (start &- $0) % 0x20_0000 == 0 }, "\(start) \(others)")
         // One time in some hundreds it moves to the same place.
-        XCTAssertNotEqual(start, other)
-        let named = places.filter { $0["function"]?.string != nil }.reduce(0) { $0 + ($1["exits"]?.integer ?? 0) }
-        let all = places.reduce(0) { $0 + ($1["exits"]?.integer ?? 0) }
-        XCTAssertGreaterThan(Double(named), 0.95 * Double(all))
+        XCTAssertFalse(others.contains(start))
+        let kernel = places.filter { $0["address"]?.string?.hasPrefix("0xffffffff") ?? false }
+        let named = kernel.filter { $0["function"]?.string != nil }
+        func exits(_ places: [JSONValue]) -> Int64 { places.reduce(0) { $0 + ($1["exits"]?.integer ?? 0) } }
+        XCTAssertGreaterThanOrEqual(Double(exits(named)), 0.99 * Double(exits(kernel)))
     }
 
     func testThoseThatKVMSettles() throws {
