@@ -137,6 +137,9 @@ public struct ProgramChannel: Component {
     /// Where the symbols of the guest's kernel go, if they are wanted: the guest must have been made to send them.
     public var symbols: KernelSymbols?
 
+    /// The page of addresses by which the guest's init talks to the channel: no program's own.
+    public static let page = ExecChannel.address.rawValue
+
     /// A channel with the given streams.
     public init(_ streams: ExecStreams = ExecStreams(), symbols: KernelSymbols? = nil) {
         self.streams = streams

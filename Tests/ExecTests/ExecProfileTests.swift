@@ -61,6 +61,10 @@ final class ExecProfileTests: ExecTestCase {
         let leaf = "cpuid, leaf 0x0, 0 (highest leaf, vendor)"
         XCTAssertEqual(weights["asker;one;\(leaf)"], Int(Self.first))
         XCTAssertEqual(weights["asker;two;\(leaf)"], 2 * Int(Self.first))
+        // Init, which hands over the symbols, stands where the program does.
+        let inits = weights.filter { $0.key.hasPrefix("init;0x") && $0.key.contains(", page 0xf0000000 ") }
+        XCTAssertGreaterThan(inits.values.reduce(0, +), 50)
+        XCTAssertEqual(weights.filter { $0.key.contains("0xf0000000") }.count, inits.count, "\(weights)")
         // What the kernel does without anybody's symbols but its own; KASLR is on.
         let kernel = weights.filter { $0.key.hasPrefix("kernel;") }
         let named = kernel.filter { !$0.key.hasPrefix("kernel;0x") }.values.reduce(0, +)

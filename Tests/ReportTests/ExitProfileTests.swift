@@ -26,7 +26,9 @@ final class ExitProfileTests: XCTestCase {
         ], kernelLostExits: 0, isSVM: true, cyclesPerNanosecond: 2)
 
     private func profile(_ weight: ExitProfile.Weight) -> ExitProfile {
-        ExitProfile(Self.places, weight: weight) { $0.map { $0 >> 63 == 1 ? "kernel" : "guest.bin" } ?? "unknown" }
+        ExitProfile(Self.places, weight: weight) {
+            $0.address.map { $0 >> 63 == 1 ? "kernel" : "guest.bin" } ?? "unknown"
+        }
     }
 
     func testFoldedStacks() {

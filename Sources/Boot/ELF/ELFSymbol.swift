@@ -41,8 +41,11 @@ package struct ELFSymbol: Hashable, Sendable {
     /// The text that ends with a zero, at an offset of a string table.
     private static func text(_ names: ArraySlice<UInt8>, at offset: UInt32) -> String? {
         guard let start = Int(exactly: offset), start < names.count else { return nil }
-        return String(decoding: names.dropFirst(start).prefix { $0 != 0 }, as: UTF8.self)
+        return String(decoding: names.dropFirst(start).prefix(maximumNameSize).prefix { $0 != 0 }, as: UTF8.self)
     }
+
+    /// As much of a name as is read, so that a hostile file costs no time.
+    private static let maximumNameSize = 4096
 
     /// A section header.
     private struct Section {

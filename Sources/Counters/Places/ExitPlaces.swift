@@ -169,9 +169,9 @@ extension ExitPlaces {
 
     /// Names the functions.
     ///
-    /// - Parameter find: The function that has an address, and how far into it the address is.
-    package mutating func name(by find: (UInt64) -> Function?) {
-        for index in places.indices { places[index].function = places[index].address.flatMap(find) }
+    /// - Parameter find: The function that has a place's address, and how far into it the address is.
+    package mutating func name(by find: (Place) -> Function?) {
+        for index in places.indices { places[index].function = find(places[index]) }
     }
 
     /// The device that claims what an exit was about.

@@ -28,14 +28,14 @@ public struct ExitProfile: Sendable {
     /// - Parameters:
     ///   - places: Where its exits came from.
     ///   - weight: What the frames' widths stand for.
-    ///   - program: The name of the program that has an address; nil for an address that nobody knows.
-    public init(_ places: ExitPlaces, weight: Weight = .counts, program: (_ address: UInt64?) -> String) {
+    ///   - program: The name of the program that a place is in.
+    public init(_ places: ExitPlaces, weight: Weight = .counts, program: (ExitPlaces.Place) -> String) {
         self.weight = weight
         var sums: [[String]: (exits: UInt64, cycles: UInt64)] = [:]
         for place in places.places {
             let function = place.function?.name ?? place.address.map(Hex.number) ?? "unknown"
             let subject = place.subject.map { ", " + places.text($0) } ?? ""
-            let frames = [program(place.address), function, places.name(of: place.exit) + subject]
+            let frames = [program(place), function, places.name(of: place.exit) + subject]
             var sum = sums[frames] ?? (0, 0)
             sum.exits &+= place.exits
             sum.cycles &+= places.cycles(place.time, of: place.exit)

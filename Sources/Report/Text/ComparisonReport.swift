@@ -88,7 +88,7 @@ public struct ComparisonReport: Sendable {
         for row in changed.prefix(Self.placeCount) {
             table.add([
                 Self.count(row.first), Self.count(row.second), Self.change(Double(row.first), Double(row.second)),
-                row.place.exit, row.place.what,
+                Self.shown(row.place.exit), Self.shown(row.place.what),
             ])
         }
         let rest = changed.count - min(changed.count, Self.placeCount)
@@ -98,6 +98,11 @@ public struct ComparisonReport: Sendable {
         if same > 0 { remarks.append("\(same) \(same == 1 ? "is" : "are") the same") }
         return [""] + (changed.isEmpty ? [] : table.lines)
             + (remarks.isEmpty ? [] : ["By \(heading): " + remarks.joined(separator: ", ") + "."])
+    }
+
+    /// A text out of a file, without what a terminal would act on.
+    private static func shown(_ text: String) -> String {
+        String(String.UnicodeScalarView(text.unicodeScalars.map { $0.value < 0x20 || $0.value == 0x7f ? "?" : $0 }))
     }
 
     private typealias Kinds = [RecordedStatistics.Kind]

@@ -57,7 +57,8 @@ struct ProfileFiles {
         let tables = symbols.map { table in
             outcome.systemCallHandler.flatMap { table.moved(toSystemCallHandler: $0) } ?? table
         }
-        outcome.places?.name { address in
+        outcome.places?.name { place in
+            guard let address = place.address, !Self.isInits(place) else { return nil }
             for table in tables {
                 if let function = table.function(at: address) {
                     return ExitPlaces.Function(name: function.name, offset: function.offset)
@@ -65,6 +66,11 @@ struct ProfileFiles {
             }
             return nil
         }
+    }
+
+    /// Whether an exit is of the init of an `exec` guest, which may stand at addresses that the program has, too.
+    private static func isInits(_ place: ExitPlaces.Place) -> Bool {
+        place.subject == .page(ProgramChannel.page) && place.address.map { $0 >> 63 == 0 } ?? false
     }
 
     /// Writes the profile.
@@ -75,10 +81,11 @@ struct ProfileFiles {
     func write(_ outcome: RunOutcome, machine: Machine, program: String) throws {
         guard let file, let places = outcome.places else { return }
         let isFlat = machine.isFlat
-        let profile = ExitProfile(places, weight: weight) { address in
+        let profile = ExitProfile(places, weight: weight) { place in
             guard !isFlat else { return program }
+            guard !Self.isInits(place) else { return "init" }
             // The upper half of the address space is the kernel's.
-            return address.map { $0 >> 63 == 1 ? "kernel" : program } ?? "unknown"
+            return place.address.map { $0 >> 63 == 1 ? "kernel" : program } ?? "unknown"
         }
         let nanoseconds = UInt64(exactly: (outcome.seconds * 1e9).rounded()) ?? 0
         try file.write(isForPprof ? profile.pprof(duration: nanoseconds) : profile.folded)
