@@ -55,6 +55,9 @@ package final class PlaceRecorder {
             unsafe free(slots)
             throw error
         }
+        // So that the system hands the pages out now and not between two exits.
+        unsafe ckvm_populate(slots, (1 << bits) * MemoryLayout<Slot>.stride)
+        unsafe ckvm_populate(rows, capacity * Self.rowSize * MemoryLayout<UInt64>.stride)
     }
 
     /// 2^24 places, in 5 GiB.
