@@ -20,6 +20,8 @@ final class PlaceRecorderTests: XCTestCase {
         for address: UInt64 in [0xfee0_0020, 0xfee0_0ff0, 0xfee0_1000] {
             recorder.record(event(.mmioWrite, address), at: 1)
         }
+        // The first of these has no subleaves.
+        for ecx: UInt32 in [5, 6] { recorder.record(event(.cpuid, 1, extra: ecx), at: 1) }
         for subleaf: UInt32 in [0, 1] { recorder.record(event(.cpuid, 7, extra: subleaf), at: 1) }
         recorder.record(event(.wrmsr, 0xc000_0080), at: 1)
         recorder.record(event(.hypercall, 5), at: 1)
@@ -35,13 +37,37 @@ final class PlaceRecorderTests: XCTestCase {
         XCTAssertEqual(exits(.portOut, .port(0x81), 0x7c00), [1])
         XCTAssertEqual(exits(.mmioWrite, .page(0xfee0_0000), 1), [2])
         XCTAssertEqual(exits(.mmioWrite, .page(0xfee0_1000), 1), [1])
+        XCTAssertEqual(exits(.cpuid, .cpuid(leaf: 1, subleaf: 0), 1), [2])
         XCTAssertEqual(exits(.cpuid, .cpuid(leaf: 7, subleaf: 0), 1), [1])
         XCTAssertEqual(exits(.cpuid, .cpuid(leaf: 7, subleaf: 1), 1), [1])
         XCTAssertEqual(exits(.wrmsr, .msr(0xc000_0080), 1), [1])
         XCTAssertEqual(exits(.hypercall, .hypercall(5), 1), [1])
         XCTAssertEqual(exits(.hlt, nil, .max - 1), [1])
-        XCTAssertEqual(places.count, 11)
+        XCTAssertEqual(places.count, 12)
         XCTAssertEqual(recorder.lostExits, 0)
+    }
+
+    func testLeavesWithSubleaves() {
+        let all: [UInt32] = [
+            0x4, 0x7, 0xb, 0xd, 0xf, 0x10, 0x12, 0x14, 0x17, 0x18, 0x1a, 0x1b, 0x1d, 0x1f, 0x20, 0x23, 0x24,
+            0x8000_001d, 0x8000_0020, 0x8000_0026, 0x4fff_fffc, 0x4fff_fffd, 0x4fff_fffe, 0x4fff_ffff,
+        ]
+        let ranges: [ClosedRange<UInt32>] = [0...0x100, 0x8000_0000...0x8000_0100, 0x4fff_ff00...0x5000_0000]
+        XCTAssertEqual(
+            Set(ranges.joined().filter(ExitPlaces.Subject.hasSubleaves)), Set(all))
+    }
+
+    func testPlacesThatAreTheSame() {
+        func place(_ subleaf: UInt64, _ exits: UInt64) -> ExitPlaces.Place {
+            .init(
+                vcpu: 0, exit: .kvm(code: 0x72, reason: .cpuid), address: 1,
+                subject: ExitPlaces.Subject(1 << 32 | subleaf, of: .cpuid), exits: exits, time: 10 * exits,
+                histogram: [exits, 1])
+        }
+        let kept = ExitPlaces(places: [place(1, 2), place(7, 3)])
+        XCTAssertEqual(kept.places.map(\.exits), [5])
+        XCTAssertEqual(kept.places.map(\.time), [50])
+        XCTAssertEqual(kept.places.map(\.histogram), [[5, 2]])
     }
 
     func testTimes() throws {

@@ -37,7 +37,7 @@ final class ExitProfileTests: XCTestCase {
             """
             guest.bin;0x7c00;io_out, port 0x80 (POST code) 7
             guest.bin;io:out?;io_out, port 0x3f8 (ttyS0) 5
-            kernel;native;kvm CPUID, leaf 0x1, 0 (version, features) 200
+            kernel;native;kvm CPUID, leaf 0x1 (version, features) 200
             unknown;unknown;kvm ext. interrupt 1
 
             """)
@@ -78,7 +78,7 @@ final class ExitProfileTests: XCTestCase {
                 [
                     ["io_out, port 0x80 (POST code)", "0x7c00", "guest.bin"],
                     ["io_out, port 0x3f8 (ttyS0)", "io;out\n", "guest.bin"],
-                    ["kvm CPUID, leaf 0x1, 0 (version, features)", "native", "kernel"],
+                    ["kvm CPUID, leaf 0x1 (version, features)", "native", "kernel"],
                     ["kvm ext. interrupt", "unknown", "unknown"],
                 ])
             XCTAssertEqual(samples.map(\.1), [[7, 700], [5, 500], [200, 2000], [1, 20]])

@@ -7,7 +7,7 @@ public struct ExitPlaces: Hashable, Sendable {
     public enum Subject: Hashable, Sendable {
         /// An MSR, by its number.
         case msr(UInt32)
-        /// A leaf of CPUID, and its subleaf.
+        /// A leaf of CPUID, and its subleaf; 0 for leaves that have none, whatever is in ECX.
         case cpuid(leaf: UInt32, subleaf: UInt32)
         /// A port.
         case port(UInt16)
@@ -123,8 +123,13 @@ public struct ExitPlaces: Hashable, Sendable {
         places: [Place], lostExits: UInt64 = 0, kernelLostExits: UInt64? = nil, isSVM: Bool = false,
         cyclesPerNanosecond: Double = 1
     ) {
+        // Places that differ in what does not matter are one.
+        var sums: [Key: Place] = [:]
+        for place in places {
+            sums[Key(place)] = sums[Key(place)].map { $0.adding(place) } ?? place
+        }
         // The address settles ties, so that the order is the same each time.
-        self.places = places.sorted {
+        self.places = sums.values.sorted {
             ($0.exits, $0.time, $0.address ?? 0, $1.vcpu) > ($1.exits, $1.time, $1.address ?? 0, $0.vcpu)
         }
         self.lostExits = lostExits
@@ -184,7 +189,32 @@ extension ExitPlaces {
     }
 }
 
+extension ExitPlaces {
+    /// What makes a place.
+    private struct Key: Hashable {
+        let vcpu: Int
+        let exit: Exit
+        let address: UInt64?
+        let subject: Subject?
+
+        init(_ place: Place) {
+            (vcpu, exit, address, subject) = (place.vcpu, place.exit, place.address, place.subject)
+        }
+    }
+}
+
 extension ExitPlaces.Place {
+    /// The sum with another place.
+    fileprivate func adding(_ other: Self) -> Self {
+        var sum = self
+        sum.exits &+= other.exits
+        sum.time &+= other.time
+        for (bucket, count) in other.histogram.enumerated() where sum.histogram.indices.contains(bucket) {
+            sum.histogram[bucket] &+= count
+        }
+        return sum
+    }
+
     /// A place as the tracepoints have it.
     package init(_ place: ExitPlace, reason: BasicExitReason?) {
         self.init(
@@ -201,12 +231,26 @@ extension ExitPlaces.Subject {
         switch reason {
         case .some(.rdmsr), .some(.wrmsr): self = .msr(UInt32(truncatingIfNeeded: detail))
         case .some(.cpuid):
-            self = .cpuid(leaf: UInt32(truncatingIfNeeded: detail >> 32), subleaf: UInt32(truncatingIfNeeded: detail))
+            let leaf = UInt32(truncatingIfNeeded: detail >> 32)
+            self = .cpuid(leaf: leaf, subleaf: Self.hasSubleaves(leaf) ? UInt32(truncatingIfNeeded: detail) : 0)
         case .some(.ioInstruction): self = .port(UInt16(truncatingIfNeeded: detail))
         case .some(.eptViolation), .some(.eptMisconfiguration), .some(.exceptionOrNMI), .some(.apicAccess):
             self = .page(detail)
         default: return nil
         }
+    }
+
+    /// Whether a leaf depends on ECX. Of others it holds what the program had there by chance.
+    ///
+    /// Source: Intel SDM, volume 2, "CPUID"; AMD APM, volume 3, appendix E; the counter leaves.
+    @inline(__always)
+    package static func hasSubleaves(_ leaf: UInt32) -> Bool {
+        // Bit n: leaf n, or 0x80000000 + n.
+        let standard: UInt64 = 0x19_ad95_a890
+        let extended: UInt64 = 0x41_2000_0000
+        if leaf < 64 { return standard >> UInt64(leaf) & 1 == 1 }
+        if leaf & 0xffff_ffc0 == 0x8000_0000 { return extended >> UInt64(leaf & 63) & 1 == 1 }
+        return leaf & 0xffff_fffc == 0x4fff_fffc
     }
 
     /// What an exit of a kind was about, as a trace event has it.

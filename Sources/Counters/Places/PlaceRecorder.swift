@@ -16,7 +16,7 @@ package final class PlaceRecorder {
         var address: UInt64
         /// The port, the page, the MSR, the leaf.
         var subject: UInt64
-        /// The subleaf.
+        /// The subleaf, where the leaf has some.
         var extra: UInt32
         var kind: UInt32
         /// The number of its row plus 1; 0 where the slot is free.
@@ -78,7 +78,10 @@ package final class PlaceRecorder {
         let kind = UInt32(event.kindNumber)
         let isMMIO = kind == UInt32(ExitKind.mmioRead.index) || kind == UInt32(ExitKind.mmioWrite.index)
         let subject = isMMIO ? event.subject & ~(GuestMemory.pageSize &- 1) : event.subject
-        let extra = kind == UInt32(ExitKind.cpuid.index) ? event.extra : 0
+        let hasSubleaf =
+            kind == UInt32(ExitKind.cpuid.index)
+            && ExitPlaces.Subject.hasSubleaves(UInt32(truncatingIfNeeded: subject))
+        let extra = hasSubleaf ? event.extra : 0
         var index = Self.hash(address, subject, UInt64(extra) << 8 | UInt64(kind)) >> shift
         for _ in 0..<Self.maximumSteps {
             // Sound: the index is masked, and there is one slot more than the mask.

@@ -128,7 +128,8 @@ extension ExitPlaces.Subject {
     package var text: String {
         switch self {
         case .msr(let number): "MSR 0x\(Hex.digits(number, 1))"
-        case .cpuid(let leaf, let subleaf): "leaf 0x\(Hex.digits(leaf, 1)), \(subleaf)"
+        case .cpuid(let leaf, let subleaf):
+            "leaf 0x\(Hex.digits(leaf, 1))" + (Self.hasSubleaves(leaf) ? ", \(subleaf)" : "")
         case .port(let port): "port 0x\(Hex.digits(port, 1))"
         case .page(let address): "page 0x\(Hex.digits(address, 1))"
         case .hypercall(let number): "hypercall \(number)"
