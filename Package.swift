@@ -56,7 +56,7 @@ let package = Package(
         layer("Counters", on: "CKVM", "Host", "Memory", "KVM", "Tracepoints", histogram),
         layer("Devices", on: "CKVM", "Host", "Memory"),
         layer("Boot", on: "CKVM", "GuestImages", "Host", "Memory", "Devices"),
-        layer("Symbols", on: "Host", "Boot"),
+        layer("Symbols", on: "CKVM", "Host", "Boot"),
         layer(
             "MiniVMM", on: "CKVM", "GuestImages", "Host", "Memory", "KVM", "Tracepoints", "Counters", "Devices", "Boot",
             logging),

@@ -41,6 +41,19 @@ int ckvm_kick(pthread_t thread) {
     return -pthread_kill(thread, CKVM_KICK_SIGNAL);
 }
 
+// Whichever the process is linked with: those of the C++ library and of Swift's runtime.
+// Source: Itanium C++ ABI, "Demangler API"; Swift, include/swift/Demangling/Demangle.h.
+extern char *__cxa_demangle(const char *, char *, size_t *, int *) __attribute__((weak));
+extern char *swift_demangle(const char *, size_t, char *, size_t *, uint32_t) __attribute__((weak));
+
+char *ckvm_demangle_cxx(const char *name) {
+    return __cxa_demangle ? __cxa_demangle(name, NULL, NULL, NULL) : NULL;
+}
+
+char *ckvm_demangle_swift(const char *name) {
+    return swift_demangle ? swift_demangle(name, strlen(name), NULL, NULL, 0) : NULL;
+}
+
 const char *ckvm_errno_name(int number) {
     return strerrorname_np(number);
 }

@@ -22,7 +22,7 @@ final class ExecChannel: MMIODevice {
     private let output: ExecOutput
     private let error: ExecOutput
     private let input: ExecInput
-    private let symbols: KernelSymbols?
+    private let symbols: ProgramSymbols?
     private let finish: @Sendable (MachineEvent) -> Void
 
     /// Makes the device.
@@ -32,7 +32,7 @@ final class ExecChannel: MMIODevice {
     ///   - output: Where standard output goes.
     ///   - error: Where standard error goes.
     ///   - input: Where standard input comes from.
-    ///   - symbols: Where the kernel's symbols go, if they are wanted.
+    ///   - symbols: Where what names addresses goes, if it is wanted.
     ///   - finish: Ends the run; called for each report of the program's end, and when output cannot be written.
     /// - Throws: ``ExecError/noWindow(_:)`` when the guest's memory ends before the window does.
     init(
@@ -40,7 +40,7 @@ final class ExecChannel: MMIODevice {
         output: ExecOutput,
         error: ExecOutput,
         input: ExecInput,
-        symbols: KernelSymbols? = nil,
+        symbols: ProgramSymbols? = nil,
         finish: @escaping @Sendable (MachineEvent) -> Void
     ) throws(ExecError) {
         do {
@@ -74,7 +74,8 @@ final class ExecChannel: MMIODevice {
         switch offset {
         case Register.output: write(value, to: output)
         case Register.error: write(value, to: error)
-        case Register.symbols: takeSymbols(value)
+        case Register.symbols: unsafe take(value) { symbols, part in unsafe symbols.appendKernel(part) }
+        case Register.mappings: unsafe take(value) { symbols, part in unsafe symbols.appendMappings(part) }
         case Register.status: finish(ProgramReport.event(value))
         default: break
         }
@@ -94,10 +95,10 @@ final class ExecChannel: MMIODevice {
         if let failure, failure != .brokenPipe { finish(.failed(ExecError.outputNotWritable(failure))) }
     }
 
-    private func takeSymbols(_ count: UInt32) {
+    private func take(_ count: UInt32, _ append: (ProgramSymbols, UnsafeRawBufferPointer) -> Void) {
         guard let symbols else { return }
         let size = min(Int(count), Int(EXEC_OUTPUT_SIZE))
-        unsafe window.withBytes(at: Int(EXEC_OUTPUT_OFFSET), count: size) { unsafe symbols.append(.init($0)) }
+        unsafe window.withBytes(at: Int(EXEC_OUTPUT_OFFSET), count: size) { unsafe append(symbols, .init($0)) }
     }
 
     private enum Register {
@@ -106,6 +107,7 @@ final class ExecChannel: MMIODevice {
         static let input = UInt64(EXEC_REGISTER_STDIN)
         static let status = UInt64(EXEC_REGISTER_STATUS)
         static let symbols = UInt64(EXEC_REGISTER_SYMBOLS)
+        static let mappings = UInt64(EXEC_REGISTER_MAPPINGS)
     }
 }
 
@@ -134,14 +136,14 @@ enum ProgramReport {
 public struct ProgramChannel: Component {
     /// Where the program's output leads.
     public var streams: ExecStreams
-    /// Where the symbols of the guest's kernel go, if they are wanted: the guest must have been made to send them.
-    public var symbols: KernelSymbols?
+    /// Where what names the guest's addresses goes, if it is wanted: the guest must have been made to send it.
+    public var symbols: ProgramSymbols?
 
     /// The page of addresses by which the guest's init talks to the channel: no program's own.
     public static let page = ExecChannel.address.rawValue
 
     /// A channel with the given streams.
-    public init(_ streams: ExecStreams = ExecStreams(), symbols: KernelSymbols? = nil) {
+    public init(_ streams: ExecStreams = ExecStreams(), symbols: ProgramSymbols? = nil) {
         self.streams = streams
         self.symbols = symbols
     }
@@ -167,23 +169,35 @@ public struct ProgramChannel: Component {
     }
 }
 
-/// The symbols that a guest's kernel says are its own, in the form of /proc/kallsyms.
-public final class KernelSymbols: Sendable {
-    private let text = Locked<[UInt8]>([])
+/// What names the addresses of a program and its kernel, as the guest's init tells it.
+public final class ProgramSymbols: Sendable {
+    private let parts = Locked((kernel: [UInt8](), mappings: [UInt8]()))
     /// More than any kernel has.
-    private static let limit = 1 << 26
+    private static let kernelLimit = 1 << 26
+    /// More than programs have: some ten thousand mappings.
+    private static let mappingsLimit = 1 << 20
 
     /// None yet.
     public init() {}
 
-    /// What was sent so far.
-    public var bytes: [UInt8] { text.withLock { $0 } }
+    /// The kernel's symbols that were sent so far, in the form of /proc/kallsyms.
+    public var kernel: [UInt8] { parts.withLock { $0.kernel } }
 
-    /// Takes a part, as long as there is not too much.
-    func append(_ part: UnsafeRawBufferPointer) {
+    /// The program's mappings just before it ended, in the form of /proc/PID/maps. Empty where it was killed.
+    public var mappings: [UInt8] { parts.withLock { $0.mappings } }
+
+    /// Takes a part of the kernel's symbols, as long as there is not too much.
+    func appendKernel(_ part: UnsafeRawBufferPointer) {
         // Sound: the bytes are copied, in order, before the call returns.
         let part = unsafe Array(part)
-        text.withLock { if $0.count + part.count <= Self.limit { $0 += part } }
+        parts.withLock { if $0.kernel.count + part.count <= Self.kernelLimit { $0.kernel += part } }
+    }
+
+    /// Takes a part of the mappings, as long as there is not too much.
+    func appendMappings(_ part: UnsafeRawBufferPointer) {
+        // Sound: as above.
+        let part = unsafe Array(part)
+        parts.withLock { if $0.mappings.count + part.count <= Self.mappingsLimit { $0.mappings += part } }
     }
 }
 

@@ -7,8 +7,8 @@ public struct ExecGuest: Sendable {
     public let initrd: ImageFile
     /// The bytes of all files in it.
     public let contentSize: Int
-    /// Where the program was found.
-    public let programPath: String
+    /// The programs and libraries in it by their paths, if the guest sends what names their addresses; else none.
+    public let codeFiles: [String: [UInt8]]
 
     /// Where init stands in the guest: out of the way.
     private static let initPath = "/.minivmm/init"
@@ -36,7 +36,7 @@ public struct ExecGuest: Sendable {
             environment: program.environment.settings)
         order.mergesOutput = program.mergesOutput
         order.sendsSymbols = program.sendsSymbols
-        programPath = path
+        codeFiles = program.sendsSymbols ? builder.tree.codeFiles : [:]
         try builder.tree.addFile(ExecOrder.path, bytes: order.encoded())
         try builder.tree.addFile(Self.initPath, bytes: Self.initImage, mode: 0o755)
         initrd = ImageFile(path: Self.archiveName, bytes: try builder.tree.initramfs())
@@ -51,19 +51,12 @@ public struct ExecGuest: Sendable {
 
     /// The kernel's command line.
     ///
-    /// - Parameters:
-    ///   - showsKernelLog: Whether the kernel prints all messages on its console, not only the gravest.
-    ///   - keepsAddresses: Whether programs are loaded at the same addresses each time, so that symbols find them.
-    public static func commandLine(showsKernelLog: Bool, keepsAddresses: Bool = false) -> String {
+    /// - Parameter showsKernelLog: Whether the kernel prints all messages on its console, not only the gravest.
+    public static func commandLine(showsKernelLog: Bool) -> String {
         // One serial port is all there is: a search for more would be some hundred exits.
-        var line = "\(LinuxGuest.defaultCommandLine) 8250.nr_uarts=1 rdinit=\(initPath)"
-        if keepsAddresses { line += " norandmaps" }
+        let line = "\(LinuxGuest.defaultCommandLine) 8250.nr_uarts=1 rdinit=\(initPath)"
         return showsKernelLog ? line : line + " quiet"
     }
-
-    /// Where Linux loads a position-independent program that has an interpreter, if it keeps addresses: two thirds of the
-    /// address space. Source: Linux, arch/x86/include/asm/elf.h, ELF_ET_DYN_BASE.
-    public static let positionIndependentBase: UInt64 = 0x5555_5555_4000
 
     /// The least memory with which the guest starts, in bytes.
     ///
@@ -108,7 +101,8 @@ public struct ExecProgram: Sendable {
     public var additions: [ExecAddition] = []
     /// Whether standard error goes where standard output goes, so that the two keep their order.
     public var mergesOutput = false
-    /// Whether the guest hands over its kernel's symbols when the program has ended, see ``ProgramChannel/symbols``.
+    /// Whether the guest hands over what names addresses in it, see ``ProgramChannel/symbols``. Its init traces the program
+    /// for that, which takes some hundred exits more.
     public var sendsSymbols = false
 
     /// A program.

@@ -1,3 +1,5 @@
+import Boot
+
 /// The root file system of a guest, as it grows: a part of the host's, with what is put into it besides.
 ///
 /// Where the host has a symbolic link on the way to a file, the guest gets the same link, so that files have all the
@@ -111,6 +113,14 @@ struct GuestTree: Sendable {
     private func directoryMode(_ path: String) -> UInt32 {
         guard let status = try? host.status(path), status.kind == .directory else { return Self.directoryMode }
         return status.mode
+    }
+
+    /// The ELF files, by their paths without links.
+    var codeFiles: [String: [UInt8]] {
+        nodes.compactMapValues { node in
+            guard case .file(let bytes, _) = node, ELFIdentity(bytes) != nil else { return nil }
+            return bytes
+        }
     }
 
     /// The archive that the guest's kernel unpacks.

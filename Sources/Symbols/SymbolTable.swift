@@ -21,16 +21,19 @@ public struct SymbolTable: Sendable {
     private let entries: [Entry]
     /// What is added to the addresses.
     private let slide: UInt64
+    /// Whether names may be those of C++ or Swift as linkers see them. Not those that a guest tells.
+    private let isMangled: Bool
 
     /// How many functions there are.
     public var count: Int { entries.count }
 
-    private init(_ entries: [Entry], slide: UInt64) {
+    private init(_ entries: [Entry], slide: UInt64, isMangled: Bool) {
         self.entries = entries
         self.slide = slide
+        self.isMangled = isMangled
     }
 
-    private init(sorting found: [Entry]) {
+    private init(sorting found: [Entry], isMangled: Bool) {
         // Of several names of an address the first global one, else the first: `sorted` keeps their order.
         let sorted = found.sorted { ($0.address, $0.isGlobal ? 0 : 1) < ($1.address, $1.isGlobal ? 0 : 1) }
         var entries: [Entry] = []
@@ -38,7 +41,7 @@ public struct SymbolTable: Sendable {
             if let last = entries.indices.last { entries[last].end = min(entries[last].end, entry.address) }
             entries.append(entry)
         }
-        self.init(entries, slide: 0)
+        self.init(entries, slide: 0, isMangled: isMangled)
     }
 
     /// Where a function ends whose length nobody says, and behind which there is none: as far as no function is long.
@@ -77,7 +80,7 @@ public struct SymbolTable: Sendable {
                 Entry(
                     address: $0.address, end: $0.address &+ ($0.size > 0 ? $0.size : Self.maximumLength),
                     name: Self.printable($0.name.utf8), isGlobal: $0.isGlobal, isModules: false)
-            })
+            }, isMangled: true)
     }
 
     /// Reads lines of address, type and name, and where it is a module's its name in brackets.
@@ -102,18 +105,18 @@ public struct SymbolTable: Sendable {
                     isGlobal: type < UInt8(ascii: "a"), isModules: words.count > 3))
         }
         if found.isEmpty, hidden { throw .addressesHidden(path: path) }
-        self.init(sorting: found)
+        self.init(sorting: found, isMangled: false)
     }
 
     /// Code, and what is weak: t, T, w, W.
     private static let codeTypes = Set("tTwW".utf8)
 
-    private static func hexadecimal(_ digits: some Sequence<UInt8>) -> UInt64? {
+    static func hexadecimal(_ digits: some Sequence<UInt8>) -> UInt64? {
         UInt64(String(decoding: Array(digits), as: UTF8.self), radix: 16)
     }
 
     /// A name with nothing in it that a terminal would act on.
-    private static func printable(_ name: some Sequence<UInt8>) -> String {
+    static func printable(_ name: some Sequence<UInt8>) -> String {
         String(decoding: name.map { (0x21...0x7e).contains($0) ? $0 : UInt8(ascii: "?") }, as: UTF8.self)
     }
 
@@ -131,7 +134,7 @@ public struct SymbolTable: Sendable {
         let entry = entries[low - 1]
         // A module's place in another boot says nothing of this one.
         guard address < entry.end, slide == 0 || !entry.isModules else { return nil }
-        return (entry.name, address - entry.address)
+        return (isMangled ? Demangler.readable(entry.name) : entry.name, address - entry.address)
     }
 
     /// The table of the same kernel as it was moved when it booted.
@@ -144,11 +147,8 @@ public struct SymbolTable: Sendable {
         // Linux moves its kernel by whole units of at least 2 MiB, within 1 GiB. Source: Linux, Documentation/arch/x86,
         // CONFIG_PHYSICAL_ALIGN; arch/x86/boot/compressed/kaslr.c.
         guard slide % Self.alignment == 0, min(slide, 0 &- slide) <= Self.maximumSlide else { return nil }
-        return SymbolTable(entries, slide: slide)
+        return SymbolTable(entries, slide: slide, isMangled: isMangled)
     }
-
-    /// The table of a program that is loaded so many bytes behind where it was linked to.
-    public func moved(by slide: UInt64) -> SymbolTable { SymbolTable(entries, slide: slide) }
 
     /// Whether there is a system call handler of Linux among the functions.
     public var isLinuxKernel: Bool { entries.contains { $0.name == Self.systemCallHandler } }

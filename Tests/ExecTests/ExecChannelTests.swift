@@ -18,6 +18,7 @@ final class ExecChannelTests: XCTestCase {
         static let input: UInt64 = 8
         static let status: UInt64 = 12
         static let symbols: UInt64 = 16
+        static let mappings: UInt64 = 20
     }
 
     /// How runs were ended.
@@ -39,7 +40,7 @@ final class ExecChannelTests: XCTestCase {
             error = try PipeEnds()
         }
 
-        func makeChannel(_ symbols: KernelSymbols? = nil) throws -> ExecChannel {
+        func makeChannel(_ symbols: ProgramSymbols? = nil) throws -> ExecChannel {
             let endings = endings
             return try ExecChannel(
                 memory: memory,
@@ -53,14 +54,20 @@ final class ExecChannelTests: XCTestCase {
 
     func testSymbolsAreCollected() throws {
         let harness = try Harness()
-        let symbols = KernelSymbols()
+        let symbols = ProgramSymbols()
         let channel = try harness.makeChannel(symbols)
         try harness.memory.write(Array("10 T one\n".utf8), at: Self.window)
         for count: UInt64 in [9, 9, 0] { channel.writeMMIO(Register.symbols, width: .long, value: count) }
-        XCTAssertEqual(symbols.bytes, Array("10 T one\n10 T one\n".utf8))
+        XCTAssertEqual(symbols.kernel, Array("10 T one\n10 T one\n".utf8))
         // No more than the window holds at a time, and no more than there is room for.
         for _ in 0..<3000 { channel.writeMMIO(Register.symbols, width: .long, value: UInt64(UInt32.max)) }
-        XCTAssertEqual(symbols.bytes.count, ((1 << 26) - 18) / 0x8000 * 0x8000 + 18)
+        XCTAssertEqual(symbols.kernel.count, ((1 << 26) - 18) / 0x8000 * 0x8000 + 18)
+        // The mappings are apart.
+        try harness.memory.write(Array("maps".utf8), at: Self.window)
+        for count: UInt64 in [4, 0] { channel.writeMMIO(Register.mappings, width: .long, value: count) }
+        XCTAssertEqual(symbols.mappings, Array("maps".utf8))
+        for _ in 0..<100 { channel.writeMMIO(Register.mappings, width: .long, value: UInt64(UInt32.max)) }
+        XCTAssertEqual(symbols.mappings.count, ((1 << 20) - 4) / 0x8000 * 0x8000 + 4)
         // Nobody asked.
         try harness.makeChannel().writeMMIO(Register.symbols, width: .long, value: 9)
     }

@@ -72,6 +72,28 @@ final class ExecProfileTests: ExecTestCase {
         XCTAssertGreaterThanOrEqual(Double(named), 0.99 * Double(kernel.values.reduce(0, +)), "\(kernel)")
     }
 
+    /// A program that needs the dynamic loader, which asks CPUID: where the loader was mapped, init tells.
+    func testLibraries() throws {
+        let folder = try makeFolder()
+        try exec(["--exits", "user", "--profile", folder.path("folded"), "--", "/usr/bin/setpriv", "--version"])
+            .assertStatus(0)
+        let weights = weights(try folder.bytes("folded"))
+        let loader = weights.filter { $0.key.hasPrefix("setpriv;ld-linux-x86-64.so.2;cpuid, leaf ") }
+        XCTAssertGreaterThan(loader.values.reduce(0, +), 5, "\(weights)")
+        XCTAssertEqual(weights.keys.filter { $0.hasPrefix("setpriv;0x") && $0.contains("cpuid") }, [])
+    }
+
+    /// A program that is traced gets its signals, may become another, and ends as it would else.
+    func testSignalsReachATracedProgram() throws {
+        let folder = try makeFolder()
+        let script = "trap 'echo caught' USR1; kill -USR1 $$; /bin/true; exec /bin/sh -c 'kill -TERM $$'"
+        let run = try exec([
+            "--exits", "user", "--profile", folder.path("folded"), "--add", "/bin/true", "--", "/bin/sh", "-c", script,
+        ])
+        run.assertStatus(128 + SIGTERM)
+        XCTAssertEqual(run.outputText, "caught\n")
+    }
+
     /// Symbols of one boot name the functions of another, to which the kernel has moved elsewhere.
     func testSymbolsOfAnotherBoot() throws {
         let folder = try makeFolder()

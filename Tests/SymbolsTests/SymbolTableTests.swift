@@ -73,6 +73,16 @@ final class SymbolTableTests: XCTestCase {
         XCTAssertEqual(find(try table("10 T ma\u{1b}in\n"), 0x10), "ma?in+0")
     }
 
+    func testNamesAsTheirProgrammersWriteThem() {
+        for (name, readable) in [
+            ("_ZN4math3addEii", "math::add(int, int)"), ("$s4main5startyyF", "main.start() -> ()"),
+            ("_$s4main5startyyF", "main.start() -> ()"), ("_Z", "_Z"), ("_ZN4math", "_ZN4math"), ("main", "main"),
+            ("$s", "$s"), (String(repeating: "_ZN1a", count: 800), String(repeating: "_ZN1a", count: 800)),
+        ] {
+            XCTAssertEqual(Demangler.readable(name), readable)
+        }
+    }
+
     // MARK: ELF
 
     private struct Symbol {

@@ -13,6 +13,8 @@ package struct ELFDamage: Error, Hashable {
 package struct ELFProgramHeader: Hashable, Sendable {
     /// What the segment is for (`p_type`).
     package let type: UInt32
+    /// Whether it holds code (PF_X).
+    package let isExecutable: Bool
     /// Where its bytes stand in the file.
     package let fileOffset: UInt64
     /// Where it goes in a program's address space.
@@ -63,6 +65,7 @@ package struct ELFProgramHeader: Hashable, Sendable {
 
     private init?(_ bytes: [UInt8], at start: UInt64, _ format: ELFClass) {
         guard let type = bytes.integer(UInt32.self, at: start),
+            let flags = bytes.integer(UInt32.self, at: start + format.flags),
             let fileOffset = format.word(bytes, at: start + format.fileOffset),
             let virtualAddress = format.word(bytes, at: start + format.virtualAddress),
             let physicalAddress = format.word(bytes, at: start + format.physicalAddress),
@@ -70,6 +73,7 @@ package struct ELFProgramHeader: Hashable, Sendable {
             let memorySize = format.word(bytes, at: start + format.memorySize)
         else { return nil }
         self.type = type
+        isExecutable = flags & 1 != 0
         self.fileOffset = fileOffset
         self.virtualAddress = virtualAddress
         self.physicalAddress = physicalAddress
@@ -92,6 +96,7 @@ package struct ELFClass: Hashable, Sendable {
 
     /// A program header: its size, and what stands where. The type comes first.
     let entrySize: UInt64
+    let flags: UInt64
     let fileOffset: UInt64
     let virtualAddress: UInt64
     let physicalAddress: UInt64
@@ -102,14 +107,14 @@ package struct ELFClass: Hashable, Sendable {
     package static let wide = ELFClass(
         wordSize: 8,
         tableOffset: 32, entrySizeOffset: 54, entryCountOffset: 56,
-        entrySize: 56, fileOffset: 8, virtualAddress: 16, physicalAddress: 24, fileSize: 32, memorySize: 40
+        entrySize: 56, flags: 4, fileOffset: 8, virtualAddress: 16, physicalAddress: 24, fileSize: 32, memorySize: 40
     )
 
     /// For machines with addresses of 32 bits.
     package static let narrow = ELFClass(
         wordSize: 4,
         tableOffset: 28, entrySizeOffset: 42, entryCountOffset: 44,
-        entrySize: 32, fileOffset: 4, virtualAddress: 8, physicalAddress: 12, fileSize: 16, memorySize: 20
+        entrySize: 32, flags: 24, fileOffset: 4, virtualAddress: 8, physicalAddress: 12, fileSize: 16, memorySize: 20
     )
 
     /// The address, offset or size that stands somewhere in a file.

@@ -60,6 +60,11 @@ int ckvm_map_anonymous(size_t size, void **address);
 // it cannot, as before Linux 5.14, they come as they are touched.
 void ckvm_populate(void *address, size_t size);
 
+// A name of C++ or Swift in the words of its language, which the caller frees; NULL when it is none, or when the process
+// has no demangler of that language.
+char *ckvm_demangle_cxx(const char *name);
+char *ckvm_demangle_swift(const char *name);
+
 // The name of an error number, such as "ENOENT", or NULL for a number that has none.
 const char *ckvm_errno_name(int number);
 

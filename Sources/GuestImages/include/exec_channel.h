@@ -34,6 +34,8 @@
 // Written: that many bytes of the window's output area are the next part of the kernel's symbols; 0 is their end. Only
 // with EXEC_SEND_SYMBOLS, after the program's end.
 #define EXEC_REGISTER_SYMBOLS   16
+// Written: the same of the program's mappings, just before it ends.
+#define EXEC_REGISTER_MAPPINGS  20
 
 #define EXEC_INPUT_END          0xFFFFFFFF
 
@@ -70,7 +72,8 @@
 
 // Flag: standard error is standard output, so that what goes to both keeps its order.
 #define EXEC_MERGE_OUTPUT       1
-// Flag: init sends /proc/kallsyms when the program has ended, so that addresses in the kernel have names.
+// Flag: init traces the program and sends its /proc/PID/maps just before it ends; and then /proc/kallsyms. So addresses
+// in the program, in its libraries and in the kernel have names.
 #define EXEC_SEND_SYMBOLS       2
 
 #endif

@@ -24,6 +24,7 @@
 #define SYS_MKDIR               83
 #define SYS_SYMLINK             88
 #define SYS_CHMOD               90
+#define SYS_PTRACE              101
 #define SYS_SETSID              112
 #define SYS_SYNC                162
 #define SYS_MOUNT               165
@@ -74,6 +75,14 @@
 #define CREAD                   0x80
 #define CLOCAL                  0x800
 
+// ptrace(2)
+#define PTRACE_TRACEME          0
+#define PTRACE_CONT             7
+#define PTRACE_SETOPTIONS       0x4200
+#define PTRACE_O_TRACEEXEC      0x10
+#define PTRACE_O_TRACEEXIT      0x40
+#define PTRACE_EVENT_EXIT       6
+
 // mount(2)
 #define MS_NOSUID               2
 #define MS_NODEV                4
@@ -82,6 +91,7 @@
 // The rest
 #define F_SETFL                 4       // fcntl(2)
 #define WNOHANG                 1       // wait4(2)
+#define WAIT_STOPPED            0x7f    // in the low byte: stopped, and the signal in the next; above them ptrace's event
 #define EAGAIN                  11
 #define AF_INET                 2       // socket(2)
 #define SOCK_DGRAM              2

@@ -49,6 +49,19 @@ start_program:
         cmp     rax, 4
         mov     eax, [WORD]
         je      report
+        test    dword ptr [EXEC_ORDER_ADDRESS + EXEC_ORDER_FLAGS], EXEC_SEND_SYMBOLS
+        jnz     trace_program
+        ret
+
+// trace_program: the program, which stands at its first instruction, is to stop before it ends. Changes all registers.
+trace_program:
+        mov     ebx, [PROGRAM_PID]
+        system_call SYS_WAIT4, rbx, WORD, 0, 0
+        cmp     byte ptr [WORD], WAIT_STOPPED
+        jne     finish
+        // Where another program takes its place, that is told by an event and not by a signal.
+        system_call SYS_PTRACE, PTRACE_SETOPTIONS, rbx, 0, PTRACE_O_TRACEEXEC | PTRACE_O_TRACEEXIT
+        system_call SYS_PTRACE, PTRACE_CONT, rbx, 0, 0
         ret
 
 // become_program: the child's part. It does not return.
@@ -75,6 +88,10 @@ become_program:
         test    rax, rax
         js      2f
 
+        test    dword ptr [EXEC_ORDER_ADDRESS + EXEC_ORDER_FLAGS], EXEC_SEND_SYMBOLS
+        jz      3f
+        system_call SYS_PTRACE, PTRACE_TRACEME
+3:
         mov     rdi, [EXEC_ORDER_ADDRESS + EXEC_ORDER_PROGRAM]
         mov     rsi, [EXEC_ORDER_ADDRESS + EXEC_ORDER_ARGUMENTS]
         mov     rdx, [EXEC_ORDER_ADDRESS + EXEC_ORDER_ENVIRONMENT]

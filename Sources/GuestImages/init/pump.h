@@ -127,8 +127,28 @@ reap:
         jle     2f
         cmp     eax, [PROGRAM_PID]
         jne     1b
-        jmp     finish
+        cmp     byte ptr [WORD], WAIT_STOPPED
+        jne     finish
+        call    resume_program
+        jmp     1b
 2:
+        ret
+
+// resume_program: lets the program go on, which is traced and has stopped. WORD = what wait4(2) said of it. Changes all
+// registers.
+resume_program:
+        // A signal is delivered to it, as if it were not traced. An event is told by SIGTRAP, which is not for it.
+        movzx   r12d, byte ptr [WORD + 1]
+        movzx   eax, word ptr [WORD + 2]
+        test    eax, eax
+        jz      1f
+        xor     r12d, r12d
+        cmp     eax, PTRACE_EVENT_EXIT
+        jne     1f
+        call    send_mappings
+1:
+        mov     ebx, [PROGRAM_PID]
+        system_call SYS_PTRACE, PTRACE_CONT, rbx, 0, r12
         ret
 
 // finish: the program has ended. WORD = what wait4(2) said of it.
@@ -149,9 +169,37 @@ finish:
         mov     eax, r12d
         jmp     report
 
-// send_symbols: sends /proc/kallsyms, as far as it can be read. Changes all registers but R12.
+// send_mappings: sends the program's /proc/PID/maps. Changes all registers but R12.
+send_mappings:
+        // The path is put together from its end: "/maps" and a zero, the digits before that, and "/proc/".
+        mov     dword ptr [SCRATCH + 32], 0x70616d2f
+        mov     word ptr [SCRATCH + 36], 0x73
+        mov     eax, [PROGRAM_PID]
+        mov     ebx, SCRATCH + 32
+        mov     ecx, 10
+1:
+        xor     edx, edx
+        div     ecx
+        add     edx, '0'
+        dec     ebx
+        mov     [rbx], dl
+        test    eax, eax
+        jnz     1b
+        mov     dword ptr [rbx - 6], 0x6f72702f
+        mov     word ptr [rbx - 2], 0x2f63
+        lea     rdi, [rbx - 6]
+        mov     r13d, REGISTERS + EXEC_REGISTER_MAPPINGS
+        jmp     send_file
+
+// send_symbols: sends /proc/kallsyms. Changes all registers but R12.
 send_symbols:
-        system_call SYS_OPEN, "offset path_symbols", O_RDONLY | O_CLOEXEC
+        mov     edi, offset path_symbols
+        mov     r13d, REGISTERS + EXEC_REGISTER_SYMBOLS
+
+// send_file: sends a file as far as it can be read. RDI = its path, R13 = the register. Changes all registers but R12
+// and R13.
+send_file:
+        system_call SYS_OPEN, rdi, O_RDONLY | O_CLOEXEC
         test    rax, rax
         js      4f
         mov     ebx, eax
@@ -169,9 +217,10 @@ send_symbols:
         cmp     ebp, EXEC_OUTPUT_SIZE
         jb      2b
 3:
-        mov     [REGISTERS + EXEC_REGISTER_SYMBOLS], ebp
+        mov     [r13], ebp
         test    ebp, ebp
         jnz     1b
+        system_call SYS_CLOSE, rbx
 4:
         ret
 

@@ -51,15 +51,15 @@ struct ExecCommand: ParsableCommand {
             options.exits = cpuid.exits ?? .auto
             let log = try guest.openKernelLog()
             options.consoleDescriptor = log.descriptor
-            let symbols = options.recording.placeCapacity.map { _ in KernelSymbols() }
+            let symbols = options.recording.placeCapacity.map { _ in ProgramSymbols() }
             options.components = [ProgramChannel(symbols: symbols)]
-            let (image, program) = try makeGuest(host, sendsSymbols: symbols != nil)
+            let (image, codeFiles) = try makeGuest(host, sendsSymbols: symbols != nil)
             let kvm = try KVM(path: host.kvmDevice)
             if host.force { Diagnostics.announceForcedLinux(kvm) }
             let machine = try Machine(kvm: kvm, guest: image, options: options)
             signals.watch { machine.control.stop(.signal($0)) }
             var outcome = try machine.run(timeout: limits.configuration.duration, input: .stream(STDIN_FILENO))
-            if let symbols { profiles.add(kernel: symbols.bytes, program: program) }
+            if let symbols { profiles.add(symbols, files: codeFiles) }
             profiles.name(&outcome)
             RunAnnouncement.announce(outcome)
             try sink.write(statistics.text(outcome, leaves: options.leaves, style: sink.textStyle))
@@ -73,7 +73,7 @@ struct ExecCommand: ParsableCommand {
     /// Makes the guest. Where there is no kernel, one would not help if Linux cannot boot: that is said first.
     private func makeGuest(
         _ host: HostConfiguration, sendsSymbols: Bool
-    ) throws -> (guest: LinuxGuest, program: String) {
+    ) throws -> (guest: LinuxGuest, files: [String: [UInt8]]) {
         do {
             return try guest.makeGuest(sendsSymbols: sendsSymbols)
         } catch ExecError.noKernel(let directory) {

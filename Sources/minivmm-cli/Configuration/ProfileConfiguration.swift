@@ -32,28 +32,31 @@ struct ProfileConfiguration: Hashable, Sendable {
 /// The symbols of a run, and its profile's file, open.
 struct ProfileFiles {
     var symbols: [SymbolTable]
+    private var mappings: ProgramMappings?
     let file: OutputFile?
     let isForPprof: Bool
     let weight: ExitProfile.Weight
 
-    /// Takes in the symbols of an `exec` guest: what its kernel said, and what the program's file has. Where there are none,
-    /// there are none.
+    init(symbols: [SymbolTable], file: OutputFile?, isForPprof: Bool, weight: ExitProfile.Weight) {
+        self.symbols = symbols
+        self.file = file
+        self.isForPprof = isForPprof
+        self.weight = weight
+    }
+
+    /// Takes in what an `exec` guest said of its addresses. Where it said nothing, there are no more names.
     ///
     /// - Parameters:
-    ///   - kernel: The kernel's, as in /proc/kallsyms.
-    ///   - program: The program's path.
-    mutating func add(kernel: [UInt8], program: String) {
-        if let table = try? SymbolTable(kernel, path: "/proc/kallsyms") { symbols.append(table) }
-        guard let file = try? ImageFile(reading: program), let identity = ELFIdentity(file.bytes),
-            let table = try? SymbolTable(file.bytes, path: program)
-        else { return }
-        let isMovable = identity.type == ELFIdentity.typeMovable
-        symbols.append(isMovable ? table.moved(by: ExecGuest.positionIndependentBase) : table)
+    ///   - said: The symbols of its kernel, and the mappings of its program.
+    ///   - files: The programs and libraries in it, by their paths.
+    mutating func add(_ said: ProgramSymbols, files: [String: [UInt8]]) {
+        if let table = try? SymbolTable(said.kernel, path: "/proc/kallsyms") { symbols.append(table) }
+        mappings = ProgramMappings(said.mappings, files: files)
     }
 
     /// Names the functions in an outcome.
     func name(_ outcome: inout RunOutcome) {
-        guard !symbols.isEmpty else { return }
+        guard !symbols.isEmpty || mappings != nil else { return }
         let tables = symbols.map { table in
             outcome.systemCallHandler.flatMap { table.moved(toSystemCallHandler: $0) } ?? table
         }
@@ -64,7 +67,7 @@ struct ProfileFiles {
                     return ExitPlaces.Function(name: function.name, offset: function.offset)
                 }
             }
-            return nil
+            return mappings?.function(at: address).map { ExitPlaces.Function(name: $0.name, offset: $0.offset) }
         }
     }
 

@@ -62,8 +62,8 @@ struct ExecOptions: ParsableArguments {
     /// Makes the guest that the options ask for.
     ///
     /// - Parameter sendsSymbols: Whether addresses in it are to be named.
-    /// - Returns: The guest, and where its program was found.
-    func makeGuest(sendsSymbols: Bool) throws -> (guest: LinuxGuest, program: String) {
+    /// - Returns: The guest, and the programs and libraries in it by their paths.
+    func makeGuest(sendsSymbols: Bool) throws -> (guest: LinuxGuest, files: [String: [UInt8]]) {
         var program = try program()
         program.sendsSymbols = sendsSymbols
         let image = try ExecGuest(program)
@@ -72,9 +72,9 @@ struct ExecOptions: ParsableArguments {
         guard guest.memorySize >= image.leastMemorySize
         else { throw ExecError.memoryTooSmall(guest.memorySize, needed: image.leastMemorySize) }
         guest.initrd = image.initrd
-        guest.commandLine = ExecGuest.commandLine(showsKernelLog: kernelLog, keepsAddresses: sendsSymbols)
+        guest.commandLine = ExecGuest.commandLine(showsKernelLog: kernelLog)
         if let append { guest.commandLine += " " + append }
-        return (guest, image.programPath)
+        return (guest, image.codeFiles)
     }
 
     private func loadKernel() throws -> LinuxGuest {
