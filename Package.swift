@@ -25,8 +25,7 @@ func tests(of name: String, on others: Target.Dependency...) -> Target {
 /// All layers, for tests.
 let layers: [Target.Dependency] = [
     "CKVM", "GuestImages", "Host", "Memory", "KVM", "Tracepoints", "Counters", "Devices", "Boot", "Symbols", "MiniVMM",
-    "Report",
-    "Exec", "Bench", "Doctor", "Watch", "minivmm-cli",
+    "Report", "Exec", "Bench", "Doctor", "Watch", "minivmm-cli",
 ]
 
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
