@@ -99,7 +99,8 @@ final class RunSchemaTests: XCTestCase {
               ],
               "unclaimed_ports": [{"address": 112, "reads": 1, "writes": 2}],
               "unclaimed_pages": [],
-              "kernel_statistics": null, "exits_scope": "user", "kernel_settled": null, "context": null, "time_series": null, "distributions": null
+              "kernel_statistics": null, "exits_scope": "user", "kernel_settled": null, "context": null, "time_series": null, "distributions": null,
+              "advice": []
             }
             """
         let record = try record(outcome)

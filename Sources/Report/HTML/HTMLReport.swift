@@ -6,12 +6,16 @@ public struct HTMLReport: Sendable {
     private let outcome: RunOutcome
     private let leaves: CounterLeaves
     private let context: RunContext
+    private let remedies: AdviceRemedies
     private let palette: KindPalette
     /// Every exit, and the colors of the types, where all were counted.
     private let all: (breakdown: ExitBreakdown, palette: TypePalette)?
 
     /// A report of a run. What the machine did not keep, the exits over time for one, is left out.
-    public init(_ outcome: RunOutcome, leaves: CounterLeaves, context: RunContext) {
+    public init(
+        _ outcome: RunOutcome, leaves: CounterLeaves, context: RunContext, remedies: AdviceRemedies = .none
+    ) {
+        self.remedies = remedies
         self.outcome = outcome
         self.leaves = leaves
         self.context = context
@@ -53,8 +57,8 @@ public struct HTMLReport: Sendable {
 
     private var sections: [String] {
         let total = outcome.statistics.total
-        var sections: [String] = []
-        guard (all?.breakdown.exits ?? total.exits) > 0 else { return [facts] }
+        var sections = advice
+        guard (all?.breakdown.exits ?? total.exits) > 0 else { return sections + [facts] }
         if let timeline = outcome.timeline {
             let chart =
                 all.map { TimelineChart(timeline, palette: $0.palette, tscKHz: outcome.tscKHz) }
@@ -78,6 +82,16 @@ public struct HTMLReport: Sendable {
             sections.append(HTML.section("Each vCPU", tables.joined()))
         }
         return sections + kernelCounts + [facts]
+    }
+
+    /// What the rules find, and what to do about it.
+    private var advice: [String] {
+        let items = AdviceRules(outcome).advice.map { advice in
+            "<li><b>\(HTML.escaped(advice.sentence))</b>"
+                + (remedies(advice).map { " " + HTML.escaped($0) } ?? "") + "</li>"
+        }
+        guard !items.isEmpty else { return [] }
+        return [HTML.section("Advice", "<ul>\n" + items.joined(separator: "\n") + "\n</ul>\n")]
     }
 
     /// KVM's own counts, and what they mean.

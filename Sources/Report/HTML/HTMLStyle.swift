@@ -51,6 +51,7 @@ enum HTMLStyle {
         th, td { text-align: right; padding: .25rem .6rem; white-space: nowrap; border-bottom: 1px solid var(--rule); }
         th:first-child, td:first-child { text-align: left; padding-left: 0; }
         th { color: var(--soft); font-weight: 600; } tfoot td { font-weight: 600; border-bottom: 0; }
+        ul { margin: 0; padding-left: 1.1rem; } li { overflow-wrap: anywhere; } li + li { margin-top: .4rem; }
         dl { display: grid; grid-template-columns: max-content 1fr; gap: .3rem 1.2rem; margin: 0; }
         dt { color: var(--soft); } dd { margin: 0; overflow-wrap: anywhere; }
         code { font: .88em/1.4 ui-monospace, "DejaVu Sans Mono", monospace; } code span { display: inline-block; }

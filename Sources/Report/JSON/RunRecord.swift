@@ -11,6 +11,7 @@ public struct RunRecord: Encodable, Sendable {
     private let leaves: CounterLeaves
     private let exitStatus: Int32
     private let context: RunContext?
+    private let remedies: AdviceRemedies
 
     /// The version of the format: raised when something is renamed or removed, not when something is added.
     public static let schemaVersion = 1
@@ -22,7 +23,12 @@ public struct RunRecord: Encodable, Sendable {
     ///   - leaves: The layout of the counter leaves that the run had.
     ///   - exitStatus: The exit status of the command.
     ///   - context: Who asked for what, when and where, if that is to be told.
-    public init(_ outcome: RunOutcome, leaves: CounterLeaves, exitStatus: Int32, context: RunContext? = nil) {
+    ///   - remedies: What to do about what the rules find.
+    public init(
+        _ outcome: RunOutcome, leaves: CounterLeaves, exitStatus: Int32, context: RunContext? = nil,
+        remedies: AdviceRemedies = .none
+    ) {
+        self.remedies = remedies
         self.outcome = outcome
         self.leaves = leaves
         self.exitStatus = exitStatus
@@ -52,6 +58,7 @@ public struct RunRecord: Encodable, Sendable {
         case distributions
         case places
         case counterLeaves = "counter_leaves"
+        case advice
     }
 
     public func encode(to encoder: any Encoder) throws {
@@ -78,6 +85,8 @@ public struct RunRecord: Encodable, Sendable {
         try container.encode(distributions, forKey: .distributions)
         try container.encodeIfPresent(outcome.places.map(PlacesRecord.init), forKey: .places)
         try container.encodeIfPresent(outcome.counterLeaves.map(CounterLeafRecord.init), forKey: .counterLeaves)
+        let advice = AdviceRules(outcome).advice.map { AdviceRecord($0, remedy: remedies($0)) }
+        try container.encode(advice, forKey: .advice)
     }
 }
 

@@ -11,6 +11,8 @@ public struct TextReport: Sendable {
     package let top: Int
     /// What to do where not every exit was counted that was wanted.
     package let advice: String?
+    /// What to do about what the rules find.
+    package let remedies: AdviceRemedies
 
     /// A report of a run.
     ///
@@ -19,12 +21,15 @@ public struct TextReport: Sendable {
     ///   - perVCPU: Whether each vCPU gets a table of its own besides the one of the totals.
     ///   - top: How many of the places are shown that exits come from, where the run kept them.
     ///   - advice: What to do where not every exit was counted that was wanted: a sentence.
+    ///   - remedies: What to do about what the rules find.
     ///   - style: How the text is emphasized.
     public init(
-        _ outcome: RunOutcome, perVCPU: Bool = false, top: Int = 0, advice: String? = nil, style: TextStyle = .plain
+        _ outcome: RunOutcome, perVCPU: Bool = false, top: Int = 0, advice: String? = nil,
+        remedies: AdviceRemedies = .none, style: TextStyle = .plain
     ) {
         self.outcome = outcome
         self.advice = advice
+        self.remedies = remedies
         self.top = top
         self.perVCPU = perVCPU
         self.style = style
@@ -42,7 +47,7 @@ public struct TextReport: Sendable {
         }
         lines += placesBlock
         lines.append("")
-        lines += notes + summary
+        lines += notes + summary + adviceLines
         return lines.map { $0 + "\n" }.joined()
     }
 

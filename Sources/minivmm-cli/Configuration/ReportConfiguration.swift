@@ -88,9 +88,13 @@ struct StatisticsConfiguration: Hashable, Sendable {
         case .table:
             Array(
                 TextReport(
-                    outcome, perVCPU: perVCPU, top: top ?? 0, advice: "See `minivmm doctor`.", style: style
+                    outcome, perVCPU: perVCPU, top: top ?? 0, advice: "See `minivmm doctor`.",
+                    remedies: .command, style: style
                 ).text.utf8)
-        case .json: try RunRecord(outcome, leaves: leaves, exitStatus: outcome.ending.exitStatus.rawValue).json()
+        case .json:
+            try RunRecord(
+                outcome, leaves: leaves, exitStatus: outcome.ending.exitStatus.rawValue, remedies: .command
+            ).json()
         case .none: []
         }
     }
@@ -127,10 +131,11 @@ struct ReportFiles {
         _ form: ReportForm, _ outcome: RunOutcome, _ leaves: CounterLeaves, _ context: RunContext
     ) throws -> [UInt8] {
         switch form {
-        case .html: Array(HTMLReport(outcome, leaves: leaves, context: context).text.utf8)
+        case .html: Array(HTMLReport(outcome, leaves: leaves, context: context, remedies: .command).text.utf8)
         case .json:
             try RunRecord(
-                outcome, leaves: leaves, exitStatus: outcome.ending.exitStatus.rawValue, context: context
+                outcome, leaves: leaves, exitStatus: outcome.ending.exitStatus.rawValue, context: context,
+                remedies: .command
             ).json()
         case .csv: Array(CSVReport(outcome).text.utf8)
         }

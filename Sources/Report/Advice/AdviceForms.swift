@@ -1,0 +1,60 @@
+import Host
+
+/// What the rules find, below the table.
+extension TextReport {
+    /// How many findings are shown: the first ones say most.
+    static let maximumAdviceCount = 3
+    /// The columns of a terminal.
+    private static let terminalWidth = 80
+
+    /// The findings, each followed by what to do about it. No line where nothing was found.
+    package var adviceLines: [String] {
+        let found = AdviceRules(outcome).advice.prefix(Self.maximumAdviceCount)
+        return found.flatMap { advice in
+            Self.wrapped(advice.sentence, "* ") + (remedies(advice).map { Self.wrapped($0, "  ") } ?? [])
+        }
+    }
+
+    /// A sentence on lines of a terminal's width, indented like its first.
+    private static func wrapped(_ sentence: String, _ prefix: String) -> [String] {
+        var lines: [String] = []
+        var line = prefix
+        for word in sentence.split(separator: " ") {
+            let isFirst = line == prefix || line == "  "
+            if !isFirst, line.count + 1 + word.count > terminalWidth {
+                lines.append(line)
+                line = "  "
+            }
+            line += (line == prefix || line == "  " ? "" : " ") + word
+        }
+        return lines + [line]
+    }
+}
+
+/// What a rule found, in the JSON format.
+struct AdviceRecord: Encodable {
+    private let advice: Advice
+    private let remedy: String?
+
+    init(_ advice: Advice, remedy: String?) {
+        self.advice = advice
+        self.remedy = remedy
+    }
+
+    private enum CodingKeys: String, CodingKey {
+        case rule
+        case sentence
+        case remedy
+        case count
+        case share
+    }
+
+    package func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(advice.name, forKey: .rule)
+        try container.encode(advice.sentence, forKey: .sentence)
+        try container.encode(remedy, forKey: .remedy)
+        try container.encode(advice.count, forKey: .count)
+        try container.encode(advice.share, forKey: .share)
+    }
+}
