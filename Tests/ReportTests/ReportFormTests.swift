@@ -61,7 +61,7 @@ final class ReportFormTests: XCTestCase {
 
     func testHTMLNeedsNothingElseAndEscapesWhatItIsGiven() throws {
         let html = HTMLReport(ReportExample.outcome, leaves: .f22, context: ReportExample.context).text
-        for part in ["http", "<script", "@import", "url(", "<it's>"] { XCTAssertFalse(html.contains(part), part) }
+        for part in ["http", "src=", "@import", "url(", "<it's>"] { XCTAssertFalse(html.contains(part), part) }
         for part in [
             "<h1>&lt;it&#39;s&gt;.bin</h1>", "Example &amp; Sons CPU", "2 vCPUs, 16 MiB of memory",
             "<span>minivmm</span> <span>run</span> <span>&#39;it&#39;\\&#39;&#39;s.bin&#39;</span> <span>--report</span> ",

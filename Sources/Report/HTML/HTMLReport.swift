@@ -1,7 +1,7 @@
 public import Counters
 import Host
 
-/// A run as one HTML file that needs nothing else: no network, no script.
+/// A run as one HTML file that needs nothing else: no network, and for reading and printing not its script either.
 public struct HTMLReport: Sendable {
     private let outcome: RunOutcome
     private let leaves: CounterLeaves
@@ -49,6 +49,9 @@ public struct HTMLReport: Sendable {
             \(tiles)\(sections.joined())</main>
             <footer><p>Made by MiniVMM. Cycles are those of the host's time-stamp counter. Service time is what MiniVMM \
             takes between two KVM_RUNs.</p></footer>
+            <script>
+            \(HTMLScript.text)
+            </script>
             </body>
             </html>
 

@@ -57,6 +57,15 @@ enum HTMLStyle {
         code { font: .88em/1.4 ui-monospace, "DejaVu Sans Mono", monospace; } code span { display: inline-block; }
         .kind { white-space: nowrap; } .legend { margin: .6rem 0 0; display: flex; flex-wrap: wrap; gap: .2rem 1rem; }
         .kind i { display: inline-block; width: .7em; height: .7em; border-radius: .15em; margin-right: .45em; }
+        button { font: inherit; color: inherit; background: none; border: 0; padding: 0; cursor: pointer; }
+        button.kind[aria-pressed=true] { text-decoration: underline; text-underline-offset: .2em; } .faint { opacity: .12; }
+        :focus-visible { outline: 2px solid var(--c0); outline-offset: 2px; border-radius: .15rem; }
+        th[aria-sort=descending] button::after { content: " \\2193"; } th[aria-sort=ascending] button::after { content: " \\2191"; }
+        .search { display: block; margin: 0 0 .5rem; font-size: .88rem; color: var(--soft); }
+        .search input {
+          font: inherit; color: var(--ink); background: var(--page); border: 1px solid var(--rule); border-radius: .25rem;
+          padding: .1rem .4rem; width: 12rem; max-width: 60%;
+        }
         footer { font-size: .85rem; margin-top: 1rem; }
 
         """
@@ -121,7 +130,7 @@ enum HTMLStyle {
           * { -webkit-print-color-adjust: exact; print-color-adjust: exact; }
           body { padding: 0; max-width: none; font-size: 10pt; }
           section, .tiles > div { break-inside: avoid; } .scroll { overflow: visible; background: none; }
-          table { font-size: 8pt; } th, td { padding: .15rem .35rem; } .track { border: 1px solid var(--rule); }
+          .search { display: none; } table { font-size: 8pt; } th, td { padding: .15rem .35rem; } .track { border: 1px solid var(--rule); }
         }
         """
 }
