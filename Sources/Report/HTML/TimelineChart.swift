@@ -7,8 +7,9 @@ struct TimelineChart {
         let colorClass: String
         /// The exits of the layers at and below this one, by interval.
         let exits: [UInt64]
-        /// Those of the layers below alone, if the ground does not do: what is pale lets through what is behind it.
-        var below: [UInt64]?
+        /// Those of the layers below alone: what is pale or faint lets through what is behind it, and must not show more than
+        /// its own.
+        let below: [UInt64]
     }
 
     private let timeline: ExitTimeline
@@ -33,8 +34,8 @@ struct TimelineChart {
         var layers: [Layer] = []
         _ = Self.stack(
             timeline.series.map { ($0.kind.name, $0.exits) }, palette.colors, above: Self.ground(timeline)
-        ) { name, exits, _ in
-            layers.append(Layer(colorClass: palette.colors.colorClass(of: name), exits: exits))
+        ) {
+            layers.append(Layer(colorClass: palette.colors.colorClass(of: $0), exits: $1, below: $2))
         }
         self.layers = layers
     }
@@ -48,8 +49,8 @@ struct TimelineChart {
         var layers: [Layer] = []
         let kernelTop = Self.stack(
             timeline.kernelSeries.map { ($0.name, $0.exits) }, palette.colors, above: Self.ground(timeline)
-        ) { name, exits, _ in
-            layers.append(Layer(colorClass: palette.colorClass(of: name), exits: exits))
+        ) {
+            layers.append(Layer(colorClass: palette.colorClass(of: $0), exits: $1, below: $2))
         }
         _ = Self.stack(timeline.series.map { ($0.typeName, $0.exits) }, palette.colors, above: kernelTop) {
             layers.append(Layer(colorClass: palette.colorClass(of: $0, .miniVMM), exits: $1, below: $2))
@@ -102,7 +103,6 @@ struct TimelineChart {
     /// The drawing, an interval to a unit of width. It is stretched to whatever room there is.
     private func drawing(_ top: Double) -> String {
         let width = timeline.intervalCount
-        // From the back to the front: each layer covers the part that it has in common with those behind it.
         var paths = layers.reversed().map { layer in
             "<path class=\"\(layer.colorClass)\" d=\"\(path(layer.exits, above: layer.below, top))\"/>"
         }
@@ -117,10 +117,9 @@ struct TimelineChart {
             + (rules + paths + notes).joined(separator: "\n") + "\n</svg>"
     }
 
-    /// The outline of a layer: a step for each interval, down to the ground or to the layer below.
-    private func path(_ exits: [UInt64], above below: [UInt64]?, _ top: Double) -> String {
+    /// The outline of a layer: a step for each interval, down to the layer below.
+    private func path(_ exits: [UInt64], above below: [UInt64], _ top: Double) -> String {
         let outline = "M0 1000" + steps(exits, top)
-        guard let below else { return outline + "H\(exits.count)V1000Z" }
         // Back along the top of the layer below: from the right to the left.
         var back = ""
         var last: String?
