@@ -38,7 +38,7 @@ final class AllExitsPageTests: XCTestCase {
     func testTilesAndTable() {
         let html = page(outcome)
         for part in [
-            "<b>97</b>exits", "<b>96.9%</b>settled by KVM", "<b>66.0 us</b>in KVM's handlers",
+            "<b>97</b>exits", "<b>96.9%</b>settled by KVM", "<b>66.0 us</b>in KVM&#39;s handlers",
             "<b>3.00 ms</b>asleep", "<h2>Every exit</h2>", "<h2>Share by type</h2>",
             "<h2>MiniVMM&#39;s service time by kind</h2>",
             "<tr><th>exit</th><th>SDM</th><th>by</th><th>count</th><th>share</th><th>in KVM</th><th>in VMM</th>",

@@ -15,14 +15,17 @@ struct TypePalette {
     }
 
     /// A square in the type's color, and a name.
-    package func label(_ text: String, of type: String, _ settler: ExitBreakdown.Settler = .kvm) -> String {
+    func label(_ text: String, of type: String, _ settler: ExitBreakdown.Settler = .kvm) -> Markup {
         ColorPalette.label(text, colorClass(of: type, settler))
     }
 
     /// What full and pale colors mean.
-    var settlerLegend: String {
-        "<p class=\"legend\">" + ColorPalette.label("settled by KVM", "ki") + " "
-            + ColorPalette.label("came out to MiniVMM", "ki vmm") + "</p>\n"
+    var settlerLegend: Markup {
+        """
+        <p class="legend">\(ColorPalette.label("settled by KVM", "ki")) \
+        \(ColorPalette.label("came out to MiniVMM", "ki vmm"))</p>
+
+        """
     }
 }
 
@@ -41,29 +44,37 @@ struct AllExitsShareChart {
         self.palette = palette
     }
 
-    package var html: String {
+    var markup: Markup {
         let rows = breakdown.types.sorted { $0.nanoseconds > $1.nanoseconds }.map { type in
-            "<div>\(palette.label(type.name, of: type.name))</div>"
-                + bar(type.name, of: Double(breakdown.exits)) { Double($0.exits) }
-                + bar(type.name, of: breakdown.nanoseconds) { $0.nanoseconds }
+            let exits = bar(type.name, of: Double(breakdown.exits)) { Double($0.exits) }
+            let time = bar(type.name, of: breakdown.nanoseconds) { $0.nanoseconds }
+            return "<div>\(palette.label(type.name, of: type.name))</div>\(exits)\(time)" as Markup
         }
-        return "<div class=\"shares\">\n<div></div><div>of exits</div><div>of time</div>\n"
-            + rows.joined(separator: "\n") + "\n</div>\n" + palette.settlerLegend
+        return """
+            <div class="shares">
+            <div></div><div>of exits</div><div>of time</div>
+            \(rows.joined(separator: "\n"))
+            </div>
+            \(palette.settlerLegend)
+            """
     }
 
     /// A type's bar: KVM's part, and behind it MiniVMM's.
-    private func bar(_ name: String, of whole: Double, _ number: (ExitBreakdown.Row) -> Double) -> String {
+    private func bar(_ name: String, of whole: Double, _ number: (ExitBreakdown.Row) -> Double) -> Markup {
         let rows = breakdown.rows.filter { $0.typeName == name }
         let parts = [ExitBreakdown.Settler.kvm, .miniVMM].map { settler in
             (settler, rows.reduce(0) { $1.settler == settler ? $0 + number($1) : $0 })
         }
-        let bars = parts.filter { $0.1 > 0 }.map { settler, part in
-            "<b class=\"\(palette.colorClass(of: name, settler))\" style=\"width:\(HTML.number(part / whole * 100))%\" "
-                + "title=\"\(settler == .kvm ? "KVM" : "MiniVMM"): "
-                + "\(HumanNumber.share(UInt64(part), of: UInt64(whole)))\"></b>"
+        let bars = parts.filter { $0.1 > 0 }.map { settler, part -> Markup in
+            """
+            <b class="\(palette.colorClass(of: name, settler))" style="width:\(number: part / whole * 100)%" \
+            title="\(settler == .kvm ? "KVM" : "MiniVMM"): \(HumanNumber.share(UInt64(part), of: UInt64(whole)))"></b>
+            """
         }
         let sum = parts.reduce(0) { $0 + $1.1 }
-        return "<div class=\"bar\"><span class=\"track parts\">\(bars.joined())</span>"
-            + "<span class=\"value\">\(HumanNumber.share(UInt64(sum), of: UInt64(whole)))</span></div>"
+        return """
+            <div class="bar"><span class="track parts">\(bars.joined())</span>\
+            <span class="value">\(HumanNumber.share(UInt64(sum), of: UInt64(whole)))</span></div>
+            """
     }
 }

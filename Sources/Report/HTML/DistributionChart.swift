@@ -30,9 +30,10 @@ struct DistributionChart {
     private static let decadesPerClass = 0.3010299956639812 / Double(ServiceTimeDistribution.classesPerDoubling)
     private static let width = 1000.0
 
-    package var html: String {
+    var markup: Markup {
         let rows = distributions.map { distribution in
             "<div>\(palette.label(distribution.kind))</div><div class=\"strip\">\(drawing(distribution))</div>"
+                as Markup
         }
         return """
             <p>Time per exit: cycles\(tscKHz == nil ? "" : ", and below them the time that they are"). Both axes are \
@@ -49,12 +50,15 @@ struct DistributionChart {
     /// Whether a narrow screen has no room for a label at every power of ten.
     private var isDense: Bool { decades.count > 7 }
 
-    private var axis: String {
-        decades.map { decade in
+    private var axis: Markup {
+        decades.map { decade -> Markup in
             let cycles = Double(decade: decade)
-            let time = tscKHz.map { "<br>" + HumanNumber.spaced(seconds: cycles / (Double($0) * 1000)) } ?? ""
-            return "<span style=\"left:\(HTML.number(place(Double(decade)) / 10))%\">"
-                + "\(AxisScale.label(HumanNumber.count(cycles)))\(time)</span>"
+            let time: Markup =
+                tscKHz.map { "<br>\(HumanNumber.spaced(seconds: cycles / (Double($0) * 1000)))" } ?? ""
+            return """
+                <span style="left:\(number: place(Double(decade)) / 10)%">\
+                \(AxisScale.label(HumanNumber.count(cycles)))\(time)</span>
+                """
         }.joined()
     }
 
@@ -63,33 +67,35 @@ struct DistributionChart {
         (decade - Double(decades.lowerBound)) / Double(decades.count - 1) * Self.width
     }
 
-    private func drawing(_ distribution: ServiceTimeDistribution) -> String {
+    private func drawing(_ distribution: ServiceTimeDistribution) -> Markup {
         let most = distribution.classes.map(\.exits).max() ?? 1
         let colorClass = palette.colorClass(of: distribution.kind)
         let width = Self.decadesPerClass / Double(decades.count - 1) * Self.width
-        let bars = distribution.classes.map { item in
+        let bars = distribution.classes.map { item -> Markup in
             // One exit is to be seen, and the highest bar is as high as there is room.
             let height = 100 * Logarithm.binary(Double(item.exits) + 1) / Logarithm.binary(Double(most) + 1)
             let x = place(Double(item.number) * Self.decadesPerClass)
-            return "<rect class=\"\(colorClass)\" x=\"\(HTML.number(x))\" y=\"\(HTML.number(100 - height))\" "
-                + "width=\"\(HTML.number(width))\" height=\"\(HTML.number(height))\">"
-                + "<title>\(note(item))</title></rect>"
+            return """
+                <rect class="\(colorClass)" x="\(number: x)" y="\(number: 100 - height)" \
+                width="\(number: width)" height="\(number: height)"><title>\(note(item))</title></rect>
+                """
         }
         let rules = decades.map { decade in
-            let x = HTML.number(place(Double(decade)))
-            return "<path class=\"rule\" d=\"M\(x) 0V100\"/>"
+            "<path class=\"rule\" d=\"M\(number: place(Double(decade))) 0V100\"/>" as Markup
         }
-        return "<svg viewBox=\"0 0 1000 100\" preserveAspectRatio=\"none\" role=\"img\" "
-            + "aria-label=\"Service times of \(distribution.kind.name)\">"
-            + (rules + bars + marks(distribution.kind)).joined() + "</svg>"
+        return """
+            <svg viewBox="0 0 1000 100" preserveAspectRatio="none" role="img" \
+            aria-label="Service times of \(distribution.kind.name)">\
+            \((rules + bars + marks(distribution.kind)).joined())</svg>
+            """
     }
 
     /// The lines at the median and the 99th percentile.
-    private func marks(_ kind: ExitKind) -> [String] {
+    private func marks(_ kind: ExitKind) -> [Markup] {
         guard let kind = statistics.kinds.first(where: { $0.kind == kind }) else { return [] }
         return [(kind.p50, "p50"), (kind.p99, "p99")].map { cycles, name in
             let x = place(Logarithm.decimal(Double(max(cycles, 1))))
-            return "<path class=\"\(name)\" d=\"M\(HTML.number(x)) 0V100\"/>"
+            return "<path class=\"\(name)\" d=\"M\(number: x) 0V100\"/>" as Markup
         }
     }
 

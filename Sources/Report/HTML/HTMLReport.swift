@@ -26,39 +26,42 @@ public struct HTMLReport: Sendable {
 
     /// The whole file.
     public var text: String {
-        let title = "MiniVMM: " + HTML.escaped(context.guest)
-        return """
-            <!DOCTYPE html>
-            <html lang="en">
-            <head>
-            <meta charset="utf-8">
-            <meta name="viewport" content="width=device-width, initial-scale=1">
-            <meta name="color-scheme" content="light dark">
-            <link rel="icon" href="data:,">
-            <title>\(title)</title>
-            <style>
-            \(HTMLStyle.sheet)
-            </style>
-            </head>
-            <body>
-            <header>
-            <h1>\(HTML.escaped(context.guest))</h1>
-            <p>\(TextReport(outcome).summary.map(HTML.escaped).joined(separator: "<br>\n"))</p>
-            </header>
-            <main>
-            \(tiles)\(sections.joined())</main>
-            <footer><p>Made by MiniVMM. Cycles are those of the host's time-stamp counter. Service time is what MiniVMM \
-            takes between two KVM_RUNs.</p></footer>
-            <script>
-            \(HTMLScript.text)
-            </script>
-            </body>
-            </html>
-
-            """
+        page.text
     }
 
-    private var sections: [String] {
+    private var page: Markup {
+        """
+        <!DOCTYPE html>
+        <html lang="en">
+        <head>
+        <meta charset="utf-8">
+        <meta name="viewport" content="width=device-width, initial-scale=1">
+        <meta name="color-scheme" content="light dark">
+        <link rel="icon" href="data:,">
+        <title>MiniVMM: \(context.guest)</title>
+        <style>
+        \(HTMLStyle.sheet)
+        </style>
+        </head>
+        <body>
+        <header>
+        <h1>\(context.guest)</h1>
+        <p>\(TextReport(outcome).summary.map { Markup($0) }.joined(separator: "<br>\n"))</p>
+        </header>
+        <main>
+        \(tiles)\(sections.joined())</main>
+        <footer><p>Made by MiniVMM. Cycles are those of the host's time-stamp counter. Service time is what MiniVMM \
+        takes between two KVM_RUNs.</p></footer>
+        <script>
+        \(HTMLScript.text)
+        </script>
+        </body>
+        </html>
+
+        """
+    }
+
+    private var sections: [Markup] {
         let total = outcome.statistics.total
         var sections = advice
         guard (all?.breakdown.exits ?? total.exits) > 0 else { return sections + [facts] }
@@ -66,54 +69,55 @@ public struct HTMLReport: Sendable {
             let chart =
                 all.map { TimelineChart(timeline, palette: $0.palette, tscKHz: outcome.tscKHz) }
                 ?? TimelineChart(timeline, palette: palette, tscKHz: outcome.tscKHz)
-            sections.append(HTML.section("Exits over time", chart.html))
+            sections.append(.section("Exits over time", chart.markup))
         }
         if let all {
             let chart = AllExitsShareChart(all.breakdown, palette: all.palette)
-            sections.append(HTML.section("Share by type", chart.html))
+            sections.append(.section("Share by type", chart.markup))
         } else {
-            sections.append(HTML.section("Share by kind", ShareChart(total, palette: palette).html))
+            sections.append(.section("Share by kind", ShareChart(total, palette: palette).markup))
         }
         if !outcome.distributions.isEmpty {
             let chart = DistributionChart(outcome.distributions, total, palette: palette, tscKHz: outcome.tscKHz)
             sections.append(
-                HTML.section(all == nil ? "Service time by kind" : "MiniVMM's service time by kind", chart.html))
+                .section(all == nil ? "Service time by kind" : "MiniVMM's service time by kind", chart.markup))
         }
-        sections.append(HTML.section(all == nil ? "All kinds" : "Every exit", table(total)))
+        sections.append(.section(all == nil ? "All kinds" : "Every exit", table(total)))
         if outcome.statistics.vcpus.count > 1 {
-            let tables = outcome.statistics.vcpus.map { "<h3>vCPU \($0.vcpu ?? 0)</h3>\n" + table($0) }
-            sections.append(HTML.section("Each vCPU", tables.joined()))
+            let tables = outcome.statistics.vcpus.map { "<h3>vCPU \($0.vcpu ?? 0)</h3>\n\(table($0))" as Markup }
+            sections.append(.section("Each vCPU", tables.joined()))
         }
         return sections + kernelCounts + [facts]
     }
 
     /// What the rules find, and what to do about it.
-    private var advice: [String] {
-        let items = AdviceRules(outcome).advice.map { advice in
-            "<li><b>\(HTML.escaped(advice.sentence))</b>"
-                + (remedies(advice).map { " " + HTML.escaped($0) } ?? "") + "</li>"
+    private var advice: [Markup] {
+        let items = AdviceRules(outcome).advice.map { advice -> Markup in
+            let remedy: Markup = remedies(advice).map { " \($0)" } ?? ""
+            return "<li><b>\(advice.sentence)</b>\(remedy)</li>"
         }
         guard !items.isEmpty else { return [] }
-        return [HTML.section("Advice", "<ul>\n" + items.joined(separator: "\n") + "\n</ul>\n")]
+        return [.section("Advice", "<ul>\n\(items.joined(separator: "\n"))\n</ul>\n")]
     }
 
     /// KVM's own counts, and what they mean.
-    private var kernelCounts: [String] {
+    private var kernelCounts: [Markup] {
         let kernel = KernelCounts(outcome.kernelStatistics)
         guard !kernel.counts.isEmpty else { return [] }
         // Where every exit was counted, the check in the summary says it.
-        let relation = all == nil ? kernel.relation(to: outcome.statistics.total).map { "<p>\($0)</p>\n" } ?? "" : ""
-        let counts = kernel.counts.map { name, value in
-            let meaning = KernelCountNames.meaning(of: name).map { "<small>\(HTML.escaped($0)).</small>" } ?? ""
-            return "<div><span>\(HTML.escaped(name))</span><b>\(value)</b>\(meaning)</div>"
+        let sentence = all == nil ? kernel.relation(to: outcome.statistics.total) : nil
+        let relation: Markup = sentence.map { "<p>\($0)</p>\n" } ?? ""
+        let counts = kernel.counts.map { name, value -> Markup in
+            let meaning: Markup = KernelCountNames.meaning(of: name).map { "<small>\($0).</small>" } ?? ""
+            return "<div><span>\(name)</span><b>\(value)</b>\(meaning)</div>"
         }
-        let list = "<div class=\"counts\">\n" + counts.joined(separator: "\n") + "\n</div>\n"
-        return [HTML.section("KVM's own counts", relation + list)]
+        let list: Markup = "<div class=\"counts\">\n\(counts.joined(separator: "\n"))\n</div>\n"
+        return [.section("KVM's own counts", relation + list)]
     }
 
     // MARK: Numbers at a glance
 
-    private var tiles: String {
+    private var tiles: Markup {
         let total = outcome.statistics.total
         let seconds = outcome.seconds
         let own = total.serviceCycles &+ total.internalCycles
@@ -128,8 +132,8 @@ public struct HTMLReport: Sendable {
                 ("in MiniVMM", HumanNumber.share(own, of: cycles)),
                 ("in KVM_RUN", HumanNumber.share(total.runCycles, of: cycles)),
             ]
-        let items = tiles.map { "<div><b>\($0.1)</b>\($0.0)</div>" }
-        return "<div class=\"tiles\">" + items.joined() + "</div>\n"
+        let items = tiles.map { "<div><b>\($0.1)</b>\($0.0)</div>" as Markup }
+        return "<div class=\"tiles\">\(items.joined())</div>\n"
     }
 
     /// What KVM did, where every exit was counted.
@@ -144,99 +148,43 @@ public struct HTMLReport: Sendable {
 
     // MARK: Tables
 
-    private func table(_ statistics: VCPUStatistics) -> String {
+    private func table(_ statistics: VCPUStatistics) -> Markup {
         let text = TextReport(outcome)
         if let palette = all?.palette, let breakdown = ExitBreakdown(outcome, statistics) {
             let rows = breakdown.rows.map { row in
                 [palette.label(row.name, of: row.typeName, row.settler)]
-                    + text.cells(row, of: breakdown.nanoseconds).dropFirst()
+                    + text.cells(row, of: breakdown.nanoseconds).dropFirst().map { Markup($0) }
             }
-            return HTML.table(
+            return .table(
                 TextReport.allExitsColumns, rows, footer: text.allExitsTotal(breakdown),
                 asides: text.allExitsAsides(breakdown, statistics))
         }
         let kinds = statistics.kinds.sorted { $0.serviceCycles > $1.serviceCycles }
         let rows = kinds.map { kind in
-            [palette.label(kind.kind)] + text.row(kind, statistics).dropFirst()
+            [palette.label(kind.kind)] + text.row(kind, statistics).dropFirst().map { Markup($0) }
         }
-        return HTML.table(TextReport.columns, rows, footer: text.totalRow(statistics))
+        return .table(TextReport.columns, rows, footer: text.totalRow(statistics))
     }
 
-    private var facts: String {
+    private var facts: Markup {
         let machine = context.machine
         let frequency = outcome.tscKHz.map { HumanNumber.fixed(Double($0) / 1000, digits: 3) + " MHz" } ?? "unknown"
         let invariant = context.host.hasInvariantTSC ? "invariant" : "not invariant"
         // A line may end between words only, and not within an option.
-        let words = context.commandWords.map { "<span>\(HTML.escaped($0))</span>" }
-        var facts = [
-            ("Command", "<code>\(words.joined(separator: " "))</code>"),
-            ("Started", HTML.escaped(context.startedAt)),
-            ("Ended", HTML.escaped(outcome.ending.summary)),
-            ("Guest", HTML.escaped(context.guest)),
-            (
-                "Machine",
-                "\(machine.vcpuCount) vCPU\(machine.vcpuCount == 1 ? "" : "s"), \(ByteCount(machine.memorySize)) of memory"
-            ),
+        let words = context.commandWords.map { word -> Markup in "<span>\(word)</span>" }.joined(separator: " ")
+        let count = "\(machine.vcpuCount) vCPU\(machine.vcpuCount == 1 ? "" : "s")"
+        var facts: [(String, Markup)] = [
+            ("Command", "<code>\(words)</code>"), ("Started", Markup(context.startedAt)),
+            ("Ended", Markup(outcome.ending.summary)), ("Guest", Markup(context.guest)),
+            ("Machine", "\(count), \(ByteCount(machine.memorySize).description) of memory"),
             ("CPUID", "counter leaves \(leaves.rawValue), trap \(outcome.trap.rawValue)"),
-            ("Processor", HTML.escaped(context.host.processor ?? "unknown")),
+            ("Processor", Markup(context.host.processor ?? "unknown")),
             ("Time-stamp counter", "\(frequency), \(invariant)"),
-            ("Kernel", HTML.escaped(context.host.kernelRelease)),
-            ("KVM", HTML.escaped(context.host.modules.joined(separator: ", "))),
+            ("Kernel", Markup(context.host.kernelRelease)),
+            ("KVM", Markup(context.host.modules.joined(separator: ", "))),
         ]
-        facts += TextReport(outcome).notes.map { ("Note", HTML.escaped($0)) }
-        let items = facts.map { "<dt>\($0.0)</dt><dd>\($0.1)</dd>" }
-        return HTML.section("Run, machine and host", "<dl>\n" + items.joined(separator: "\n") + "\n</dl>\n")
-    }
-}
-
-/// Pieces of HTML and SVG.
-package enum HTML {
-    /// Text as it stands between tags and in attributes.
-    static func escaped(_ text: String) -> String {
-        var result = ""
-        for character in text.unicodeScalars {
-            switch character {
-            case "&": result += "&amp;"
-            case "<": result += "&lt;"
-            case ">": result += "&gt;"
-            case "\"": result += "&quot;"
-            case "'": result += "&#39;"
-            // What HTML does not allow, a control character of a command line for one, is shown as replaced.
-            case "\u{0}"..."\u{8}", "\u{b}", "\u{e}"..."\u{1f}", "\u{7f}"..."\u{9f}": result += "\u{fffd}"
-            default: result.unicodeScalars.append(character)
-            }
-        }
-        return result
-    }
-
-    /// A number in an attribute: at most three digits after the point.
-    package static func number(_ value: Double) -> String {
-        let text = HumanNumber.fixed(value, digits: 3)
-        guard text.contains(".") else { return text }
-        var trimmed = Substring(text)
-        while trimmed.last == "0" { trimmed.removeLast() }
-        if trimmed.last == "." { trimmed.removeLast() }
-        return String(trimmed)
-    }
-
-    /// A section with a heading.
-    package static func section(_ heading: String, _ body: String) -> String {
-        "<section>\n<h2>\(escaped(heading))</h2>\n\(body)</section>\n"
-    }
-
-    /// A table. All columns but the first hold numbers, and are aligned to the right.
-    ///
-    /// - Parameters:
-    ///   - footer: The last row, the sum.
-    ///   - asides: Rows under it that are in no sum.
-    package static func table(
-        _ head: [String], _ rows: [[String]], footer: [String]? = nil, asides: [[String]] = []
-    ) -> String {
-        func row(_ cells: [String], _ tag: String) -> String {
-            "<tr>" + cells.map { "<\(tag)>\($0)</\(tag)>" }.joined() + "</tr>\n"
-        }
-        let foot = footer.map { "<tfoot>" + ([$0] + asides).map { row($0, "td") }.joined() + "</tfoot>\n" } ?? ""
-        return "<div class=\"scroll\"><table>\n<thead>" + row(head, "th") + "</thead>\n<tbody>\n"
-            + rows.map { row($0, "td") }.joined() + "</tbody>\n" + foot + "</table></div>\n"
+        facts += TextReport(outcome).notes.map { ("Note", Markup($0)) }
+        let items = facts.map { "<dt>\($0.0)</dt><dd>\($0.1)</dd>" as Markup }
+        return .section("Run, machine and host", "<dl>\n\(items.joined(separator: "\n"))\n</dl>\n")
     }
 }

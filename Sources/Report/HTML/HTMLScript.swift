@@ -2,7 +2,7 @@
 ///
 /// The page is whole without it: it makes the controls that need it, and no printed page shows them.
 enum HTMLScript {
-    package static let text = """
+    static let text: Markup = """
         'use strict';
         // Numbers as the tables show them: 1.52M, 65.9%, 500us, 250 ms.
         const units = {'': 1, '%': 1, k: 1e3, M: 1e6, G: 1e9, T: 1e12, ns: 1e-9, us: 1e-6, ms: 1e-3, s: 1, min: 60, h: 3600};

@@ -1,8 +1,8 @@
 /// The style sheet of the HTML report: for screens of any width, light and dark, and for paper.
 enum HTMLStyle {
-    package static let sheet = colors + text + charts + paper
+    static let sheet = colors + text + charts + paper
 
-    private static let colors = """
+    private static let colors: Markup = """
         :root {
           --page: #f4f5f7; --card: #ffffff; --ink: #1d2129; --soft: #5b6472; --rule: #d9dde3;
           --shade: #b4bcc8;
@@ -25,7 +25,7 @@ enum HTMLStyle {
 
         """
 
-    private static let text = """
+    private static let text: Markup = """
         * { box-sizing: border-box; }
         body {
           margin: 0 auto; padding: 1.5rem 1rem; max-width: 72rem; background: var(--page); color: var(--ink);
@@ -70,7 +70,7 @@ enum HTMLStyle {
 
         """
 
-    private static let charts = """
+    private static let charts: Markup = """
         svg { display: block; width: 100%; height: 100%; shape-rendering: crispEdges; }
         .rule { stroke: var(--rule); stroke-width: 1; vector-effect: non-scaling-stroke; fill: none; }
         .edge { stroke: var(--ink); stroke-width: 1; vector-effect: non-scaling-stroke; fill: none; }
@@ -120,7 +120,7 @@ enum HTMLStyle {
 
         """
 
-    private static let paper = """
+    private static let paper: Markup = """
         @media print {
           :root {
             --page: #ffffff; --card: #ffffff; --ink: #000000; --soft: #444444; --rule: #bbbbbb;

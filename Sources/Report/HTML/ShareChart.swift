@@ -10,20 +10,28 @@ struct ShareChart {
         self.palette = palette
     }
 
-    package var html: String {
+    var markup: Markup {
         let rows = statistics.kinds.sorted { $0.serviceCycles > $1.serviceCycles }.map { kind in
-            "<div>\(palette.label(kind.kind))</div>" + bar(kind.kind, kind.exits, of: statistics.exits)
-                + bar(kind.kind, kind.serviceCycles, of: statistics.serviceCycles)
+            let exits = bar(kind.kind, kind.exits, of: statistics.exits)
+            let time = bar(kind.kind, kind.serviceCycles, of: statistics.serviceCycles)
+            return "<div>\(palette.label(kind.kind))</div>\(exits)\(time)" as Markup
         }
-        return "<div class=\"shares\">\n<div></div><div>of exits</div><div>of service time</div>\n"
-            + rows.joined(separator: "\n") + "\n</div>\n"
+        return """
+            <div class="shares">
+            <div></div><div>of exits</div><div>of service time</div>
+            \(rows.joined(separator: "\n"))
+            </div>
+
+            """
     }
 
-    private func bar(_ kind: ExitKind, _ part: UInt64, of whole: UInt64) -> String {
+    private func bar(_ kind: ExitKind, _ part: UInt64, of whole: UInt64) -> Markup {
         let width = whole == 0 ? 0 : Double(part) / Double(whole) * 100
-        return "<div class=\"bar\"><span class=\"track\"><b class=\"\(palette.colorClass(of: kind))\" "
-            + "style=\"width:\(HTML.number(width))%\"></b></span>"
-            + "<span class=\"value\">\(HumanNumber.share(part, of: whole))</span></div>"
+        return """
+            <div class="bar"><span class="track"><b class="\(palette.colorClass(of: kind))" \
+            style="width:\(number: width)%"></b></span>\
+            <span class="value">\(HumanNumber.share(part, of: whole))</span></div>
+            """
     }
 }
 
@@ -51,15 +59,15 @@ struct ColorPalette {
     private static func colorClass(_ index: Int?) -> String { "k\(index ?? colorCount)" }
 
     /// A square in a color, and a text.
-    static func label(_ text: String, _ colorClass: String) -> String {
-        "<span class=\"kind\"><i class=\"\(colorClass)\"></i>\(HTML.escaped(text))</span>"
+    static func label(_ text: String, _ colorClass: String) -> Markup {
+        "<span class=\"kind\"><i class=\"\(colorClass)\"></i>\(text)</span>"
     }
 
     /// What the colors mean.
-    var legend: String {
+    var legend: Markup {
         let labels = names.map { Self.label($0, colorClass(of: $0)) }
         let others = hasOthers ? [Self.label("others", Self.colorClass(nil))] : []
-        return "<p class=\"legend\">" + (labels + others).joined(separator: " ") + "</p>\n"
+        return "<p class=\"legend\">\((labels + others).joined(separator: " "))</p>\n"
     }
 }
 
@@ -82,5 +90,5 @@ struct KindPalette {
     }
 
     /// A square in the kind's color, and its name.
-    package func label(_ kind: ExitKind) -> String { ColorPalette.label(kind.name, colorClass(of: kind)) }
+    func label(_ kind: ExitKind) -> Markup { ColorPalette.label(kind.name, colorClass(of: kind)) }
 }

@@ -19,7 +19,7 @@ struct TimelineChart {
     /// The top of what KVM settled, if every exit was counted.
     private var kernelTop: [UInt64]?
     /// What the colors mean.
-    private let legend: String
+    private let legend: Markup
 
     /// The most intervals that are drawn: a little less than the pixels of a narrow screen.
     private static let maximumIntervalCount = 256
@@ -86,35 +86,41 @@ struct TimelineChart {
         return top
     }
 
-    package var html: String {
+    var markup: Markup {
         let top = AxisScale.roundedUp(rate(layers.last?.exits.max() ?? 0))
-        let y = (0...4).reversed().map { "<span>\(AxisScale.label(HumanNumber.count(top * Double($0) / 4)))</span>" }
-            .joined()
+        let y = (0...4).reversed().map { quarter in
+            "<span>\(AxisScale.label(HumanNumber.count(top * Double(quarter) / 4)))</span>" as Markup
+        }.joined()
         let end = seconds(Double(timeline.intervalCount))
-        let x = (0...4).map { "<span style=\"left:\($0 * 25)%\">\(time(end * Double($0) / 4))</span>" }.joined()
+        let x = (0...4).map { quarter in
+            "<span style=\"left:\(quarter * 25)%\">\(time(end * Double(quarter) / 4))</span>" as Markup
+        }.joined()
         let length = time(seconds(1))
         return """
             <p>\(unit), in intervals of \(length).</p>
             <div class="plot"><div class="y">\(y)</div><div class="area">\(drawing(top))</div><div class="x">\(x)</div></div>
-
-            """ + legend
+            \(legend)
+            """
     }
 
     /// The drawing, an interval to a unit of width. It is stretched to whatever room there is.
-    private func drawing(_ top: Double) -> String {
+    private func drawing(_ top: Double) -> Markup {
         let width = timeline.intervalCount
         var paths = layers.reversed().map { layer in
-            "<path class=\"\(layer.colorClass)\" d=\"\(path(layer.exits, above: layer.below, top))\"/>"
+            "<path class=\"\(layer.colorClass)\" d=\"\(path(layer.exits, above: layer.below, top))\"/>" as Markup
         }
         if let kernelTop { paths.append("<path class=\"edge\" d=\"\(edge(kernelTop, top))\"/>") }
-        let rules = (1...3).map { "<path class=\"rule\" d=\"M0 \($0 * 250)H\(width)\"/>" }
-        let notes = (0..<width).map { index in
-            "<rect class=\"note\" x=\"\(index)\" y=\"0\" width=\"1\" height=\"1000\">"
-                + "<title>\(note(index))</title></rect>"
+        let rules = (1...3).map { "<path class=\"rule\" d=\"M0 \($0 * 250)H\(width)\"/>" as Markup }
+        let notes = (0..<width).map { index -> Markup in
+            """
+            <rect class="note" x="\(index)" y="0" width="1" height="1000"><title>\(note(index))</title></rect>
+            """
         }
-        return "<svg viewBox=\"0 0 \(width) 1000\" preserveAspectRatio=\"none\" role=\"img\" "
-            + "aria-label=\"Exits over time by kind\">\n"
-            + (rules + paths + notes).joined(separator: "\n") + "\n</svg>"
+        return """
+            <svg viewBox="0 0 \(width) 1000" preserveAspectRatio="none" role="img" aria-label="Exits over time by kind">
+            \((rules + paths + notes).joined(separator: "\n"))
+            </svg>
+            """
     }
 
     /// The outline of a layer: a step for each interval, down to the layer below.
@@ -148,7 +154,7 @@ struct TimelineChart {
     }
 
     private func height(_ exits: UInt64, _ top: Double) -> String {
-        HTML.number(Self.height * (1 - rate(exits) / top))
+        Markup.number(Self.height * (1 - rate(exits) / top))
     }
 
     private func note(_ index: Int) -> String {
