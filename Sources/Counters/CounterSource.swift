@@ -27,8 +27,8 @@ package protocol CounterSource: AnyObject, Sendable {
     func kernelSettledExits() -> KernelSettledExits?
     /// The same while they run. An exit in progress counts as settled until it is passed on.
     func settledSoFar() -> KernelSettledExits?
-    /// The exits alone of that, at less cost: no system call.
-    func settledCounts() -> SettledCounts?
+    /// The exits alone of that, of each vCPU, at less cost: no system call.
+    func settledCounts() -> [SettledCounts]?
     /// The places that exits come from which KVM settles, and the exits whose places found no room, if they are kept. Only
     /// when the vCPUs have ended.
     func kernelPlaces() -> (places: [ExitPlaces.Place], lostExits: UInt64)?
@@ -40,7 +40,7 @@ extension CounterSource {
     package func prepareThread(ofVCPU index: Int, thread: Int32) throws(TracepointError) {}
     package func kernelSettledExits() -> KernelSettledExits? { nil }
     package func settledSoFar() -> KernelSettledExits? { nil }
-    package func settledCounts() -> SettledCounts? { nil }
+    package func settledCounts() -> [SettledCounts]? { nil }
     package func kernelPlaces() -> (places: [ExitPlaces.Place], lostExits: UInt64)? { nil }
     package func kernelTrack(ofVCPU index: Int, _ clocks: ClockPairs) -> ExitTrace.Track<KernelTraceEvent>? { nil }
 }

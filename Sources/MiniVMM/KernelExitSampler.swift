@@ -13,10 +13,24 @@ final class KernelExitSampler: Sendable {
 
     /// What both threads use.
     private final class Kept: Sendable {
-        let samples: Locked<KernelExitSamples>
+        /// Those of each vCPU, taken at the same moments.
+        let samples = Locked<[KernelExitSamples]>([])
+        private let origin: UInt64
 
         init(origin: UInt64) {
-            samples = Locked(KernelExitSamples(origin: origin))
+            self.origin = origin
+        }
+
+        /// Takes a sample of each vCPU.
+        ///
+        /// - Returns: How many samples there have been from one that is kept to the next.
+        func add(_ counts: [SettledCounts]) -> Int {
+            let tsc = ckvm_rdtsc()
+            return samples.withLock { samples in
+                if samples.isEmpty { samples = counts.map { _ in KernelExitSamples(origin: origin) } }
+                for (vcpu, counts) in counts.enumerated() { samples[vcpu].add(counts, at: tsc) }
+                return samples.first?.stride ?? 1
+            }
         }
     }
 
@@ -39,21 +53,16 @@ final class KernelExitSampler: Sendable {
             var stride = 1
             while !isOver.wait(timeout: Self.interval * stride) {
                 guard let counts = source.settledCounts() else { return }
-                stride = kept.samples.withLock { samples in
-                    samples.add(counts, at: ckvm_rdtsc())
-                    return samples.stride
-                }
+                stride = kept.add(counts)
             }
         }
     }
 
     /// Stops to look, and takes the last sample: when the vCPUs' threads have ended, it has all exits. To be called once.
-    func end() -> KernelExitSamples {
+    func end() -> [KernelExitSamples] {
         isOver.give()
         thread.join()
-        return kept.samples.withLock { samples in
-            if let counts = source.settledCounts() { samples.add(counts, at: ckvm_rdtsc()) }
-            return samples
-        }
+        if let counts = source.settledCounts() { _ = kept.add(counts) }
+        return kept.samples.withLock { $0 }
     }
 }

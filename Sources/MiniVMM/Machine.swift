@@ -180,7 +180,7 @@ extension Machine {
 extension Machine {
     /// Puts what was kept into the outcome. Only when the threads have ended.
     func addRecords(
-        to outcome: inout RunOutcome, origin: UInt64, samples: KernelExitSamples?, clocks: ClockPairs.Pair?
+        to outcome: inout RunOutcome, origin: UInt64, samples: [KernelExitSamples]?, clocks: ClockPairs.Pair?
     ) {
         let timelines = runners.compactMap { $0.recorder?.timeline }
         if !timelines.isEmpty {

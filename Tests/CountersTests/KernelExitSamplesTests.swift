@@ -73,7 +73,7 @@ final class KernelExitSamplesTests: XCTestCase {
             intervalCycles: first, intervalCount: 3, series: [.init(kind: .portOut, exits: [1, 2, 4])])
         // The run is longer than the intervals of the run loop's exits: 600 of them.
         let samples = samples(origin: 0, [(600 * first, 600, 0)])
-        let timeline = own.adding(samples)
+        let timeline = own.adding([samples])
         XCTAssertEqual(timeline.intervalCycles, 2 * first)
         XCTAssertEqual(timeline.intervalCount, 301)
         XCTAssertEqual(timeline.series, [.init(kind: .portOut, exits: [3, 4] + [UInt64](repeating: 0, count: 299))])
@@ -82,8 +82,8 @@ final class KernelExitSamplesTests: XCTestCase {
         let coarser = timeline.coarser(atMost: 151)
         XCTAssertEqual(coarser.kernelSeries[0].exits, [UInt64](repeating: 4, count: 150) + [0])
         // A short run keeps its intervals.
-        XCTAssertEqual(own.adding(self.samples(origin: 0, [(first, 1, 0)])).intervalCount, 3)
-        XCTAssertEqual(own.adding(self.samples(origin: 0, [(first, 1, 0)])).kernelSeries[0].exits, [1, 0, 0])
+        XCTAssertEqual(own.adding([self.samples(origin: 0, [(first, 1, 0)])]).intervalCount, 3)
+        XCTAssertEqual(own.adding([self.samples(origin: 0, [(first, 1, 0)])]).kernelSeries[0].exits, [1, 0, 0])
     }
 
     func testTimesOfBothClocks() {
@@ -99,5 +99,28 @@ final class KernelExitSamplesTests: XCTestCase {
         let (now, later) = (ClockPairs.Pair.now(), ClockPairs.Pair.now())
         XCTAssertGreaterThan(later.tsc, now.tsc)
         XCTAssertGreaterThan(later.nanoseconds, now.nanoseconds)
+    }
+
+    func testSeveralVCPUsAddUp() {
+        let first: UInt64 = 1 << 14
+        let own = ExitTimeline(
+            intervalCycles: first, intervalCount: 1, series: [.init(kind: .portOut, exits: [3])],
+            vcpus: [.init(series: [.init(kind: .portOut, exits: [3])]), .init(series: [])])
+        let timeline = own.adding([
+            samples(origin: 0, [(first, 5, 2), (2 * first, 6, 2)]),
+            samples(origin: 0, [(first, 0, 1), (2 * first, 4, 1)]),
+        ])
+        XCTAssertEqual(
+            timeline.kernelSeries, [.init(type: .cpuid, exits: [5, 5, 0]), .init(type: nil, exits: [3, 0, 0])])
+        XCTAssertEqual(
+            timeline.vcpus,
+            [
+                .init(
+                    series: [.init(kind: .portOut, exits: [3, 0, 0])],
+                    kernelSeries: [.init(type: .cpuid, exits: [5, 1, 0]), .init(type: nil, exits: [2, 0, 0])]),
+                .init(
+                    series: [],
+                    kernelSeries: [.init(type: .cpuid, exits: [0, 4, 0]), .init(type: nil, exits: [1, 0, 0])]),
+            ])
     }
 }

@@ -24,6 +24,19 @@ final class TimelineRecorderTests: XCTestCase {
             [.init(kind: .portOut, exits: [2, 0, 0, 1]), .init(kind: .hlt, exits: [0, 1, 0, 0])])
     }
 
+    func testEachVCPUHasItsOwn() throws {
+        let timeline = ExitTimeline(sumOf: [
+            try recorder([(.portOut, 0), (.hlt, 2 * first)]), try recorder([(.portOut, first)]),
+        ])
+        XCTAssertEqual(
+            timeline.vcpus,
+            [
+                .init(series: [.init(kind: .portOut, exits: [1, 0, 0]), .init(kind: .hlt, exits: [0, 0, 1])]),
+                .init(series: [.init(kind: .portOut, exits: [0, 1, 0])]),
+            ])
+        XCTAssertEqual(timeline.coarser(atMost: 2).vcpus[0].series[1].exits, [0, 1])
+    }
+
     func testAnExitBeforeTheStartIsInTheFirstInterval() throws {
         let recorder = try TimelineRecorder()
         recorder.start(at: 1 << 40)

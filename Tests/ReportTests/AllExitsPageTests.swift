@@ -54,7 +54,9 @@ final class AllExitsPageTests: XCTestCase {
         let html = page(outcome)
         // I/O: one settled by KVM and three by MiniVMM of 97 exits; 2 us and 6 us of 71.975 us.
         let row = try XCTUnwrap(
-            html.split(separator: "\n").first { $0.hasPrefix("<div><span class=\"kind\"><i class=\"k1\"></i>I/O") })
+            html.split(separator: "\n").first {
+                $0.hasPrefix("<div data-group=\"1\"><span class=\"kind\"><i class=\"k1\"></i>I/O")
+            })
         for part in [
             "<b class=\"k1\" style=\"width:1.031%\" title=\"KVM: 1.0%\"></b>"
                 + "<b class=\"k1 vmm\" style=\"width:3.093%\" title=\"MiniVMM: 3.1%\"></b>",

@@ -143,9 +143,9 @@ extension AllExitsSource {
         return (places, lost)
     }
 
-    package func settledCounts() -> SettledCounts? {
-        var counts = SettledCounts()
-        for thread in 0..<tracepoints.threadCount {
+    package func settledCounts() -> [SettledCounts]? {
+        (0..<tracepoints.threadCount).map { thread in
+            var counts = SettledCounts()
             // As in the rows: what the trap by fault carried out is the run loop's.
             var carried = faults(ofVCPU: thread)
             for (index, reason) in reasons.enumerated() {
@@ -158,8 +158,8 @@ extension AllExitsSource {
                 }
                 counts.add(settled, of: reason)
             }
+            return counts
         }
-        return counts
     }
 }
 

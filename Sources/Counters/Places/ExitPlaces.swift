@@ -172,6 +172,14 @@ extension ExitPlaces {
         return 0
     }
 
+    /// The places of one vCPU. What found no room is not known by vCPU, and is left out.
+    package func places(ofVCPU vcpu: Int) -> ExitPlaces {
+        var one = ExitPlaces(
+            places: places.filter { $0.vcpu == vcpu }, isSVM: isSVM, cyclesPerNanosecond: cyclesPerNanosecond)
+        one.claims = claims
+        return one
+    }
+
     /// Names the functions.
     ///
     /// - Parameter find: The function that has a place's address, and how far into it the address is.

@@ -1,7 +1,7 @@
 import CKVM
 package import Host
 
-/// How many exits a run made in each interval of its time, by kind, over all vCPUs.
+/// How many exits a run made in each interval of its time, by kind, over all vCPUs and of each.
 public struct ExitTimeline: Hashable, Sendable {
     /// The exits of one kind.
     public struct Series: Hashable, Sendable {
@@ -19,6 +19,14 @@ public struct ExitTimeline: Hashable, Sendable {
         public let exits: [UInt64]
     }
 
+    /// The exits of one vCPU.
+    public struct VCPU: Hashable, Sendable {
+        /// The kinds of which the vCPU made an exit, with ``ExitTimeline/intervalCount`` numbers each.
+        public let series: [Series]
+        /// What KVM settled itself; none unless every exit was counted.
+        public package(set) var kernelSeries: [KernelSeries] = []
+    }
+
     /// The length of an interval, in cycles.
     public let intervalCycles: UInt64
     /// The number of intervals, up to the one with the last exit; to the end of the run where KVM's are known.
@@ -29,6 +37,8 @@ public struct ExitTimeline: Hashable, Sendable {
     /// exit was counted. In an interval they are as exact as the samples are dense that they are made of; their sums
     /// over the run are exact.
     public package(set) var kernelSeries: [KernelSeries] = []
+    /// The same of each vCPU, in their order; their sum is that of all.
+    public package(set) var vcpus: [VCPU] = []
 }
 
 extension ExitTimeline {
@@ -50,6 +60,13 @@ extension ExitTimeline {
         series = zip(ExitKind.allCases, zip(sums, ends)).compactMap { kind, recorded in
             recorded.1 == 0 ? nil : Series(kind: kind, exits: Array(recorded.0.prefix(count)))
         }
+        vcpus = recorders.map { recorder in
+            VCPU(
+                series: ExitKind.allCases.compactMap { kind in
+                    let exits = recorder.exits(of: kind).prefix(count)
+                    return exits.contains { $0 > 0 } ? Series(kind: kind, exits: Array(exits)) : nil
+                })
+        }
     }
 
     /// The same with at most the given number of intervals, each several times as long.
@@ -64,25 +81,47 @@ extension ExitTimeline {
         func sums(_ exits: [UInt64]) -> [UInt64] {
             starts.map { exits[$0..<min($0 + factor, intervalCount)].reduce(0, &+) }
         }
+        func sums(_ series: [Series]) -> [Series] { series.map { Series(kind: $0.kind, exits: sums($0.exits)) } }
+        func sums(_ series: [KernelSeries]) -> [KernelSeries] {
+            series.map { KernelSeries(type: $0.type, exits: sums($0.exits)) }
+        }
         return ExitTimeline(
-            intervalCycles: intervalCycles * UInt64(factor),
-            intervalCount: Array(starts).count,
-            series: series.map { Series(kind: $0.kind, exits: sums($0.exits)) },
-            kernelSeries: kernelSeries.map { KernelSeries(type: $0.type, exits: sums($0.exits)) })
+            intervalCycles: intervalCycles * UInt64(factor), intervalCount: Array(starts).count, series: sums(series),
+            kernelSeries: sums(kernelSeries),
+            vcpus: vcpus.map { VCPU(series: sums($0.series), kernelSeries: sums($0.kernelSeries)) })
     }
 
     /// The same with what KVM settled, in the shortest intervals that reach to the end of the run.
-    package func adding(_ samples: KernelExitSamples) -> ExitTimeline {
+    ///
+    /// - Parameter samples: Those of each vCPU, which were taken at the same moments.
+    package func adding(_ samples: [KernelExitSamples]) -> ExitTimeline {
+        let length = samples.map(\.length).max() ?? 0
         let firstShift = UInt64(intervalCycles.trailingZeroBitCount)
         var shift = firstShift
-        while samples.length >> shift >= UInt64(TimelineRecorder.intervalCount) { shift += 1 }
+        while length >> shift >= UInt64(TimelineRecorder.intervalCount) { shift += 1 }
         let own = shift - firstShift < 62 ? coarser(by: 1 << Int(shift - firstShift)) : self
-        let count = max(own.intervalCount, Int(samples.length >> shift) + 1)
+        let count = max(own.intervalCount, Int(length >> shift) + 1)
         let padding = [UInt64](repeating: 0, count: count - own.intervalCount)
+        func padded(_ series: [Series]) -> [Series] {
+            series.map { Series(kind: $0.kind, exits: $0.exits + padding) }
+        }
+        let kernel = samples.map { $0.series(intervalCycles: 1 << shift, count: count) }
         return ExitTimeline(
-            intervalCycles: 1 << shift, intervalCount: count,
-            series: own.series.map { Series(kind: $0.kind, exits: $0.exits + padding) },
-            kernelSeries: samples.series(intervalCycles: 1 << shift, count: count))
+            intervalCycles: 1 << shift, intervalCount: count, series: padded(own.series),
+            kernelSeries: Self.sum(kernel.flatMap(\.self)),
+            vcpus: (0..<max(kernel.count, own.vcpus.count)).map { vcpu in
+                VCPU(
+                    series: own.vcpus.indices.contains(vcpu) ? padded(own.vcpus[vcpu].series) : [],
+                    kernelSeries: kernel.indices.contains(vcpu) ? kernel[vcpu] : [])
+            })
+    }
+
+    /// The sums of what has a type in common, in the order of the SDM's numbers, what has none last.
+    private static func sum(_ series: [KernelSeries]) -> [KernelSeries] {
+        var sums: [BasicExitReason?: [UInt64]] = [:]
+        for one in series { sums[one.type] = sums[one.type].map { zip($0, one.exits).map { $0 &+ $1 } } ?? one.exits }
+        return sums.map { KernelSeries(type: $0.key, exits: $0.value) }
+            .sorted { ($0.type?.rawValue ?? .max) < ($1.type?.rawValue ?? .max) }
     }
 }
 

@@ -38,17 +38,20 @@ extension ExitBreakdown.Row {
 struct AllExitsShareChart {
     private let breakdown: ExitBreakdown
     private let palette: TypePalette
+    private let groups: ExitGroups
 
-    init(_ breakdown: ExitBreakdown, palette: TypePalette) {
+    init(_ breakdown: ExitBreakdown, palette: TypePalette, groups: ExitGroups) {
+        self.groups = groups
         self.breakdown = breakdown
         self.palette = palette
     }
 
     var markup: Markup {
         let rows = breakdown.types.sorted { $0.nanoseconds > $1.nanoseconds }.map { type in
+            let group = groups.number(of: breakdown.rows.first { $0.typeName == type.name }.map(ExitGroups.name) ?? "")
             let exits = bar(type.name, of: Double(breakdown.exits)) { Double($0.exits) }
             let time = bar(type.name, of: breakdown.nanoseconds) { $0.nanoseconds }
-            return "<div>\(palette.label(type.name, of: type.name))</div>\(exits)\(time)" as Markup
+            return ShareChart.row(palette.label(type.name, of: type.name), exits, time, group: group)
         }
         return """
             <div class="shares">
@@ -73,8 +76,8 @@ struct AllExitsShareChart {
         }
         let sum = parts.reduce(0) { $0 + $1.1 }
         return """
-            <div class="bar"><span class="track parts">\(bars.joined())</span>\
-            <span class="value">\(HumanNumber.share(UInt64(sum), of: UInt64(whole)))</span></div>
+            <span class="track parts">\(bars.joined())</span>\
+            <span class="value">\(HumanNumber.share(UInt64(sum), of: UInt64(whole)))</span>
             """
     }
 }

@@ -5,13 +5,13 @@ import Glibc
 struct DistributionChart {
     private let distributions: [ServiceTimeDistribution]
     private let statistics: VCPUStatistics
-    private let palette: KindPalette
+    private let palette: PagePalette
     private let tscKHz: UInt32?
     /// The scale, in powers of ten of cycles.
     private let decades: ClosedRange<Int>
 
     init(
-        _ distributions: [ServiceTimeDistribution], _ statistics: VCPUStatistics, palette: KindPalette, tscKHz: UInt32?
+        _ distributions: [ServiceTimeDistribution], _ statistics: VCPUStatistics, palette: PagePalette, tscKHz: UInt32?
     ) {
         self.statistics = statistics
         self.palette = palette
@@ -31,9 +31,12 @@ struct DistributionChart {
     private static let width = 1000.0
 
     var markup: Markup {
-        let rows = distributions.map { distribution in
-            "<div>\(palette.label(distribution.kind))</div><div class=\"strip\">\(drawing(distribution))</div>"
-                as Markup
+        let rows = distributions.map { distribution -> Markup in
+            let group = Markup.attribute("data-group", palette.groups.number(of: distribution.kind))
+            return """
+                <div\(group)>\(palette.kinds.label(distribution.kind))</div>\
+                <div class="strip"\(group)>\(drawing(distribution))</div>
+                """
         }
         return """
             <p>Time per exit: cycles\(tscKHz == nil ? "" : ", and below them the time that they are"). Both axes are \
@@ -69,7 +72,7 @@ struct DistributionChart {
 
     private func drawing(_ distribution: ServiceTimeDistribution) -> Markup {
         let most = distribution.classes.map(\.exits).max() ?? 1
-        let colorClass = palette.colorClass(of: distribution.kind)
+        let colorClass = palette.kinds.colorClass(of: distribution.kind)
         let width = Self.decadesPerClass / Double(decades.count - 1) * Self.width
         let bars = distribution.classes.map { item -> Markup in
             // One exit is to be seen, and the highest bar is as high as there is room.

@@ -7,21 +7,45 @@ public struct HTMLReport: Sendable {
     private let leaves: CounterLeaves
     private let context: RunContext
     private let remedies: AdviceRemedies
-    private let palette: KindPalette
-    /// Every exit, and the colors of the types, where all were counted.
-    private let all: (breakdown: ExitBreakdown, palette: TypePalette)?
+    private let palette: PagePalette
+    /// Every exit, where all were counted.
+    private let breakdown: ExitBreakdown?
+    /// The exits over time.
+    private let series: [PageSeries]
+    private let chart: TimelineChart?
+    private let intervalCount: Int
+    private let places: PlacesSection?
 
     /// A report of a run. What the machine did not keep, the exits over time for one, is left out.
+    ///
+    /// - Parameters:
+    ///   - outcome: The run.
+    ///   - leaves: The layout of the counter leaves that the run had.
+    ///   - context: Who asked for what, when and where.
+    ///   - remedies: What to do about what the rules find.
+    ///   - program: The name of the program that a place is in; nil for the guest's.
     public init(
-        _ outcome: RunOutcome, leaves: CounterLeaves, context: RunContext, remedies: AdviceRemedies = .none
+        _ outcome: RunOutcome, leaves: CounterLeaves, context: RunContext, remedies: AdviceRemedies = .none,
+        program: ((ExitPlaces.Place) -> String)? = nil
     ) {
         self.remedies = remedies
         self.outcome = outcome
         self.leaves = leaves
         self.context = context
         let total = outcome.statistics.total
-        all = ExitBreakdown(outcome, total).map { ($0, TypePalette($0)) }
-        palette = all.map { KindPalette(total, types: $0.palette) } ?? KindPalette(total)
+        breakdown = ExitBreakdown(outcome, total)
+        let palette = PagePalette(total, breakdown)
+        self.palette = palette
+        let timeline = outcome.timeline.map(PageData.timeline)
+        intervalCount = timeline?.intervalCount ?? 0
+        let series = timeline.map(palette.series) ?? []
+        self.series = series
+        chart = timeline.map { TimelineChart($0, series, palette: palette, tscKHz: outcome.tscKHz) }
+        places = outcome.places.map { kept in
+            PlacesSection(
+                kept, palette: palette, vcpuCount: outcome.statistics.vcpus.count,
+                program: program ?? { _ in context.guest })
+        }
     }
 
     /// The whole file.
@@ -52,6 +76,7 @@ public struct HTMLReport: Sendable {
         \(tiles)\(sections.joined())</main>
         <footer><p>Made by MiniVMM. Cycles are those of the host's time-stamp counter. Service time is what MiniVMM \
         takes between two KVM_RUNs.</p></footer>
+        <script type="application/json" id="data">\(data)</script>
         <script>
         \(HTMLScript.text)
         </script>
@@ -64,29 +89,32 @@ public struct HTMLReport: Sendable {
     private var sections: [Markup] {
         let total = outcome.statistics.total
         var sections = advice
-        guard (all?.breakdown.exits ?? total.exits) > 0 else { return sections + [facts] }
-        if let timeline = outcome.timeline {
-            let chart =
-                all.map { TimelineChart(timeline, palette: $0.palette, tscKHz: outcome.tscKHz) }
-                ?? TimelineChart(timeline, palette: palette, tscKHz: outcome.tscKHz)
-            sections.append(.section("Exits over time", chart.markup))
-        }
-        if let all {
-            let chart = AllExitsShareChart(all.breakdown, palette: all.palette)
-            sections.append(.section("Share by type", chart.markup))
+        guard (breakdown?.exits ?? total.exits) > 0 else { return sections + [facts] }
+        if let chart { sections.append(.section("Exits over time", chart.markup)) }
+        if let breakdown, let types = palette.types {
+            let chart = AllExitsShareChart(breakdown, palette: types, groups: palette.groups)
+            sections.append(.section("Share by type", whole: "share-time", chart.markup))
         } else {
-            sections.append(.section("Share by kind", ShareChart(total, palette: palette).markup))
+            let chart = ShareChart(total, palette: palette.kinds, groups: palette.groups)
+            sections.append(.section("Share by kind", whole: "share-time", chart.markup))
         }
         if !outcome.distributions.isEmpty {
             let chart = DistributionChart(outcome.distributions, total, palette: palette, tscKHz: outcome.tscKHz)
-            sections.append(
-                .section(all == nil ? "Service time by kind" : "MiniVMM's service time by kind", chart.markup))
+            let heading = breakdown == nil ? "Service time by kind" : "MiniVMM's service time by kind"
+            sections.append(.section(heading, whole: "vcpu time", chart.markup))
         }
-        sections.append(.section(all == nil ? "All kinds" : "Every exit", table(total)))
+        sections.append(.section(breakdown == nil ? "All kinds" : "Every exit", whole: "table-time", table(total)))
         if outcome.statistics.vcpus.count > 1 {
-            let tables = outcome.statistics.vcpus.map { "<h3>vCPU \($0.vcpu ?? 0)</h3>\n\(table($0))" as Markup }
-            sections.append(.section("Each vCPU", tables.joined()))
+            let tables = outcome.statistics.vcpus.map { vcpu -> Markup in
+                """
+                <div\(Markup.attribute("data-only", vcpu.vcpu))><h3>vCPU \(vcpu.vcpu ?? 0)</h3>
+                \(table(vcpu))</div>
+
+                """
+            }
+            sections.append(.section("Each vCPU", whole: "table-time", tables.joined()))
         }
+        if let places { sections.append(.section("Where exits come from", whole: "time", places.markup)) }
         return sections + kernelCounts + [facts]
     }
 
@@ -105,14 +133,14 @@ public struct HTMLReport: Sendable {
         let kernel = KernelCounts(outcome.kernelStatistics)
         guard !kernel.counts.isEmpty else { return [] }
         // Where every exit was counted, the check in the summary says it.
-        let sentence = all == nil ? kernel.relation(to: outcome.statistics.total) : nil
+        let sentence = breakdown == nil ? kernel.relation(to: outcome.statistics.total) : nil
         let relation: Markup = sentence.map { "<p>\($0)</p>\n" } ?? ""
         let counts = kernel.counts.map { name, value -> Markup in
             let meaning: Markup = KernelCountNames.meaning(of: name).map { "<small>\($0).</small>" } ?? ""
             return "<div><span>\(name)</span><b>\(value)</b>\(meaning)</div>"
         }
         let list: Markup = "<div class=\"counts\">\n\(counts.joined(separator: "\n"))\n</div>\n"
-        return [.section("KVM's own counts", relation + list)]
+        return [.section("KVM's own counts", whole: "kind vcpu time", relation + list)]
     }
 
     // MARK: Numbers at a glance
@@ -122,7 +150,7 @@ public struct HTMLReport: Sendable {
         let seconds = outcome.seconds
         let own = total.serviceCycles &+ total.internalCycles
         let cycles = own &+ total.runCycles
-        let exits = all?.breakdown.exits ?? total.exits
+        let exits = breakdown?.exits ?? total.exits
         let tiles =
             [
                 ("exits", HumanNumber.count(exits)),
@@ -138,7 +166,7 @@ public struct HTMLReport: Sendable {
 
     /// What KVM did, where every exit was counted.
     private var kernelTiles: [(String, String)] {
-        guard let breakdown = all?.breakdown else { return [] }
+        guard let breakdown else { return [] }
         return [
             ("settled by KVM", HumanNumber.share(breakdown.exits(by: .kvm), of: breakdown.exits)),
             ("in KVM's handlers", HumanNumber.spaced(seconds: breakdown.nanoseconds(by: .kvm) / 1e9)),
@@ -150,20 +178,40 @@ public struct HTMLReport: Sendable {
 
     private func table(_ statistics: VCPUStatistics) -> Markup {
         let text = TextReport(outcome)
-        if let palette = all?.palette, let breakdown = ExitBreakdown(outcome, statistics) {
+        if let types = palette.types, let breakdown = ExitBreakdown(outcome, statistics) {
             let rows = breakdown.rows.map { row in
-                [palette.label(row.name, of: row.typeName, row.settler)]
-                    + text.cells(row, of: breakdown.nanoseconds).dropFirst().map { Markup($0) }
+                Markup.Row(
+                    [types.label(row.name, of: row.typeName, row.settler)]
+                        + text.cells(row, of: breakdown.nanoseconds).dropFirst().map { Markup($0) },
+                    group: palette.groups.number(of: ExitGroups.name(of: row)), series: number(of: row, breakdown))
             }
             return .table(
                 TextReport.allExitsColumns, rows, footer: text.allExitsTotal(breakdown),
-                asides: text.allExitsAsides(breakdown, statistics))
+                asides: text.allExitsAsides(breakdown, statistics), vcpu: statistics.vcpu)
         }
         let kinds = statistics.kinds.sorted { $0.serviceCycles > $1.serviceCycles }
         let rows = kinds.map { kind in
-            [palette.label(kind.kind)] + text.row(kind, statistics).dropFirst().map { Markup($0) }
+            Markup.Row(
+                [palette.kinds.label(kind.kind)] + text.row(kind, statistics).dropFirst().map { Markup($0) },
+                group: palette.groups.number(of: kind.kind),
+                series: series.firstIndex { !$0.isKernels && $0.name == kind.kind.name })
         }
-        return .table(TextReport.columns, rows, footer: text.totalRow(statistics))
+        return .table(TextReport.columns, rows, footer: text.totalRow(statistics), vcpu: statistics.vcpu)
+    }
+
+    /// The number of the series that has a row's exits over time, and no other's.
+    private func number(of row: ExitBreakdown.Row, _ breakdown: ExitBreakdown) -> Int? {
+        guard row.settler == .kvm else { return series.firstIndex { !$0.isKernels && $0.name == row.name } }
+        let isAlone = row.type != nil || breakdown.rows.count { $0.settler == .kvm && $0.type == nil } == 1
+        return isAlone ? series.firstIndex { $0.isKernels && $0.name == ExitGroups.name(of: row) } : nil
+    }
+
+    /// What the script chooses from.
+    private var data: Markup {
+        let data = PageData(
+            outcome, palette: palette, series: series, chart: chart, intervalCount: intervalCount, places: places)
+        // Numbers and names can always be encoded; without them the script leaves the page as it is.
+        return (try? Markup(json: data)) ?? "null"
     }
 
     private var facts: Markup {

@@ -5,14 +5,14 @@ enum HTMLStyle {
     private static let colors: Markup = """
         :root {
           --page: #f4f5f7; --card: #ffffff; --ink: #1d2129; --soft: #5b6472; --rule: #d9dde3;
-          --shade: #b4bcc8;
+          --shade: #b4bcc8; --on: #ffffff;
           --c0: #3566c9; --c1: #d9702b; --c2: #23906c; --c3: #b83b63; --c4: #7d55bd; --c5: #a67f14; --c6: #2f93b8;
           --c7: #8b94a1;
         }
         @media (prefers-color-scheme: dark) {
           :root {
             --page: #12151a; --card: #1b2027; --ink: #e6e9ee; --soft: #9aa5b4; --rule: #343c47;
-            --shade: #4a5564;
+            --shade: #4a5564; --on: #10141a;
             --c0: #6f9bf2; --c1: #f0975a; --c2: #4fbf98; --c3: #e3769a; --c4: #ab8ae6; --c5: #d3ad45; --c6: #62bddf;
             --c7: #78828f;
           }
@@ -58,7 +58,22 @@ enum HTMLStyle {
         .kind { white-space: nowrap; } .legend { margin: .6rem 0 0; display: flex; flex-wrap: wrap; gap: .2rem 1rem; }
         .kind i { display: inline-block; width: .7em; height: .7em; border-radius: .15em; margin-right: .45em; }
         button { font: inherit; color: inherit; background: none; border: 0; padding: 0; cursor: pointer; }
-        button.kind[aria-pressed=true] { text-decoration: underline; text-underline-offset: .2em; } .faint { opacity: .12; }
+        button.kind[aria-pressed=true] { text-decoration: underline; text-underline-offset: .2em; }
+        [hidden] { display: none !important; } .word { text-align: left; }
+        .filter {
+          position: sticky; top: 0; z-index: 2; display: flex; flex-wrap: wrap; align-items: center; gap: .4rem 1rem;
+          margin: 1rem 0 0; padding: .6rem 1rem; background: var(--card); border: 1px solid var(--rule);
+          border-radius: .5rem; font-size: .88rem; color: var(--soft);
+        }
+        .filter label { display: flex; align-items: center; gap: .4rem; }
+        .filter select, .filter .reset {
+          font: inherit; color: var(--ink); background: var(--page); border: 1px solid var(--rule); border-radius: .25rem;
+          padding: .1rem .4rem; max-width: 12rem;
+        }
+        .filter input { width: 7rem; margin: 0; accent-color: var(--c0); } .filter output { color: var(--ink); }
+        .reset:disabled { opacity: .5; cursor: default; }
+        .readout { margin: .3rem 0 0; min-height: 1.5em; font-size: .85rem; font-variant-numeric: tabular-nums; }
+        .remark { font-size: .88rem; font-style: italic; } table.part td:nth-child(n+2) { color: var(--soft); }
         :focus-visible { outline: 2px solid var(--c0); outline-offset: 2px; border-radius: .15rem; }
         th[aria-sort=descending] button::after { content: " \\2193"; } th[aria-sort=ascending] button::after { content: " \\2191"; }
         .search { display: block; margin: 0 0 .5rem; font-size: .88rem; color: var(--soft); }
@@ -74,7 +89,16 @@ enum HTMLStyle {
         svg { display: block; width: 100%; height: 100%; shape-rendering: crispEdges; }
         .rule { stroke: var(--rule); stroke-width: 1; vector-effect: non-scaling-stroke; fill: none; }
         .edge { stroke: var(--ink); stroke-width: 1; vector-effect: non-scaling-stroke; fill: none; }
-        .note { fill: transparent; } .note:hover { fill: var(--ink); fill-opacity: .12; }
+        .note { fill: transparent; } .note:hover, .area[tabindex] .note { fill: var(--ink); fill-opacity: .12; }
+        .out { fill: var(--card); fill-opacity: .75; } .area[tabindex] { cursor: crosshair; touch-action: pan-y; }
+        .flame { position: relative; margin: 0 0 .8rem; font-size: .8rem; overflow: hidden; }
+        .frame {
+          position: absolute; height: 1.4rem; overflow: hidden; border-radius: .15rem; text-align: left;
+          border-right: 1px solid var(--card); color: var(--on);
+        }
+        .frame.inner { color: var(--ink); } .frame.vmm { opacity: .75; }
+        .frame span { display: block; padding: 0 .3rem; line-height: 1.4rem; white-space: nowrap; text-overflow: ellipsis; overflow: hidden; }
+        .inner { background: var(--rule); } .frame:hover { outline: 2px solid var(--ink); outline-offset: -2px; }
         .p50, .p99 { stroke: var(--ink); stroke-width: 1.5; vector-effect: non-scaling-stroke; fill: none; }
         .p99 { stroke-dasharray: 3 3; }
         .plot {
@@ -108,7 +132,7 @@ enum HTMLStyle {
           body { padding: 1rem .6rem; font-size: 14px; } section { padding: .8rem; }
           .tiles { grid-template-columns: repeat(6, 1fr); gap: .5rem; } .tiles > div { grid-column: span 3; }
           .tiles > div:nth-child(n+3) { grid-column: span 2; } .tiles b { font-size: 1.2rem; }
-          .tiles > div { padding: .5rem; font-size: .8rem; } th, td { padding: .25rem .45rem; }
+          .tiles > div { padding: .5rem; font-size: .8rem; } .filter { position: static; padding: .6rem .8rem; } th, td { padding: .25rem .45rem; }
           th:first-child, td:first-child { position: sticky; left: 0; background: var(--card); }
           .shares { grid-template-columns: 1fr 1fr; } .shares > div:nth-child(1) { display: none; }
           .shares > div:nth-child(3n+1) { grid-column: 1 / 3; margin-top: .3rem; }
@@ -123,14 +147,14 @@ enum HTMLStyle {
     private static let paper: Markup = """
         @media print {
           :root {
-            --page: #ffffff; --card: #ffffff; --ink: #000000; --soft: #444444; --rule: #bbbbbb;
+            --page: #ffffff; --card: #ffffff; --ink: #000000; --soft: #444444; --rule: #bbbbbb; --on: #ffffff;
             --c0: #3566c9; --c1: #d9702b; --c2: #23906c; --c3: #b83b63; --c4: #7d55bd; --c5: #a67f14; --c6: #2f93b8;
             --c7: #8b94a1;
           }
           * { -webkit-print-color-adjust: exact; print-color-adjust: exact; }
           body { padding: 0; max-width: none; font-size: 10pt; }
           section, .tiles > div { break-inside: avoid; } .scroll { overflow: visible; background: none; }
-          .search { display: none; } table { font-size: 8pt; } th, td { padding: .15rem .35rem; } .track { border: 1px solid var(--rule); }
+          .search, .filter, .readout { display: none; } table { font-size: 8pt; } th, td { padding: .15rem .35rem; } .track { border: 1px solid var(--rule); }
         }
         """
 }

@@ -81,9 +81,10 @@ extension Markup: ExpressibleByStringInterpolation {
 }
 
 extension DefaultStringInterpolation {
-    /// Markup within a String would be escaped a second time.
-    @available(*, unavailable, message: "Make this literal a Markup.")
-    mutating func appendInterpolation(_ markup: Markup) {}
+    /// Markup within a String is escaped a second time when that gets into a page. The build takes no warnings; one that
+    /// is unavailable would lose to the method for values of any type.
+    @available(*, deprecated, message: "Make this literal a Markup.")
+    mutating func appendInterpolation(_ markup: Markup) { appendLiteral(markup.text) }
 }
 
 extension Markup {
@@ -113,30 +114,68 @@ extension Sequence<Markup> {
 /// Pieces that several sections have.
 extension Markup {
     /// A section with a heading.
-    static func section(_ heading: String, _ body: Markup) -> Markup {
-        "<section>\n<h2>\(heading)</h2>\n\(body)</section>\n"
+    ///
+    /// - Parameter whole: What its numbers are not chosen by, in words that the script knows: `kind`, `vcpu`, `time`.
+    static func section(_ heading: String, whole: String? = nil, _ body: Markup) -> Markup {
+        "<section\(attribute("data-whole", whole))>\n<h2>\(heading)</h2>\n\(body)</section>\n"
     }
 
-    /// A table. All columns but the first hold numbers, and are aligned to the right.
+    /// A row of a table, and what the script finds it by.
+    struct Row {
+        let cells: [Markup]
+        /// The number of the group that its exits are of.
+        let group: Int?
+        /// The number of the series that has its exits over time.
+        let series: Int?
+
+        init(_ cells: [Markup], group: Int? = nil, series: Int? = nil) {
+            self.cells = cells
+            self.group = group
+            self.series = series
+        }
+    }
+
+    /// An attribute whose value is a number or a word; none where it is nil.
+    static func attribute(_ name: StaticString, _ value: (some CustomStringConvertible)?) -> Markup {
+        value.map { " \(Markup(stringLiteral: name))=\"\($0.description)\"" } ?? ""
+    }
+
+    /// A table. Columns of numbers are aligned to the right.
     ///
     /// - Parameters:
     ///   - footer: The last row, the sum.
     ///   - asides: Rows under it that are in no sum.
+    ///   - wordColumns: How many columns have words: the first ones.
+    ///   - vcpu: The vCPU whose exits it has; nil for all.
+    ///   - places: Which table of places it is.
     static func table(
-        _ head: [String], _ rows: [[Markup]], footer: [String]? = nil, asides: [[String]] = []
+        _ head: [String], _ rows: [Row], footer: [String]? = nil, asides: [[String]] = [], wordColumns: Int = 1,
+        vcpu: Int? = nil, places: String? = nil
     ) -> Markup {
-        func row(_ cells: [Markup]) -> Markup {
-            "<tr>\(cells.map { "<td>\($0)</td>" as Markup }.joined())</tr>\n"
+        func cells(_ cells: [Markup]) -> Markup {
+            cells.enumerated().map { column, cell -> Markup in
+                (1..<max(wordColumns, 1)).contains(column) ? "<td class=\"word\">\(cell)</td>" : "<td>\(cell)</td>"
+            }.joined()
         }
-        let heads = head.map { "<th>\($0)</th>" as Markup }.joined()
-        let feet = footer.map { ([$0] + asides).map { row($0.map { Markup($0) }) }.joined() }
+        let body = rows.map { row -> Markup in
+            """
+            <tr\(attribute("data-group", row.group))\(attribute("data-series", row.series))>\(cells(row.cells))</tr>
+
+            """
+        }.joined()
+        let heads = head.enumerated().map { column, name -> Markup in
+            (1..<max(wordColumns, 1)).contains(column) ? "<th class=\"word\">\(name)</th>" : "<th>\(name)</th>"
+        }.joined()
+        let feet = footer.map { footer in
+            ([footer] + asides).map { row -> Markup in "<tr>\(cells(row.map { Markup($0) }))</tr>\n" }.joined()
+        }
         let foot: Markup = feet.map { "<tfoot>\($0)</tfoot>\n" } ?? ""
         return """
-            <div class="scroll"><table>
+            <div class="scroll"><table\(attribute("data-vcpu", vcpu))\(attribute("data-places", places))>
             <thead><tr>\(heads)</tr>
             </thead>
             <tbody>
-            \(rows.map(row).joined())</tbody>
+            \(body)</tbody>
             \(foot)</table></div>
 
             """

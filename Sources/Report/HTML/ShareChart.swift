@@ -4,8 +4,10 @@ import Counters
 struct ShareChart {
     private let statistics: VCPUStatistics
     private let palette: KindPalette
+    private let groups: ExitGroups
 
-    init(_ statistics: VCPUStatistics, palette: KindPalette) {
+    init(_ statistics: VCPUStatistics, palette: KindPalette, groups: ExitGroups) {
+        self.groups = groups
         self.statistics = statistics
         self.palette = palette
     }
@@ -14,7 +16,7 @@ struct ShareChart {
         let rows = statistics.kinds.sorted { $0.serviceCycles > $1.serviceCycles }.map { kind in
             let exits = bar(kind.kind, kind.exits, of: statistics.exits)
             let time = bar(kind.kind, kind.serviceCycles, of: statistics.serviceCycles)
-            return "<div>\(palette.label(kind.kind))</div>\(exits)\(time)" as Markup
+            return Self.row(palette.label(kind.kind), exits, time, group: groups.number(of: kind.kind))
         }
         return """
             <div class="shares">
@@ -25,12 +27,21 @@ struct ShareChart {
             """
     }
 
+    /// A label, and the bars of its exits and of its time.
+    static func row(_ label: Markup, _ exits: Markup, _ time: Markup, group: Int?) -> Markup {
+        let group = Markup.attribute("data-group", group)
+        return """
+            <div\(group)>\(label)</div><div class="bar"\(group) data-bar="exits">\(exits)</div>\
+            <div class="bar"\(group) data-bar="time">\(time)</div>
+            """
+    }
+
     private func bar(_ kind: ExitKind, _ part: UInt64, of whole: UInt64) -> Markup {
         let width = whole == 0 ? 0 : Double(part) / Double(whole) * 100
         return """
-            <div class="bar"><span class="track"><b class="\(palette.colorClass(of: kind))" \
+            <span class="track parts"><b class="\(palette.colorClass(of: kind))" \
             style="width:\(number: width)%"></b></span>\
-            <span class="value">\(HumanNumber.share(part, of: whole))</span></div>
+            <span class="value">\(HumanNumber.share(part, of: whole))</span>
             """
     }
 }

@@ -21,69 +21,29 @@ struct TimelineChart {
     /// What the colors mean.
     private let legend: Markup
 
-    /// The most intervals that are drawn: a little less than the pixels of a narrow screen.
-    private static let maximumIntervalCount = 256
     /// The height of the drawing, in its own units.
     private static let height = 1000.0
 
-    init(_ timeline: ExitTimeline, palette: KindPalette, tscKHz: UInt32?) {
-        let timeline = timeline.coarser(atMost: Self.maximumIntervalCount)
-        self.timeline = timeline
-        self.tscKHz = tscKHz
-        legend = palette.colors.legend
-        var layers: [Layer] = []
-        _ = Self.stack(
-            timeline.series.map { ($0.kind.name, $0.exits) }, palette.colors, above: Self.ground(timeline)
-        ) {
-            layers.append(Layer(colorClass: palette.colors.colorClass(of: $0), exits: $1, below: $2))
-        }
-        self.layers = layers
-    }
-
-    /// A chart of every exit.
-    init(_ timeline: ExitTimeline, palette: TypePalette, tscKHz: UInt32?) {
-        let timeline = timeline.coarser(atMost: Self.maximumIntervalCount)
-        self.timeline = timeline
-        self.tscKHz = tscKHz
-        legend = palette.settlerLegend + palette.colors.legend
-        var layers: [Layer] = []
-        let kernelTop = Self.stack(
-            timeline.kernelSeries.map { ($0.name, $0.exits) }, palette.colors, above: Self.ground(timeline)
-        ) {
-            layers.append(Layer(colorClass: palette.colorClass(of: $0), exits: $1, below: $2))
-        }
-        _ = Self.stack(timeline.series.map { ($0.typeName, $0.exits) }, palette.colors, above: kernelTop) {
-            layers.append(Layer(colorClass: palette.colorClass(of: $0, .miniVMM), exits: $1, below: $2))
-        }
-        self.kernelTop = kernelTop
-        self.layers = layers
-    }
-
-    /// What the lowest layer stands on.
-    private static func ground(_ timeline: ExitTimeline) -> [UInt64] {
-        [UInt64](repeating: 0, count: timeline.intervalCount)
-    }
-
-    /// Makes a layer for each color, in the palette's order, the rest's last.
-    ///
     /// - Parameters:
-    ///   - below: What they stand on.
-    ///   - add: Is told of each layer: the name that it has its color from, its top, and what it stands on.
-    /// - Returns: The top of the last one.
-    private static func stack(
-        _ series: [(name: String, exits: [UInt64])], _ palette: ColorPalette, above below: [UInt64],
-        _ add: (String, [UInt64], [UInt64]) -> Void
-    ) -> [UInt64] {
-        let known = Set(palette.names)
-        let rest = series.filter { !known.contains($0.name) }
-        var top = below
-        for group in palette.names.map({ name in series.filter { $0.name == name } }) + [rest] {
-            guard let first = group.first else { continue }
-            let below = top
-            for series in group { top = zip(top, series.exits).map { $0 &+ $1 } }
-            add(first.name, top, below)
+    ///   - timeline: At most as many intervals as are to be drawn.
+    ///   - series: Its exits, from the lowest layer to the highest.
+    init(_ timeline: ExitTimeline, _ series: [PageSeries], palette: PagePalette, tscKHz: UInt32?) {
+        self.timeline = timeline
+        self.tscKHz = tscKHz
+        legend =
+            palette.types.map { $0.settlerLegend + $0.colors.legend } ?? palette.kinds.colors.legend
+        var layers: [Layer] = []
+        var top = [UInt64](repeating: 0, count: timeline.intervalCount)
+        for series in series {
+            // What has a color in common is one layer.
+            let isNew = layers.last?.colorClass != series.color
+            let below = isNew ? top : layers.removeLast().below
+            top = zip(top, series.exits).map { $0 &+ $1 }
+            layers.append(Layer(colorClass: series.color, exits: top, below: below))
+            if series.isKernels { kernelTop = top }
         }
-        return top
+        if palette.types != nil, kernelTop == nil { kernelTop = top.map { _ in 0 } }
+        self.layers = layers
     }
 
     var markup: Markup {
@@ -91,11 +51,11 @@ struct TimelineChart {
         let y = (0...4).reversed().map { quarter in
             "<span>\(AxisScale.label(HumanNumber.count(top * Double(quarter) / 4)))</span>" as Markup
         }.joined()
-        let end = seconds(Double(timeline.intervalCount))
+        let end = Double(timeline.intervalCount)
         let x = (0...4).map { quarter in
-            "<span style=\"left:\(quarter * 25)%\">\(time(end * Double(quarter) / 4))</span>" as Markup
+            "<span style=\"left:\(quarter * 25)%\">\(time(atInterval: end * Double(quarter) / 4))</span>" as Markup
         }.joined()
-        let length = time(seconds(1))
+        let length = time(atInterval: 1)
         return """
             <p>\(unit), in intervals of \(length).</p>
             <div class="plot"><div class="y">\(y)</div><div class="area">\(drawing(top))</div><div class="x">\(x)</div></div>
@@ -163,18 +123,20 @@ struct TimelineChart {
         var parts: [String] = []
         if !kernel.isEmpty { parts.append("KVM: " + kernel.joined(separator: ", ")) }
         if !own.isEmpty { parts.append((kernelTop == nil ? "" : "MiniVMM: ") + own.joined(separator: ", ")) }
-        return "from \(time(seconds(Double(index)))): " + (parts.isEmpty ? "none" : parts.joined(separator: "; "))
+        return "from \(time(atInterval: Double(index))): " + (parts.isEmpty ? "none" : parts.joined(separator: "; "))
     }
 
     // MARK: Units
 
     private var unit: String { tscKHz == nil ? "Exits per million cycles" : "Exits per second" }
 
-    /// Exits of an interval as a rate.
-    private func rate(_ exits: UInt64) -> Double {
-        let unit = tscKHz.map { Double($0) * 1000 } ?? 1e6
-        return Double(exits) * unit / Double(timeline.intervalCycles)
+    /// The rate that one exit in an interval stands for.
+    var ratePerExit: Double {
+        (tscKHz.map { Double($0) * 1000 } ?? 1e6) / Double(timeline.intervalCycles)
     }
+
+    /// Exits of an interval as a rate.
+    private func rate(_ exits: UInt64) -> Double { Double(exits) * ratePerExit }
 
     /// A number of intervals in seconds; in cycles where their frequency is not known.
     private func seconds(_ intervals: Double) -> Double {
@@ -182,7 +144,9 @@ struct TimelineChart {
         return tscKHz.map { cycles / (Double($0) * 1000) } ?? cycles
     }
 
-    private func time(_ value: Double) -> String {
+    /// When an interval starts, in words.
+    func time(atInterval number: Double) -> String {
+        let value = seconds(number)
         if value == 0 { return "0" }
         return tscKHz == nil ? HumanNumber.count(value) + " cycles" : HumanNumber.spaced(seconds: value)
     }
@@ -191,11 +155,6 @@ struct TimelineChart {
 extension ExitTimeline.KernelSeries {
     /// What the type is called.
     var name: String { type?.name ?? "other" }
-}
-
-extension ExitTimeline.Series {
-    /// The name of the type that the kind counts to.
-    fileprivate var typeName: String { kind.basicExitReason?.name ?? kind.name }
 }
 
 /// Where an axis ends.

@@ -109,6 +109,24 @@ struct TimeSeriesRecord: Encodable {
     package struct Series: Encodable {
         package let kind: String
         package let exits: [UInt64]
+
+        init(_ series: ExitTimeline.Series) {
+            kind = series.kind.name
+            exits = series.exits
+        }
+    }
+
+    /// The same of one vCPU.
+    package struct OneVCPU: Encodable {
+        let vcpu: Int
+        let kinds: [Series]
+        let kernelSettled: [KernelSeries]?
+
+        private enum CodingKeys: String, CodingKey {
+            case vcpu
+            case kinds
+            case kernelSettled = "kernel_settled"
+        }
     }
 
     /// The exits of one type that KVM settled in each interval.
@@ -116,6 +134,12 @@ struct TimeSeriesRecord: Encodable {
         let name: String
         let sdm: UInt32?
         let exits: [UInt64]
+
+        init(_ series: ExitTimeline.KernelSeries) {
+            name = series.name
+            sdm = series.type?.rawValue
+            exits = series.exits
+        }
 
         private enum CodingKeys: String, CodingKey {
             case name
@@ -136,17 +160,21 @@ struct TimeSeriesRecord: Encodable {
     package let kinds: [Series]
     /// Left out unless every exit was counted.
     package let kernelSettled: [KernelSeries]?
+    /// Left out where there is one vCPU.
+    package let vcpus: [OneVCPU]?
 
     init(_ timeline: ExitTimeline) {
-        kernelSettled =
-            timeline.kernelSeries.isEmpty
-            ? nil
-            : timeline.kernelSeries.map {
-                KernelSeries(name: $0.name, sdm: $0.type?.rawValue, exits: $0.exits)
-            }
+        let isAll = !timeline.kernelSeries.isEmpty
+        kernelSettled = isAll ? timeline.kernelSeries.map(KernelSeries.init) : nil
         intervalCycles = timeline.intervalCycles
         intervals = timeline.intervalCount
-        kinds = timeline.series.map { Series(kind: $0.kind.name, exits: $0.exits) }
+        kinds = timeline.series.map(Series.init)
+        let vcpus = timeline.vcpus.enumerated().map { index, vcpu in
+            OneVCPU(
+                vcpu: index, kinds: vcpu.series.map(Series.init),
+                kernelSettled: isAll ? vcpu.kernelSeries.map(KernelSeries.init) : nil)
+        }
+        self.vcpus = vcpus.count > 1 ? vcpus : nil
     }
 
     private enum CodingKeys: String, CodingKey {
@@ -154,6 +182,7 @@ struct TimeSeriesRecord: Encodable {
         case intervals
         case kinds
         case kernelSettled = "kernel_settled"
+        case vcpus
     }
 }
 

@@ -33,9 +33,7 @@ public struct ExitProfile: Sendable {
         self.weight = weight
         var sums: [[String]: (exits: UInt64, cycles: UInt64)] = [:]
         for place in places.places {
-            let function = place.function?.name ?? place.address.map(Hex.number) ?? "unknown"
-            let subject = place.subject.map { ", " + places.text($0) } ?? ""
-            let frames = [program(place), function, places.name(of: place.exit) + subject]
+            let frames = Self.frames(of: place, places, program: program)
             var sum = sums[frames] ?? (0, 0)
             sum.exits &+= place.exits
             sum.cycles &+= places.cycles(place.time, of: place.exit)
@@ -43,6 +41,15 @@ public struct ExitProfile: Sendable {
         }
         stacks = sums.map { Stack(frames: $0.key, exits: $0.value.exits, cycles: $0.value.cycles) }
             .sorted { $0.frames.lexicographicallyPrecedes($1.frames) }
+    }
+
+    /// The frames of a place: program, function, exit.
+    static func frames(
+        of place: ExitPlaces.Place, _ places: ExitPlaces, program: (ExitPlaces.Place) -> String
+    ) -> [String] {
+        let function = place.function?.name ?? place.address.map(Hex.number) ?? "unknown"
+        let subject = place.subject.map { ", " + places.text($0) } ?? ""
+        return [program(place), function, places.name(of: place.exit) + subject]
     }
 
     private func weight(of stack: Stack) -> UInt64 { weight == .counts ? stack.exits : stack.cycles }

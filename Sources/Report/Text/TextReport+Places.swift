@@ -46,7 +46,7 @@ package struct PlaceSum {
     package let subject: String
     package private(set) var exits: UInt64 = 0
     package private(set) var nanoseconds: UInt64 = 0
-    private let exit: ExitPlaces.Exit
+    package let exit: ExitPlaces.Exit
     private let kept: ExitPlaces
     private var histogram = [UInt64](repeating: 0, count: ExitPlaces.bucketCount)
 
@@ -55,10 +55,13 @@ package struct PlaceSum {
         kept.nanoseconds(ExitPlaces.quantile(share, of: histogram), of: exit)
     }
 
-    private struct Key: Hashable {
+    /// What makes a sum.
+    struct Key: Hashable {
         let name: String
         let subject: String
     }
+
+    var key: Key { Key(name: name, subject: subject) }
 
     /// By what exits were about: those with most exits first.
     package static func details(of kept: ExitPlaces) -> [Self] {

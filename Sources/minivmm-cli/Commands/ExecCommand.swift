@@ -63,7 +63,8 @@ struct ExecCommand: ParsableCommand {
             profiles.name(&outcome)
             RunAnnouncement.announce(outcome)
             try sink.write(statistics.text(outcome, leaves: options.leaves, style: sink.textStyle))
-            try files.write(outcome, leaves: options.leaves, machine: machine, guest: guest.displayName)
+            try files.write(
+                outcome, leaves: options.leaves, machine: machine, guest: guest.displayName, program: guest.programName)
             try profiles.write(outcome, machine: machine, program: guest.programName)
             if Self.saysNothingOfProgram(outcome.ending) { throw ExecError.noStatus }
             return outcome.ending.exitStatus

@@ -76,6 +76,20 @@ struct ProfileFiles {
         place.subject == .page(ProgramChannel.page) && place.address.map { $0 >> 63 == 0 } ?? false
     }
 
+    /// What names the program that a place is in.
+    ///
+    /// - Parameters:
+    ///   - isFlat: Whether the guest is a flat one, which has no kernel.
+    ///   - program: The name of the guest, or of the program in it.
+    static func programs(isFlat: Bool, program: String) -> (ExitPlaces.Place) -> String {
+        { place in
+            guard !isFlat else { return program }
+            guard !isInits(place) else { return "init" }
+            // The upper half of the address space is the kernel's.
+            return place.address.map { $0 >> 63 == 1 ? "kernel" : program } ?? "unknown"
+        }
+    }
+
     /// Writes the profile.
     ///
     /// - Parameters:
@@ -83,13 +97,8 @@ struct ProfileFiles {
     ///   - program: The name of the guest, or of the program in it.
     func write(_ outcome: RunOutcome, machine: Machine, program: String) throws {
         guard let file, let places = outcome.places else { return }
-        let isFlat = machine.isFlat
-        let profile = ExitProfile(places, weight: weight) { place in
-            guard !isFlat else { return program }
-            guard !Self.isInits(place) else { return "init" }
-            // The upper half of the address space is the kernel's.
-            return place.address.map { $0 >> 63 == 1 ? "kernel" : program } ?? "unknown"
-        }
+        let profile = ExitProfile(
+            places, weight: weight, program: Self.programs(isFlat: machine.isFlat, program: program))
         let nanoseconds = UInt64(exactly: (outcome.seconds * 1e9).rounded()) ?? 0
         try file.write(isForPprof ? profile.pprof(duration: nanoseconds) : profile.folded)
     }

@@ -115,12 +115,17 @@ struct ReportFiles {
 
     /// Writes all of them.
     ///
-    /// - Parameter guest: The guest's name.
-    func write(_ outcome: RunOutcome, leaves: CounterLeaves, machine: Machine, guest: String) throws {
+    /// - Parameters:
+    ///   - guest: The guest's name.
+    ///   - program: The name of the program in it, if it has one.
+    func write(
+        _ outcome: RunOutcome, leaves: CounterLeaves, machine: Machine, guest: String, program: String? = nil
+    ) throws {
         if !reports.isEmpty {
             let context = RunContext(
                 command: CommandLine.arguments, startedAt: startedAt, guest: guest, machine: machine.machineDescription)
-            for (form, file) in reports { try file.write(Self.bytes(form, outcome, leaves, context)) }
+            let programs = ProfileFiles.programs(isFlat: machine.isFlat, program: program ?? guest)
+            for (form, file) in reports { try file.write(Self.bytes(form, outcome, leaves, context, programs)) }
         }
         if let trace, let exits = outcome.trace {
             try TraceReport(exits, tscKHz: outcome.tscKHz).write { try trace.write($0) }
@@ -128,10 +133,15 @@ struct ReportFiles {
     }
 
     private static func bytes(
-        _ form: ReportForm, _ outcome: RunOutcome, _ leaves: CounterLeaves, _ context: RunContext
+        _ form: ReportForm, _ outcome: RunOutcome, _ leaves: CounterLeaves, _ context: RunContext,
+        _ programs: @escaping (ExitPlaces.Place) -> String
     ) throws -> [UInt8] {
         switch form {
-        case .html: Array(HTMLReport(outcome, leaves: leaves, context: context, remedies: .command).text.utf8)
+        case .html:
+            Array(
+                HTMLReport(
+                    outcome, leaves: leaves, context: context, remedies: .command, program: programs
+                ).text.utf8)
         case .json:
             try RunRecord(
                 outcome, leaves: leaves, exitStatus: outcome.ending.exitStatus.rawValue, context: context,
