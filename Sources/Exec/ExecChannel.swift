@@ -142,6 +142,9 @@ public struct ProgramChannel: Component {
     /// The page of addresses by which the guest's init talks to the channel: no program's own.
     public static let page = ExecChannel.address.rawValue
 
+    /// Where init's code starts in its address space.
+    public static let initAddress = UInt64(EXEC_INIT_ADDRESS)
+
     /// A channel with the given streams.
     public init(_ streams: ExecStreams = ExecStreams(), symbols: ProgramSymbols? = nil) {
         self.streams = streams

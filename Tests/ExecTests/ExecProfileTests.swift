@@ -62,7 +62,7 @@ final class ExecProfileTests: ExecTestCase {
         XCTAssertEqual(weights["asker;one;\(leaf)"], Int(Self.first))
         XCTAssertEqual(weights["asker;two;\(leaf)"], 2 * Int(Self.first))
         // Init, which hands over the symbols, stands where the program does.
-        let inits = weights.filter { $0.key.hasPrefix("init;0x") && $0.key.contains(", page 0xf0000000 ") }
+        let inits = weights.filter { $0.key.hasPrefix("init;init;") && $0.key.contains(", page 0xf0000000 ") }
         XCTAssertGreaterThan(inits.values.reduce(0, +), 50)
         XCTAssertEqual(weights.filter { $0.key.contains("0xf0000000") }.count, inits.count, "\(weights)")
         // What the kernel does without anybody's symbols but its own; KASLR is on.

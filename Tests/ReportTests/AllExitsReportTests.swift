@@ -186,6 +186,49 @@ final class AllExitsReportTests: XCTestCase {
         XCTAssertFalse(text.contains("kvm "))
     }
 
+    /// Places of KVM's exits are compared where both runs counted them, and only then.
+    func testPlacesAreComparedWithinOneScope() throws {
+        func outcome(_ ports: [UInt16: UInt64], kernel: UInt64?) -> RunOutcome {
+            var outcome = RunOutcome.example([[.init(.portOut, [2000])]])
+            let own = ports.map { port, exits in
+                ExitPlaces.Place(
+                    vcpu: 0, exit: .minivmm(.portOut), address: 0x7c00, subject: .port(port), exits: exits, time: 1,
+                    histogram: [])
+            }
+            let settled = kernel.map { exits in
+                ExitPlaces.Place(
+                    vcpu: 0, exit: .kvm(code: 0x72, reason: .cpuid), address: 0x7c00,
+                    subject: .cpuid(leaf: 0, subleaf: 0), exits: exits, time: 1, histogram: [])
+            }
+            outcome.places = ExitPlaces(
+                places: own + [settled].compactMap(\.self), kernelLostExits: kernel.map { _ in 0 })
+            if kernel != nil {
+                outcome.scope = .all
+                outcome.kernelSettled = .example([.init(code: 0x72, reason: 10, settled: [1])])
+            }
+            return outcome
+        }
+        let narrow = try recorded(outcome([0xe0: 2, 0xe1: 5, 0xe2: 7], kernel: nil))
+        let wide = try recorded(outcome([0xe0: 3, 0xe1: 5, 0xe3: 1], kernel: 9))
+        let other = try recorded(outcome([0xe1: 5], kernel: 4))
+        let text = ComparisonReport(narrow, wide, names: ("a", "b")).text
+        XCTAssertTrue(
+            text.contains(
+                """
+
+                exits A  B  change  exit    about
+                      7  0    gone  io_out  port 0xe2
+                      2  3  +50.0%  io_out  port 0xe0
+                      0  1     new  io_out  port 0xe3
+                By about: 1 is the same.
+
+                """), text)
+        XCTAssertTrue(
+            ComparisonReport(other, wide, names: ("a", "b")).text.contains(
+                "\n      4  9  +125.0%  kvm CPUID  leaf 0x0 (highest leaf, vendor)\n"),
+            ComparisonReport(other, wide, names: ("a", "b")).text)
+    }
+
     private func recorded(_ outcome: RunOutcome) throws -> RecordedStatistics {
         try RecordedStatistics(json: RunRecord(outcome, leaves: .f22).json())
     }

@@ -16,6 +16,9 @@
 #ifndef EXEC_CHANNEL_H
 #define EXEC_CHANNEL_H
 
+// Where init is loaded in its own address space.
+#define EXEC_INIT_ADDRESS       0x400000
+
 // The registers, of 32 bits each: guest-physical address, the bytes that they take, and what they do.
 #define EXEC_REGISTERS_ADDRESS  0xF0000000
 #define EXEC_REGISTERS_SIZE     0x1000

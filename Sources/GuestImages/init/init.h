@@ -7,7 +7,7 @@
 // and as `[NAME]` if it means what memory holds there.
 
 // Init's address space. All of it lies below 2 GiB, so that every address fits into an instruction.
-#define IMAGE               0x400000
+#define IMAGE               EXEC_INIT_ADDRESS
 #define DATA                0x600000
 #define WINDOW              0x20000000
 #define REGISTERS           0x20100000

@@ -1,3 +1,4 @@
+import Counters
 import FoundationEssentials
 
 /// Two runs side by side, kind by kind, as a table for a terminal of 80 columns.
@@ -67,7 +68,8 @@ public struct ComparisonReport: Sendable {
 
     /// What exits were about, and which functions made them, where both runs kept it: those with the largest difference.
     private var placeTables: [String] {
-        guard let one = first.places, let other = second.places else { return [] }
+        guard var one = first.places, var other = second.places else { return [] }
+        if !compared.isEvery { (one, other) = (one.withoutKernels, other.withoutKernels) }
         return placeTable("about", one.details, other.details)
             + (one.functions.isEmpty || other.functions.isEmpty
                 ? [] : placeTable("function", one.functions, other.functions))
@@ -218,6 +220,13 @@ public struct RecordedStatistics: Hashable, Sendable {
         package let details: Counts
         /// The exits by function; those without one are left out.
         package let functions: Counts
+
+        /// Those that MiniVMM settled.
+        fileprivate var withoutKernels: Places {
+            Places(
+                details: details.filter { !$0.key.exit.hasPrefix(ExitPlaces.kernelPrefix) },
+                functions: functions.filter { !$0.key.exit.hasPrefix(ExitPlaces.kernelPrefix) })
+        }
     }
     package let places: Places?
     /// KVM's own count of exits, where the run has it.
@@ -284,7 +293,7 @@ public struct RecordedStatistics: Hashable, Sendable {
         return sums.map { sum in
             // A file may hold any number; what is beyond 64 bits is as much as there can be.
             let cycles = UInt64(exactly: (Double(sum.nanoseconds) * cyclesPerNanosecond).rounded()) ?? .max
-            return Kind(name: "kvm " + sum.name, exits: sum.exits, serviceCycles: cycles)
+            return Kind(name: ExitPlaces.kernelPrefix + sum.name, exits: sum.exits, serviceCycles: cycles)
         }
     }
 

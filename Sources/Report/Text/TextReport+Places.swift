@@ -98,11 +98,15 @@ package struct PlaceSum {
 }
 
 extension ExitPlaces {
+    /// What stands before the names of exits that KVM settled.
+    static let kernelPrefix = "kvm "
+
     /// What an exit was, with `kvm` in front where KVM settled it.
     package func name(of exit: Exit) -> String {
         switch exit {
         case .minivmm(let kind): kind.name
-        case .kvm(let code, let reason): "kvm " + KernelSettledExits.Row.name(code: code, reason: reason, isSVM: isSVM)
+        case .kvm(let code, let reason):
+            Self.kernelPrefix + KernelSettledExits.Row.name(code: code, reason: reason, isSVM: isSVM)
         }
     }
 

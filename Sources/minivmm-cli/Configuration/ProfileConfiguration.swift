@@ -61,7 +61,10 @@ struct ProfileFiles {
             outcome.systemCallHandler.flatMap { table.moved(toSystemCallHandler: $0) } ?? table
         }
         outcome.places?.name { place in
-            guard let address = place.address, !Self.isInits(place) else { return nil }
+            guard let address = place.address else { return nil }
+            guard !Self.isInits(place) else {
+                return ExitPlaces.Function(name: "init", offset: address &- ProgramChannel.initAddress)
+            }
             for table in tables {
                 if let function = table.function(at: address) {
                     return ExitPlaces.Function(name: function.name, offset: function.offset)
