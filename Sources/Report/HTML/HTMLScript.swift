@@ -101,18 +101,15 @@ enum HTMLScript {
         // Counts of the chosen time in the tables of kinds. Times are kept for the whole run alone.
         function drawCounts(table) {
           const count = column(table), vcpu = table.dataset.vcpu;
-          let sum = 0;
+          const exits = series => add((vcpu === undefined || !series.vcpus ? series.exits : series.vcpus[vcpu]).slice(chosen.from, chosen.to));
           for (const row of rowsOf(table)) {
             wanted.set(row, chosen.group === null || Number(row.dataset.group) === chosen.group);
             show(row);
             const series = data.series[row.dataset.series];
-            const numbers = series && (vcpu === undefined || !series.vcpus ? series.exits : series.vcpus[vcpu]);
-            const exits = numbers && add(numbers.slice(chosen.from, chosen.to));
-            sum += exits ?? 0;
-            setCell(row, count, !isPart() ? cells.get(row)[count] : series ? String(exits) : '-');
+            setCell(row, count, !isPart() ? cells.get(row)[count] : series ? String(exits(series)) : '-');
           }
           const total = table.tFoot.rows[0];
-          setCell(total, count, isPart() ? String(sum) : cells.get(total)[count]);
+          setCell(total, count, isPart() ? String(add(data.series.map(exits))) : cells.get(total)[count]);
           table.classList.toggle('part', isPart());
         }
         // The places of the chosen vCPU.
@@ -323,7 +320,7 @@ enum HTMLScript {
         const remarks = {
           'share-time': 'The shares of time are known of the whole run alone.',
           'table-time': 'Counts are of the chosen time; all else is of the whole run.',
-          kind: 'All kinds', vcpu: 'all vCPUs', time: 'the whole run',
+          kind: 'all kinds', vcpu: 'all vCPUs', time: 'the whole run',
         };
         const notes = all('[data-whole]').filter(section => section.tagName === 'SECTION').map(section => {
           const note = make('p', {class: 'remark'});
@@ -335,8 +332,8 @@ enum HTMLScript {
           for (const [words, note] of notes) {
             const missing = words.filter(word => is[word.split('-').at(-1)]);
             note.hidden = missing.length === 0;
-            const text = missing.map(word => remarks[word]).join(', ');
-            note.textContent = missing.some(word => word.includes('-')) ? text : 'Of ' + text.toLowerCase().replace('vcpus', 'vCPUs') + '.';
+            const text = missing.map(word => remarks[word]).join(' and ');
+            note.textContent = missing.some(word => word.includes('-')) ? text : 'Of ' + text + '.';
           }
         }
         function say() {

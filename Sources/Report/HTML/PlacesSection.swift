@@ -6,6 +6,8 @@ struct PlacesSection {
     private let kept: ExitPlaces
     private let palette: PagePalette
     private let vcpuCount: Int
+    /// All exits, those included whose places found no room.
+    private let total: UInt64
     /// The stacks of the flame graph, those with most exits first.
     let stacks: [Stack]
     private let details: Table
@@ -59,6 +61,7 @@ struct PlacesSection {
         self.kept = kept
         self.palette = palette
         self.vcpuCount = vcpuCount
+        total = kept.places.reduce(kept.lostExits &+ (kept.kernelLostExits ?? 0)) { $0 &+ $1.exits }
         let limit = Self.limit(vcpus: vcpuCount)
         let vcpus = vcpuCount > 1 ? (0..<vcpuCount).map { kept.places(ofVCPU: $0) } : []
         details = Table(kept, vcpus, limit: limit, PlaceSum.details)
@@ -117,10 +120,6 @@ struct PlacesSection {
             \(table(details, "about", "details"))<h3>By the guest's code</h3>
             \(table(code, kept.hasFunctions ? "function" : "instruction", "code"))
             """
-    }
-
-    private var total: UInt64 {
-        kept.places.reduce(kept.lostExits &+ (kept.kernelLostExits ?? 0)) { $0 &+ $1.exits }
     }
 
     private func cells(_ sum: PlaceSum, of all: UInt64) -> [String] {
