@@ -80,6 +80,26 @@ final class AdviceTests: XCTestCase {
             ["port 0x80 (POST code) takes 100% of the traced exits, a value each."])
     }
 
+    func testPortsByPlaces() {
+        func place(_ kind: ExitKind, _ port: UInt16, _ exits: UInt64) -> ExitPlaces.Place {
+            ExitPlaces.Place(
+                vcpu: 0, exit: .minivmm(kind), address: nil, subject: kind == .hlt ? nil : .port(port), exits: exits,
+                time: 0, histogram: [])
+        }
+        var outcome = made([.init(.portOut, times(3000)), .init(.portIn, times(3000)), .init(.hlt, times(1500))])
+        outcome.places = ExitPlaces(places: [
+            place(.portOut, 0x3f8, 2500), place(.portIn, 0x3fd, 3000), place(.portOut, 0x3f9, 100),
+            place(.portOut, 0x80, 400), place(.hlt, 0, 1500),
+        ])
+        // The trace, which may have lost some, says nothing where the places do.
+        outcome.trace = ExitTrace(
+            tracks: [.init(vcpu: 0, events: Array(repeating: event(.portOut, 0x80), count: 2000), lostCount: 0)],
+            origin: 0)
+        XCTAssertEqual(sentences(outcome), ["ttyS0 takes 75% of exits, 2500 bytes one by one."])
+        outcome.places = ExitPlaces(places: [place(.portOut, 0x80, 6000)], lostExits: 1500)
+        XCTAssertEqual(sentences(outcome), ["port 0x80 (POST code) takes 80% of exits, a value each."])
+    }
+
     func testMissingDevices() {
         var outcome = RunOutcome.example(
             [[.init(.portIn, times(4000)), .init(.mmioRead, times(6000))]],

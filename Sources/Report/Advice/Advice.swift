@@ -6,9 +6,9 @@ public struct Advice: Hashable, Sendable {
     /// What was found.
     public enum Finding: Hashable, Sendable {
         /// A serial port takes most of the exits: its name, and the bytes that were written to it.
-        case serialPort(name: String, bytes: UInt64)
+        case serialPort(name: String, bytes: UInt64, of: Whole)
         /// Another port takes most of the exits, a value each.
-        case busyPort(UInt16)
+        case busyPort(UInt16, of: Whole)
         /// The guest looks again and again for a device at a port that is not there.
         case missingPort(UInt16)
         /// The guest looks again and again for a device at a page that is not there.
@@ -31,6 +31,14 @@ public struct Advice: Hashable, Sendable {
         case singleSteps
         /// KVM waits actively while the guest halts, in nanoseconds.
         case haltPolling(nanoseconds: UInt64)
+    }
+
+    /// What a part is of, in words.
+    public enum Whole: String, Hashable, Sendable {
+        /// All exits.
+        case exits
+        /// Those that a trace kept.
+        case traced = "the traced exits"
     }
 
     /// What was found.
@@ -86,9 +94,10 @@ extension Advice {
     public var sentence: String {
         let part = "\(Int((share * 100).rounded()))%"
         return switch finding {
-        case .serialPort(let name, let bytes):
-            "\(name) takes \(part) of the traced exits, \(bytes) bytes one by one."
-        case .busyPort(let port): "\(Self.name(port)) takes \(part) of the traced exits, a value each."
+        case .serialPort(let name, let bytes, let whole):
+            "\(name) takes \(part) of \(whole.rawValue), \(bytes) bytes one by one."
+        case .busyPort(let port, let whole):
+            "\(Self.name(port)) takes \(part) of \(whole.rawValue), a value each."
         case .missingPort(let port): "Nobody claims \(Self.name(port)): \(count) accesses, \(part) of exits."
         case .missingPage(let page): "Nobody claims \(Self.name(page)): \(count) accesses, \(part) of exits."
         case .localAPICByMMIO: "\(count) accesses to the local APIC by MMIO are \(part) of exits."

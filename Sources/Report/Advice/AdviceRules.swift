@@ -44,31 +44,57 @@ package struct AdviceRules {
 
     // MARK: Devices
 
-    /// The serial port, or another one, that most of the traced exits are for.
-    private var ports: [Advice] {
-        guard let trace = outcome.trace else { return [] }
-        let events = trace.tracks.flatMap(\.events)
-        var exits: [UInt16: UInt64] = [:]
-        var serial: [String: (exits: UInt64, bytes: UInt64)] = [:]
-        for event in events where event.kind == .portIn || event.kind == .portOut {
-            let port = UInt16(truncatingIfNeeded: event.subject)
-            guard let name = AddressNames.port(port), name.hasPrefix("ttyS") else {
-                exits[port, default: 0] &+= 1
-                continue
-            }
-            serial[name, default: (0, 0)].exits &+= 1
-            // The transmitter's register is the first of eight.
-            if event.kind == .portOut, port & 7 == 0 { serial[name, default: (0, 0)].bytes &+= UInt64(event.extra) }
-        }
-        let whole = UInt64(events.count)
-        let found =
-            serial.sorted { $0.key < $1.key }.compactMap {
-                advice(.serialPort(name: $0.key, bytes: $0.value.bytes), $0.value.exits, of: whole)
-            } + exits.sorted { $0.key < $1.key }.compactMap { advice(.busyPort($0.key), $0.value, of: whole) }
-        return found.filter { $0.share >= Self.busyShare }
+    /// Exits for a port, and what they moved.
+    private struct PortUse {
+        var exits: UInt64 = 0
+        /// Bytes that were written to the first of a serial port's eight registers, the transmitter's.
+        var sent: UInt64 = 0
     }
 
-    /// A port is busy that takes this part of the traced exits: a guest with a single device may well have one that
+    /// The exits of each port, and of all: those of the places, or where none were kept those of the trace.
+    private var portUse: (ports: [UInt16: PortUse], whole: UInt64, of: Advice.Whole)? {
+        var uses: [UInt16: PortUse] = [:]
+        func add(_ kind: ExitKind?, _ port: UInt16, _ count: UInt64, bytes: UInt64) {
+            uses[port, default: PortUse()].exits &+= count
+            if kind == .portOut, port & 7 == 0 { uses[port, default: PortUse()].sent &+= bytes }
+        }
+        if let kept = outcome.places {
+            var whole = kept.lostExits &+ (kept.kernelLostExits ?? 0)
+            for place in kept.places {
+                whole &+= place.exits
+                guard case .port(let port)? = place.subject, case .minivmm(let kind) = place.exit else { continue }
+                add(kind, port, place.exits, bytes: place.exits)
+            }
+            return (uses, whole, .exits)
+        }
+        guard let trace = outcome.trace else { return nil }
+        let events = trace.tracks.flatMap(\.events)
+        for event in events where event.kind == .portIn || event.kind == .portOut {
+            add(event.kind, UInt16(truncatingIfNeeded: event.subject), 1, bytes: UInt64(event.extra))
+        }
+        return (uses, UInt64(events.count), .traced)
+    }
+
+    /// The serial port, or another one, that most of these exits are for.
+    private var ports: [Advice] {
+        guard let use = portUse else { return [] }
+        var serial: [String: PortUse] = [:]
+        var found: [Advice?] = []
+        for (port, sum) in use.ports.sorted(by: { $0.key < $1.key }) {
+            guard let name = AddressNames.port(port), name.hasPrefix("ttyS") else {
+                found.append(advice(.busyPort(port, of: use.of), sum.exits, of: use.whole))
+                continue
+            }
+            serial[name, default: PortUse()].exits &+= sum.exits
+            serial[name, default: PortUse()].sent &+= sum.sent
+        }
+        let serials = serial.sorted { $0.key < $1.key }.map { name, sum in
+            advice(.serialPort(name: name, bytes: sum.sent, of: use.of), sum.exits, of: use.whole)
+        }
+        return (serials + found).compactMap { $0 }.filter { $0.share >= Self.busyShare }
+    }
+
+    /// A port is busy that takes this part of the exits: a guest with a single device may well have one that
     /// takes some.
     package static let busyShare = 0.5
 
