@@ -98,7 +98,7 @@ enum HTMLStyle {
         }
         .frame.inner { color: var(--ink); } .frame.vmm { opacity: .75; }
         .frame span { display: block; padding: 0 .3rem; line-height: 1.4rem; white-space: nowrap; text-overflow: ellipsis; overflow: hidden; }
-        .inner { background: var(--rule); } .frame:hover { outline: 2px solid var(--ink); outline-offset: -2px; }
+        .inner { background: var(--rule); } .frame:hover, .frame:focus-visible { outline: 2px solid var(--ink); outline-offset: -2px; }
         .p50, .p99 { stroke: var(--ink); stroke-width: 1.5; vector-effect: non-scaling-stroke; fill: none; }
         .p99 { stroke-dasharray: 3 3; }
         .plot {
@@ -133,6 +133,7 @@ enum HTMLStyle {
           .tiles { grid-template-columns: repeat(6, 1fr); gap: .5rem; } .tiles > div { grid-column: span 3; }
           .tiles > div:nth-child(n+3) { grid-column: span 2; } .tiles b { font-size: 1.2rem; }
           .tiles > div { padding: .5rem; font-size: .8rem; } .filter { position: static; padding: .6rem .8rem; } th, td { padding: .25rem .45rem; }
+          table[data-places] td:first-child { white-space: normal; overflow-wrap: anywhere; min-width: 6.5rem; }
           th:first-child, td:first-child { position: sticky; left: 0; background: var(--card); }
           .shares { grid-template-columns: 1fr 1fr; } .shares > div:nth-child(1) { display: none; }
           .shares > div:nth-child(3n+1) { grid-column: 1 / 3; margin-top: .3rem; }
