@@ -133,7 +133,7 @@ enum HTMLStyle {
           .tiles { grid-template-columns: repeat(6, 1fr); gap: .5rem; } .tiles > div { grid-column: span 3; }
           .tiles > div:nth-child(n+3) { grid-column: span 2; } .tiles b { font-size: 1.2rem; }
           .tiles > div { padding: .5rem; font-size: .8rem; } .filter { position: static; padding: .6rem .8rem; } th, td { padding: .25rem .45rem; }
-          table[data-places] td:first-child { white-space: normal; overflow-wrap: anywhere; min-width: 6.5rem; }
+          table[data-places] td:first-child { white-space: normal; overflow-wrap: anywhere; min-width: 11rem; }
           th:first-child, td:first-child { position: sticky; left: 0; background: var(--card); }
           .shares { grid-template-columns: 1fr 1fr; } .shares > div:nth-child(1) { display: none; }
           .shares > div:nth-child(3n+1) { grid-column: 1 / 3; margin-top: .3rem; }
