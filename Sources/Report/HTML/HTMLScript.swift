@@ -101,7 +101,8 @@ enum HTMLScript {
         // Counts of the chosen time in the tables of kinds. Times are kept for the whole run alone.
         function drawCounts(table) {
           const count = column(table), vcpu = table.dataset.vcpu;
-          const exits = series => add((vcpu === undefined || !series.vcpus ? series.exits : series.vcpus[vcpu]).slice(chosen.from, chosen.to));
+          const own = series => vcpu === undefined || !series.vcpus ? series.exits : series.vcpus[vcpu];
+          const exits = series => add(own(series).slice(chosen.from, chosen.to));
           for (const row of rowsOf(table)) {
             wanted.set(row, chosen.group === null || Number(row.dataset.group) === chosen.group);
             show(row);
@@ -187,9 +188,9 @@ enum HTMLScript {
           const made = layers(), highest = Math.max(0, ...(made.at(-1)?.top ?? [])) * data.rate;
           const scale = roundedUp(highest), y = exits => 1000 * (1 - exits * data.rate / scale);
           const steps = numbers => numbers.map((exits, index) => 'H' + index + 'V' + y(exits)).join('');
+          const back = numbers => numbers.map((exits, index) => 'H' + (index + 1) + 'V' + y(exits)).reverse().join('');
           const paths = made.map(layer => shape('path', {
-            class: layer.color,
-            d: 'M0 1000' + steps(layer.top) + layer.below.map((exits, index) => 'H' + (index + 1) + 'V' + y(exits)).reverse().join('') + 'H0Z',
+            class: layer.color, d: 'M0 1000' + steps(layer.top) + back(layer.below) + 'H0Z',
           })).reverse();
           const kernel = made.filter(layer => layer.kvm).at(-1);
           if (kernel) paths.push(shape('path', {class: 'edge', d: 'M0 ' + y(kernel.top[0]) + steps(kernel.top) + 'H' + end}));
@@ -219,8 +220,11 @@ enum HTMLScript {
         }
         // Looking at intervals by pointer and arrow keys; a drag chooses a stretch of time.
         function makeTimeline() {
-          for (const [name, value] of Object.entries({tabindex: 0, role: 'slider', 'aria-label': 'Exits over time, interval by interval',
-            'aria-valuemin': 0, 'aria-valuemax': end - 1, 'aria-valuenow': 0, 'aria-valuetext': describe(0)})) area.setAttribute(name, value);
+          const attributes = {
+            tabindex: 0, role: 'slider', 'aria-label': 'Exits over time, interval by interval', 'aria-valuemin': 0,
+            'aria-valuemax': end - 1, 'aria-valuenow': 0, 'aria-valuetext': describe(0),
+          };
+          for (const [name, value] of Object.entries(attributes)) area.setAttribute(name, value);
           area.parentElement.after(readout);
           let at = 0, start = null;
           const interval = event => {
@@ -239,7 +243,10 @@ enum HTMLScript {
           area.addEventListener('focus', () => { if (area.matches(':focus-visible')) point(at); });
           area.addEventListener('blur', () => point(null));
           area.addEventListener('keydown', event => {
-            const to = {ArrowLeft: at - 1, ArrowDown: at - 1, ArrowRight: at + 1, ArrowUp: at + 1, PageDown: at - 10, PageUp: at + 10, Home: 0, End: end - 1}[event.key];
+            const to = {
+              ArrowLeft: at - 1, ArrowDown: at - 1, ArrowRight: at + 1, ArrowUp: at + 1,
+              PageDown: at - 10, PageUp: at + 10, Home: 0, End: end - 1,
+            }[event.key];
             if (to === undefined) return;
             event.preventDefault();
             at = Math.min(end - 1, Math.max(0, to));
@@ -283,7 +290,10 @@ enum HTMLScript {
           const frame = (node, path, left, width) => {
             depth = Math.max(depth, path.length + 1);
             const text = node.name + ': ' + node.weight + ' exits, ' + share(node.weight, root.weight);
-            const button = make('button', {type: 'button', class: 'frame ' + node.color, title: text, 'aria-label': text}, make('span', {}, node.name));
+            const button = make('button', {
+              type: 'button', class: 'frame ' + node.color, title: text, 'aria-label': text, tabindex: path.length === opened.length ? 0 : -1,
+              'data-depth': path.length,
+            }, make('span', {}, node.name));
             Object.assign(button.style, {left: left + '%', width: width + '%', top: path.length * 1.5 + 'rem'});
             button.addEventListener('click', () => {
               opened = path;
@@ -306,12 +316,30 @@ enum HTMLScript {
           flame.style.height = Math.max(depth, 1) * 1.5 + 'rem';
           flame.replaceChildren(...(frames.length > 0 ? frames : ['No exit of these has a place.']));
         }
+        // One frame is in the order of the tabulator; the arrow keys go from frame to frame.
+        function makeFlame() {
+          flame.addEventListener('keydown', event => {
+            const frames = all('.frame', flame), at = frames.indexOf(event.target), depth = Number(event.target.dataset.depth);
+            const isNear = (frame, step) => Number(frame.dataset.depth) === depth + step;
+            const to = {
+              ArrowLeft: () => frames.slice(0, at).reverse().find(frame => isNear(frame, 0)),
+              ArrowRight: () => frames.slice(at + 1).find(frame => isNear(frame, 0)),
+              ArrowUp: () => frames.slice(0, at).reverse().find(frame => isNear(frame, -1)),
+              ArrowDown: () => isNear(frames[at + 1] ?? event.target, 1) ? frames[at + 1] : undefined,
+            }[event.key]?.();
+            if (!to) return;
+            event.preventDefault();
+            for (const frame of frames) frame.tabIndex = frame === to ? 0 : -1;
+            to.focus();
+          });
+        }
 
         """#
 
     private static let filter: Markup = #"""
-        const kind = make('select', {}, make('option', {value: ''}, 'all'), ...data.groups.map((name, number) => make('option', {value: number}, name)));
-        const vcpu = make('select', {}, make('option', {value: ''}, 'all'), ...Array.from({length: data.vcpus}, (_, number) => make('option', {value: number}, String(number))));
+        const select = names => make('select', {}, make('option', {value: ''}, 'all'),
+          ...names.map((name, number) => make('option', {value: number}, name)));
+        const kind = select(data.groups), vcpu = select(Array.from({length: data.vcpus}, (_, number) => String(number)));
         const from = make('input', {type: 'range', min: 0, max: Math.max(end - 1, 0), value: 0});
         const to = make('input', {type: 'range', min: Math.min(1, end), max: end, value: end});
         const reset = make('button', {type: 'button', class: 'reset'}, 'Show all');
@@ -354,7 +382,9 @@ enum HTMLScript {
           from.setAttribute('aria-valuetext', data.times[chosen.from] ?? '');
           to.setAttribute('aria-valuetext', data.times[chosen.to] ?? '');
           for (const button of all('button.kind')) button.setAttribute('aria-pressed', Number(button.dataset.group) === chosen.group);
-          for (const element of all('.shares > [data-group], .strips > [data-group]')) element.hidden = chosen.group !== null && Number(element.dataset.group) !== chosen.group;
+          for (const element of all('.shares > [data-group], .strips > [data-group]')) {
+            element.hidden = chosen.group !== null && Number(element.dataset.group) !== chosen.group;
+          }
           for (const element of all('[data-only]')) element.hidden = chosen.vcpu !== null && Number(element.dataset.only) !== chosen.vcpu;
           for (const table of all('table')) {
             if (table.dataset.places) drawPlaces(table); else drawCounts(table);
@@ -399,6 +429,7 @@ enum HTMLScript {
         if (data.groups.length > 0) {
           makeFilter();
           if (area && end > 0) makeTimeline();
+          if (flame) makeFlame();
           choose({});
         }
         """#

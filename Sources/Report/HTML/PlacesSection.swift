@@ -115,8 +115,7 @@ struct PlacesSection {
         let note: Markup = lost > 0 ? "<p>\(lost) exits came from places that found no room.</p>\n" : ""
         return """
             <p>A frame is as wide as the exits that come from it: program, function or instruction, and exit.</p>
-            <div data-whole="time">\(graph.markup)</div>
-            \(note)<h3>By what exits are about</h3>
+            \(graph.markup)\(note)<h3>By what exits are about</h3>
             \(table(details, "about", "details"))<h3>By the guest's code</h3>
             \(table(code, kept.hasFunctions ? "function" : "instruction", "code"))
             """

@@ -235,6 +235,7 @@ final class AllExitsTests: KVMTestCase {
             XCTAssertEqual(
                 sums.filter { $0[0] != nil }, rows.map { [$0.reason.map { Int($0.rawValue) }, Int($0.exits)] })
             XCTAssertTrue(timeline.kernelSeries.allSatisfy { $0.exits.count == timeline.intervalCount })
+            XCTAssertEqual(timeline.vcpus.map(\.kernelSeries), [timeline.kernelSeries])
         }
     }
 

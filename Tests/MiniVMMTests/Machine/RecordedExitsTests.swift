@@ -40,6 +40,9 @@ final class RecordedExitsTests: XCTestCase {
         XCTAssertEqual(
             timeline.series.map { $0.exits.reduce(0, +) }, outcome.statistics.total.kinds.map(\.exits), message)
         XCTAssertEqual(
+            timeline.vcpus.map { $0.series.map { $0.exits.reduce(0, +) } },
+            outcome.statistics.vcpus.map { $0.kinds.map(\.exits) }, message)
+        XCTAssertEqual(
             outcome.distributions.map { $0.classes.reduce(0) { $0 + $1.exits } },
             outcome.statistics.total.kinds.map(\.exits))
     }
