@@ -1,6 +1,8 @@
 // The least that runs a flat guest on KVM, to hold MiniVMM against.
 //
-//     bare-kvm IMAGE [ARGUMENT]
+//     bare-kvm [--inline] IMAGE [ARGUMENT]
+//
+// --inline enters the guest by the system call itself, as MiniVMM does, and not by the C library's ioctl.
 //
 // It makes the machine that `minivmm run` makes, with the same ioctls in the same number and order, and then loops over
 // KVM_RUN. Per exit it looks at the exit reason, prints what goes to the debug port, and does nothing else: no counter,
@@ -19,6 +21,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 // The memory of a flat guest: a PC's 640 KiB, the 64 KiB of its BIOS, and the rest from 1 MiB up.
@@ -171,10 +174,25 @@ static void service_io(struct kvm_run *run) {
     if (write(STDOUT_FILENO, byte, 1) != 1) fail("standard output");
 }
 
-// The loop. Returns false at an exit that has no place here.
-static bool run_until_halt(struct machine *machine) {
+static inline long run_by_library(int vcpu) {
+    return ioctl(vcpu, KVM_RUN, 0);
+}
+
+static inline long run_inline(int vcpu) {
+    long result = SYS_ioctl;
+    __asm__ volatile("syscall"
+                     : "+a"(result)
+                     : "D"((long)vcpu), "S"((long)KVM_RUN), "d"(0L)
+                     : "rcx", "r11", "memory");
+    if (result >= 0) return result;
+    errno = (int)-result;
+    return -1;
+}
+
+// The loop, compiled once for each way to enter the guest. Returns false at an exit that has no place here.
+static inline __attribute__((always_inline)) bool run_until_halt(struct machine *machine, bool is_inline) {
     while (true) {
-        int result = ioctl(machine->vcpu, KVM_RUN, 0);
+        long result = is_inline ? run_inline(machine->vcpu) : run_by_library(machine->vcpu);
         if (result < 0) fail("KVM_RUN");
         switch (machine->run->exit_reason) {
         case KVM_EXIT_IO:
@@ -199,8 +217,13 @@ static void release(struct machine *machine) {
 }
 
 int main(int count, char **arguments) {
+    bool is_inline = count > 1 && strcmp(arguments[1], "--inline") == 0;
+    if (is_inline) {
+        count--;
+        arguments++;
+    }
     if (count < 2 || count > 3) {
-        fprintf(stderr, "usage: bare-kvm IMAGE [ARGUMENT]\n");
+        fprintf(stderr, "usage: bare-kvm [--inline] IMAGE [ARGUMENT]\n");
         return 64;
     }
     uint32_t argument = count == 3 ? (uint32_t)strtoul(arguments[2], NULL, 0) : 0;
@@ -211,7 +234,7 @@ int main(int count, char **arguments) {
     load(&machine, arguments[1]);
     create_vm(&machine);
     create_vcpu(&machine, argument);
-    bool halted = run_until_halt(&machine);
+    bool halted = is_inline ? run_until_halt(&machine, true) : run_until_halt(&machine, false);
     release(&machine);
     return halted ? 0 : 1;
 }

@@ -7,6 +7,7 @@
 #include <linux/kvm.h>
 #include <stdint.h>
 #include <sys/ioctl.h>
+#include <sys/syscall.h>
 
 // The one place that turns ioctl(2)'s convention into ours.
 static inline int ckvm_ioctl(int fd, unsigned long request, uintptr_t argument) {
@@ -52,7 +53,21 @@ CKVM_IOCTL_POINTER(ckvm_enable_cap, KVM_ENABLE_CAP, const struct kvm_enable_cap)
 CKVM_IOCTL_POINTER(ckvm_x86_set_msr_filter, KVM_X86_SET_MSR_FILTER, const struct kvm_msr_filter)
 
 // On a vCPU.
-CKVM_IOCTL_VOID(ckvm_run, KVM_RUN)
+
+// KVM_RUN by the system call itself. The C library's ioctl is a call more, and on the way back from the guest the
+// processor does not predict its return: on kvm_pvm some 0.6 of 7.5 us an exit.
+//
+// Returns 0, or -errno. Nothing is lost: ioctl(2) is no cancellation point, and the kernel keeps all registers but the
+// three that are named.
+static inline int ckvm_run(int fd) {
+    long result = SYS_ioctl;
+    __asm__ volatile("syscall"
+                     : "+a"(result)
+                     : "D"((long)fd), "S"((long)KVM_RUN), "d"(0L)
+                     : "rcx", "r11", "memory");
+    return (int)result;
+}
+
 CKVM_IOCTL_POINTER(ckvm_get_regs, KVM_GET_REGS, struct kvm_regs)
 CKVM_IOCTL_POINTER(ckvm_set_regs, KVM_SET_REGS, const struct kvm_regs)
 CKVM_IOCTL_POINTER(ckvm_get_sregs, KVM_GET_SREGS, struct kvm_sregs)
