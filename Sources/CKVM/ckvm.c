@@ -86,6 +86,14 @@ int ckvm_map_anonymous(size_t size, void **address) {
     return 0;
 }
 
+int ckvm_map_sparse(size_t size, void **address) {
+    void *start = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (start == MAP_FAILED) return -errno;
+    madvise(start, size, MADV_NOHUGEPAGE);
+    *address = start;
+    return 0;
+}
+
 void ckvm_populate(void *address, size_t size) {
     uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
     // Whole pages: nothing in them changes.

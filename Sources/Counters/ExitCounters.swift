@@ -1,5 +1,5 @@
 import CKVM
-public import Histogram
+public import Host
 public import Synchronization
 
 /// The exit counters of all vCPUs of a machine.
@@ -7,60 +7,58 @@ public import Synchronization
 /// Each vCPU has a block of its own, on cache lines of its own, which only its thread writes; any thread may read.
 /// Numbers are read and written with relaxed atomics: a reader sees some recent value of each, and exact ones when the
 /// vCPU is stopped.
-// Safe to use: the words and histograms are allocated with the table, released with it, and reached by checked
-// numbers only.
+// Safe to use: the words are mapped with the table, unmapped with it, and reached by checked numbers only.
 @safe
 public final class ExitCounterTable: Sendable {
     /// The number of vCPUs.
     public let vcpuCount: Int
 
+    /// The numbers of all vCPUs, and behind them the buckets of their histograms. Pages of it that are never touched
+    /// take no memory: those of the kinds that a guest does not cause, and of the times that do not occur.
+    private let mapping: MemoryMapping
+
+    /// The first word of the mapping.
+    ///
     /// Sound to share between threads: the pointer never changes, and what it points to is atomic.
     @usableFromInline nonisolated(unsafe) let words: UnsafeMutablePointer<Atomic<UInt64>>
-    /// One histogram of service times a vCPU and kind, from its first exit on.
+    /// The first bucket of the first vCPU's first histogram, at the start of a page.
     ///
-    /// Sound to share between threads: only a vCPU's own thread touches its histograms while it runs, and others after
-    /// that thread was joined.
-    @usableFromInline nonisolated(unsafe) let histograms: UnsafeMutablePointer<ExitCounters.HistogramPointer?>
+    /// Sound to share between threads: as `words`.
+    @usableFromInline nonisolated(unsafe) let buckets: UnsafeMutablePointer<Atomic<UInt64>>
 
-    private var wordCount: Int { vcpuCount * ExitCounters.blockStride }
-    private var histogramCount: Int { vcpuCount * ExitCounters.kindCount }
-
-    /// Two cache lines: processors fetch lines in pairs.
-    private static let alignment = 128
+    /// The words of a page.
+    private static let wordsPerPage = 4096 / MemoryLayout<Atomic<UInt64>>.stride
 
     /// Counters at zero for a number of vCPUs.
-    public init(vcpuCount: Int) {
+    ///
+    /// - Throws: `ResourceError` when the system refuses the memory.
+    public init(vcpuCount: Int) throws(ResourceError) {
         precondition(vcpuCount > 0)
         self.vcpuCount = vcpuCount
-        let count = vcpuCount * ExitCounters.blockStride
-        let memory = UnsafeMutableRawPointer.allocate(
-            byteCount: count * MemoryLayout<Atomic<UInt64>>.stride, alignment: Self.alignment)
-        // Sound: the memory is as long as the words and aligned for them, and every word is initialized here.
-        unsafe words = unsafe memory.bindMemory(to: Atomic<UInt64>.self, capacity: count)
-        for index in 0..<count { unsafe (words + index).initialize(to: Atomic(0)) }
-        unsafe histograms = .allocate(capacity: vcpuCount * ExitCounters.kindCount)
-        unsafe histograms.initialize(repeating: nil, count: vcpuCount * ExitCounters.kindCount)
-    }
+        let numberPages = (vcpuCount * ExitCounters.blockStride + Self.wordsPerPage - 1) / Self.wordsPerPage
+        let bucketStart = numberPages * Self.wordsPerPage
+        let wordCount = bucketStart + vcpuCount * ExitCounters.bucketStride
+        let size = wordCount * MemoryLayout<Atomic<UInt64>>.stride
 
-    deinit {
-        unsafe words.deinitialize(count: wordCount)
-        unsafe UnsafeMutableRawPointer(words).deallocate()
-        for index in 0..<histogramCount {
-            // Sound: a pointer that is there was made by ExitCounters and is owned by this table alone.
-            unsafe histograms[index]?.deinitialize(count: 1)
-            unsafe histograms[index]?.deallocate()
+        var address: UnsafeMutableRawPointer?
+        let result = unsafe ckvm_map_sparse(size, &address)
+        guard result == 0, let address = unsafe address else {
+            throw ResourceError("the memory of the counters", ErrorNumber(rawValue: -result))
         }
-        unsafe histograms.deallocate()
+        mapping = unsafe MemoryMapping(takingOver: address, size: size)
+        // Sound: the mapping is page-aligned, as long as the words, and zero, which is an atomic zero.
+        unsafe words = unsafe address.bindMemory(to: Atomic<UInt64>.self, capacity: wordCount)
+        unsafe buckets = unsafe words + bucketStart
     }
 
     /// The counters of one vCPU. The table must outlive them.
     @inlinable
     package func counters(of vcpu: Int) -> ExitCounters {
         precondition(vcpu >= 0 && vcpu < vcpuCount)
-        // Sound: the index was just checked, and each block has blockStride words and kindCount histograms.
+        // Sound: the index was just checked, and each vCPU has blockStride words and bucketStride buckets.
         return unsafe ExitCounters(
             words: words + vcpu * ExitCounters.blockStride,
-            histograms: histograms + vcpu * ExitCounters.kindCount
+            buckets: buckets + vcpu * ExitCounters.bucketStride
         )
     }
 
@@ -104,7 +102,7 @@ public final class ExitCounterTable: Sendable {
 /// What counts as an exit of the guest, and what is MiniVMM's own doing, is decided by the run loop: it calls
 /// ``begin(_:)`` and ``finish(_:serviceCycles:)`` for the one, ``bookInternal(cycles:)`` for the other.
 @usableFromInline
-// Safe to use: every offset is made of a kind, of which there are as many as a block has room for.
+// Safe to use: every offset is made of a kind, of which there are as many as a block has room for, and of a bucket.
 @safe
 package struct ExitCounters {
     /// Where in a block a number stands, in words.
@@ -122,16 +120,16 @@ package struct ExitCounters {
     /// The words of a block, rounded up to a multiple of 16, which is two cache lines.
     @inlinable static var blockStride: Int { (Word.kinds + kindCount * wordsPerKind + 15) / 16 * 16 }
 
-    /// A histogram by its address, so that whether there is one is a comparison: asking an optional histogram copies it.
-    @usableFromInline package typealias HistogramPointer = UnsafeMutablePointer<Histogram<UInt64>>
+    /// The buckets of a vCPU: a histogram a kind. Each is a whole number of pages.
+    @inlinable static var bucketStride: Int { kindCount * ServiceTimeBucket.count }
 
     @usableFromInline let words: UnsafeMutablePointer<Atomic<UInt64>>
-    @usableFromInline let histograms: UnsafeMutablePointer<HistogramPointer?>
+    @usableFromInline let buckets: UnsafeMutablePointer<Atomic<UInt64>>
 
     @inlinable
-    package init(words: UnsafeMutablePointer<Atomic<UInt64>>, histograms: UnsafeMutablePointer<HistogramPointer?>) {
+    package init(words: UnsafeMutablePointer<Atomic<UInt64>>, buckets: UnsafeMutablePointer<Atomic<UInt64>>) {
         unsafe self.words = unsafe words
-        unsafe self.histograms = unsafe histograms
+        unsafe self.buckets = unsafe buckets
     }
 
     // MARK: Writing, on the vCPU's thread
@@ -145,21 +143,19 @@ package struct ExitCounters {
 
     /// Books the service time of an exit that was counted.
     ///
-    /// - Returns: The cycles that it took to make the kind's histogram, at the kind's first exit; else 0. They are
-    ///   booked as MiniVMM's own, so that the first exits are not the slowest.
+    /// - Returns: The cycles that it took to get memory for the histogram, where this may have been its page's first use;
+    ///   else 0. They are booked as MiniVMM's own, so that the first exits are not the slowest.
     @inlinable
     @inline(__always)
     @discardableResult
     package func finish(_ kind: ExitKind, serviceCycles: UInt64) -> UInt64 {
         add(serviceCycles, to: Self.word(kind, 1))
-        let maximum = Self.word(kind, 2)
-        if serviceCycles > load(maximum) { unsafe words[maximum].store(serviceCycles, ordering: .relaxed) }
-        // Sound: a block has one histogram per kind, and rawValue is the kind's number.
-        guard let histogram = unsafe histograms[kind.index] else {
-            return makeHistogram(kind, recording: serviceCycles)
+        // Sound: a kind has ServiceTimeBucket.count buckets, and a bucket's number is less than that.
+        let bucket = unsafe buckets + Self.bucket(kind, serviceCycles)
+        guard serviceCycles <= load(Self.word(kind, 2)) else {
+            return unsafe raiseMaximum(kind, to: serviceCycles, bucket)
         }
-        // A longer time than the histogram tracks (hours) is left out of it, and is in every other number.
-        unsafe histogram.pointee.record(serviceCycles)
+        unsafe bucket.pointee.store(bucket.pointee.load(ordering: .relaxed) &+ 1, ordering: .relaxed)
         return 0
     }
 
@@ -181,19 +177,18 @@ package struct ExitCounters {
         add(cycles, to: Word.internalCycles)
     }
 
-    /// Makes a kind's histogram, with its first service time in it: once a vCPU and kind.
+    /// Counts an exit that took longer than all before it: the first of its kind, and few others.
     ///
-    /// - Returns: The cycles that this took.
+    /// - Returns: The cycles that counting took: the bucket may be in a page that the system has yet to hand out.
     @inline(never)
     @usableFromInline
-    func makeHistogram(_ kind: ExitKind, recording serviceCycles: UInt64) -> UInt64 {
+    func raiseMaximum(
+        _ kind: ExitKind, to serviceCycles: UInt64, _ bucket: UnsafeMutablePointer<Atomic<UInt64>>
+    ) -> UInt64 {
         let start = ckvm_rdtsc()
-        let histogram = HistogramPointer.allocate(capacity: 1)
-        // Two significant digits, up to 2^42 cycles: about half an hour.
-        unsafe histogram.initialize(to: Histogram(highestTrackableValue: 1 << 42, numberOfSignificantValueDigits: .two))
-        unsafe histogram.pointee.record(serviceCycles)
-        // Sound: as for finish. The table releases it.
-        unsafe histograms[kind.index] = unsafe histogram
+        unsafe words[Self.word(kind, 2)].store(serviceCycles, ordering: .relaxed)
+        // Sound: `finish` made the pointer of a bucket's number.
+        unsafe bucket.pointee.store(bucket.pointee.load(ordering: .relaxed) &+ 1, ordering: .relaxed)
         let cycles = ckvm_rdtsc() &- start
         add(cycles, to: Word.internalCycles)
         return cycles
@@ -218,6 +213,12 @@ package struct ExitCounters {
     @inline(__always)
     static func word(_ kind: ExitKind, _ offset: Int) -> Int {
         Word.kinds &+ kind.index &* wordsPerKind &+ offset
+    }
+
+    @inlinable
+    @inline(__always)
+    static func bucket(_ kind: ExitKind, _ cycles: UInt64) -> Int {
+        kind.index &* ServiceTimeBucket.count &+ ServiceTimeBucket.index(of: cycles)
     }
 
     @inlinable package func exits(of kind: ExitKind) -> UInt64 { load(Self.word(kind, 0)) }
@@ -250,8 +251,10 @@ package struct ExitCounters {
         sum { counters, kind in kind.svmExitCode == code ? number(counters, kind) : 0 }
     }
 
-    /// The histogram of a kind's service times, or nil when there was no such exit. Only when the vCPU is stopped.
-    package func histogram(of kind: ExitKind) -> Histogram<UInt64>? {
-        unsafe histograms[kind.index]?.pointee
+    /// How many service times of a kind are in a bucket of its histogram. There must be such a bucket.
+    func count(of kind: ExitKind, inBucket bucket: Int) -> UInt64 {
+        precondition(bucket >= 0 && bucket < ServiceTimeBucket.count)
+        // Sound: as for finish.
+        return unsafe buckets[kind.index * ServiceTimeBucket.count + bucket].load(ordering: .relaxed)
     }
 }

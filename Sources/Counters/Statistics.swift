@@ -1,5 +1,3 @@
-import Histogram
-
 /// What a run came to.
 public struct RunStatistics: Hashable, Sendable {
     /// All vCPUs together.
@@ -103,32 +101,8 @@ extension KindStatistics {
         self.kind = kind
         serviceCycles = counters.reduce(0) { $0 &+ $1.serviceCycles(of: kind) }
         max = counters.reduce(0) { Swift.max($0, $1.maximumServiceCycles(of: kind)) }
-        let merged = Self.merged(counters.compactMap { $0.histogram(of: kind) })
-        p50 = merged?.value(atPercentile: 50) ?? 0
-        p99 = merged?.value(atPercentile: 99) ?? 0
-    }
-
-    /// The sum of histograms. That of one is itself, without a copy.
-    private static func merged(_ histograms: [Histogram<UInt64>]) -> Histogram<UInt64>? {
-        guard var sum = histograms.first else { return nil }
-        for histogram in histograms.dropFirst() { sum.add(histogram) }
-        return sum
-    }
-}
-
-extension Histogram<UInt64> {
-    /// The value at or below which a percentage of the recorded values lie, as `valueAtPercentile(_:)` gives it.
-    ///
-    /// That function walks through the buckets, and is compiled for no particular type of counter: walking up to the
-    /// last bucket in use takes longer than a small guest does. Where there are few values, it is not needed.
-    ///
-    /// - Parameter percentile: Above 0 and below 100.
-    /// - Returns: The upper end of the value's bucket, or the maximum value if that is less; 0 when nothing was
-    ///   recorded.
-    package func value(atPercentile percentile: Double) -> UInt64 {
-        // Less by the smallest step, so that rounding errors do not lead to the next value.
-        let rank = (percentile.nextDown * Double(totalCount) / 100).rounded(.up)
-        return rank >= Double(totalCount) ? maxRecorded : valueAtPercentile(percentile)
+        let histogram = ServiceTimeHistogram(kind, of: counters)
+        (p50, p99) = histogram.medianAnd99th
     }
 }
 
@@ -167,7 +141,7 @@ public struct CounterSnapshot: Hashable, Sendable {
     /// The service time of all exits, in cycles.
     public var serviceCycles: UInt64 { kinds.reduce(0) { $0 &+ $1.serviceCycles } }
 
-    /// What the counters say. The histograms are left alone: those are for the vCPUs' threads.
+    /// What the counters say.
     package init(_ table: ExitCounterTable, kernelSettled: KernelSettledExits? = nil) {
         self.kernelSettled = kernelSettled
         let counters = (0..<table.vcpuCount).map { table.counters(of: $0) }

@@ -242,9 +242,8 @@ extension Machine {
     }
 
     private func distributions(of kinds: [ExitKind]) -> [ServiceTimeDistribution] {
-        kinds.map { kind in
-            ServiceTimeDistribution(kind, of: runners.compactMap { $0.counters.histogram(of: kind) })
-        }
+        let counters = runners.map(\.counters)
+        return kinds.map { ServiceTimeDistribution($0, of: counters) }
     }
 }
 

@@ -138,7 +138,7 @@ struct MachineBuilder {
         _ memory: GuestMemory, _ control: RunControl, _ attachments: Attachments, _ vcpus: [VCPU],
         _ trap: CPUIDTrap, hasInterruptControllers: Bool
     ) throws -> MachineParts {
-        let counters = ExitCounterTable(vcpuCount: options.cpuCount)
+        let counters = try ExitCounterTable(vcpuCount: options.cpuCount)
         return MachineParts(
             memory: memory,
             ports: try PortBus(attachments.portAttachments),

@@ -115,7 +115,7 @@ final class SVMExitCodeTests: XCTestCase {
     }
 
     func testCodesOfSourceUserAddUp() {
-        let counters = ExitCounterTable(vcpuCount: 2)
+        let counters = ExitCounterTable.inMemory(vcpuCount: 2)
         for (index, kind) in ExitKind.allCases.enumerated() {
             for _ in 0...index {
                 counters.counters(of: index % 2).begin(kind)

@@ -1,5 +1,4 @@
 @testable import Counters
-import Histogram
 @testable import TestSupport
 import XCTest
 
@@ -16,13 +15,11 @@ final class ServiceTimeDistributionTests: XCTestCase {
         XCTAssertEqual(ServiceTimeDistribution.classNumber(of: 0), 0)
     }
 
-    func testEveryExitIsInAClass() {
-        var histograms = (0..<2).map { _ in
-            Histogram<UInt64>(highestTrackableValue: 1 << 42, numberOfSignificantValueDigits: .two)
-        }
-        for cycles: UInt64 in [1, 2, 3, 100, 101, 1 << 30] { histograms[0].record(cycles) }
-        histograms[1].record(100)
-        let distribution = ServiceTimeDistribution(.hlt, of: histograms)
+    func testEveryExitIsInAClass() throws {
+        let table = try ExitCounterTable(vcpuCount: 2)
+        for cycles: UInt64 in [1, 2, 3, 100, 101, 1 << 30] { table.counters(of: 0).finish(.hlt, serviceCycles: cycles) }
+        table.counters(of: 1).finish(.hlt, serviceCycles: 100)
+        let distribution = ServiceTimeDistribution(.hlt, of: (0..<2).map { table.counters(of: $0) })
         XCTAssertEqual(
             distribution.classes.map(\.number), [1, 2, 3, 100, 1 << 30].map(ServiceTimeDistribution.classNumber))
         XCTAssertEqual(distribution.classes.map(\.exits), [1, 1, 1, 3, 1])

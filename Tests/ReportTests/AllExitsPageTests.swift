@@ -145,7 +145,7 @@ final class AllExitsPageTests: XCTestCase {
     // MARK: While it runs
 
     private func snapshot(_ own: [(ExitKind, Int)], _ settled: KernelSettledExits) -> CounterSnapshot {
-        let table = ExitCounterTable(vcpuCount: 1)
+        let table = ExitCounterTable.inMemory(vcpuCount: 1)
         let counters = table.counters(of: 0)
         for (kind, count) in own {
             for _ in 0..<count {

@@ -14,7 +14,7 @@ import XCTest
 /// The line about a run that goes on.
 final class LiveLineTests: XCTestCase {
     private func snapshot(_ exits: [(ExitKind, Int)]) -> CounterSnapshot {
-        let table = ExitCounterTable(vcpuCount: 1)
+        let table = ExitCounterTable.inMemory(vcpuCount: 1)
         let counters = table.counters(of: 0)
         for (kind, count) in exits { for _ in 0..<count { counters.begin(kind) } }
         return CounterSnapshot(table)

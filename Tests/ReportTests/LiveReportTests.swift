@@ -7,7 +7,7 @@ import XCTest
 /// The counters of a run that goes on.
 final class LiveReportTests: XCTestCase {
     func testShowsWhatTheCountersSay() {
-        let table = ExitCounterTable(vcpuCount: 2)
+        let table = ExitCounterTable.inMemory(vcpuCount: 2)
         for vcpu in 0..<2 {
             let counters = table.counters(of: vcpu)
             counters.begin(.portOut)
@@ -32,7 +32,7 @@ final class LiveReportTests: XCTestCase {
 
     func testShowsARunWithoutExits() {
         XCTAssertEqual(
-            LiveReport(CounterSnapshot(ExitCounterTable(vcpuCount: 1)), tscKHz: nil).text,
+            LiveReport(CounterSnapshot(ExitCounterTable.inMemory(vcpuCount: 1)), tscKHz: nil).text,
             """
             exit   SDM  count  share  cycles  mean  max  time
             total           0      -       0     0          -
@@ -42,7 +42,7 @@ final class LiveReportTests: XCTestCase {
     }
 
     func testFitsATerminal() {
-        let table = ExitCounterTable(vcpuCount: 1)
+        let table = ExitCounterTable.inMemory(vcpuCount: 1)
         for kind in ExitKind.allCases {
             table.counters(of: 0).begin(kind)
             _ = table.counters(of: 0).finish(kind, serviceCycles: 1 << 62)
@@ -54,7 +54,7 @@ final class LiveReportTests: XCTestCase {
 
     /// Run under the thread sanitizer, this shows that nothing but atomics is shared with a vCPU that runs.
     func testCanBeTakenWhileAVCPURuns() {
-        let table = ExitCounterTable(vcpuCount: 1)
+        let table = ExitCounterTable.inMemory(vcpuCount: 1)
         let hasEnded = DispatchSemaphore(value: 0)
         Thread.detachNewThread {
             let counters = table.counters(of: 0)

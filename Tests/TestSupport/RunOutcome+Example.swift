@@ -1,4 +1,5 @@
 @testable import Counters
+import Host
 
 extension RunOutcome {
     /// Exits of one kind with given service times, in cycles.
@@ -24,7 +25,7 @@ extension RunOutcome {
         unclaimedPorts: [UnclaimedAddress] = [],
         unclaimedPages: [UnclaimedAddress] = []
     ) -> RunOutcome {
-        let table = ExitCounterTable(vcpuCount: vcpus.count)
+        let table = ExitCounterTable.inMemory(vcpuCount: vcpus.count)
         for (index, exits) in vcpus.enumerated() {
             let counters = table.counters(of: index)
             for exit in exits {
@@ -57,5 +58,16 @@ extension RunOutcome {
             unclaimedPorts: unclaimedPorts,
             unclaimedPages: unclaimedPages
         )
+    }
+}
+
+extension ExitCounterTable {
+    /// A table for tests, which need not care what happens when there is no memory.
+    static func inMemory(vcpuCount: Int) -> ExitCounterTable {
+        do {
+            return try ExitCounterTable(vcpuCount: vcpuCount)
+        } catch {
+            fatalError(error.explanation)
+        }
     }
 }

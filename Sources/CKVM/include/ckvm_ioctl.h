@@ -55,7 +55,7 @@ CKVM_IOCTL_POINTER(ckvm_x86_set_msr_filter, KVM_X86_SET_MSR_FILTER, const struct
 // On a vCPU.
 
 // KVM_RUN by the system call itself. The C library's ioctl is a call more, and on the way back from the guest the
-// processor does not predict its return: on kvm_pvm some 0.6 of 7.5 us an exit.
+// processor does not predict its return.
 //
 // Returns 0, or -errno. Nothing is lost: ioctl(2) is no cancellation point, and the kernel keeps all registers but the
 // three that are named.

@@ -56,6 +56,10 @@ int ckvm_map_anonymous(size_t size, void **address);
 #define CKVM_LARGE_PAGE ((size_t)2 << 20)
 #define CKVM_LARGE_MEMORY ((size_t)64 << 20)
 
+// Maps `size` bytes of fresh zero pages of which few will be touched: never large ones, and without reserving swap. Stores
+// the address; returns 0, or -errno.
+int ckvm_map_sparse(size_t size, void **address);
+
 // Has the system hand out the pages of some memory now, and large ones where it can, and not as they are touched. Where
 // it cannot, as before Linux 5.14, they come as they are touched.
 void ckvm_populate(void *address, size_t size);

@@ -1,5 +1,3 @@
-package import Histogram
-
 /// How the service times of one kind's exits are distributed, in classes whose bounds grow by a constant factor.
 public struct ServiceTimeDistribution: Hashable, Sendable {
     /// One class.
@@ -20,15 +18,13 @@ public struct ServiceTimeDistribution: Hashable, Sendable {
 }
 
 extension ServiceTimeDistribution {
-    /// The distribution of the times in histograms.
-    package init(_ kind: ExitKind, of histograms: [Histogram<UInt64>]) {
+    /// The distribution of a kind's times over the vCPUs that the counters belong to.
+    package init(_ kind: ExitKind, of counters: [ExitCounters]) {
         self.kind = kind
         var exits: [Int: UInt64] = [:]
-        for histogram in histograms {
-            for value in histogram.recordedValues() {
-                // The upper end of a bucket of the histogram, whose buckets are much narrower than a class.
-                exits[Self.classNumber(of: value.value), default: 0] &+= value.count
-            }
+        ServiceTimeHistogram(kind, of: counters).forEach { longest, count in
+            // The upper end of a bucket of the histogram, whose buckets are much narrower than a class.
+            exits[Self.classNumber(of: longest), default: 0] &+= count
         }
         classes = exits.sorted { $0.key < $1.key }.map { Class(number: $0.key, exits: $0.value) }
     }

@@ -152,7 +152,7 @@ package struct RingThreeMachine {
 
         let control = RunControl()
         let exit = ExitPort { control.stop(.exitPort($0)) }
-        let counters = ExitCounterTable(vcpuCount: 1)
+        let counters = try ExitCounterTable(vcpuCount: 1)
         parts = MachineParts(
             memory: sandbox.memory,
             ports: try PortBus([PortAttachment(exit, named: "exit port", at: DebugPorts.exit...DebugPorts.exit)]),
