@@ -87,16 +87,22 @@ extension Exit {
     @inline(__always)
     static func decodeIO(_ run: UnsafeMutablePointer<kvm_run>, pageSize: Int) -> Exit {
         let io = unsafe ckvm_exit_io(run)
-        let count = unsafe Int(io.count)
-        // Sound to subtract: both pointers are into the run page.
-        let offset = unsafe UnsafeMutableRawPointer(io.data) - UnsafeMutableRawPointer(run)
-        // The kernel wrote these numbers; they are checked all the same, because pointers are made of them. The
-        // product cannot overflow: a 32-bit count times an 8-bit size.
-        guard let width = unsafe AccessWidth(rawValue: Int(io.size)), width != .quad, count > 0,
-            offset >= 0, offset <= pageSize, count * width.rawValue <= pageSize - offset
-        else { return .other(reason: UInt32(KVM_EXIT_IO)) }
-        let access = unsafe PortAccess(
-            port: io.port, width: width, count: count, data: UnsafeMutableRawPointer(io.data))
+        // Both pointers are into the run page. Its numbers are the kernel's; they are checked all the same, because
+        // pointers are made of them. As unsigned numbers none overflows: a 32-bit count times an 8-bit size.
+        let offset = unsafe UInt(bitPattern: io.data) &- UInt(bitPattern: run)
+        let pageSize = UInt(bitPattern: pageSize)
+        let access: PortAccess
+        if unsafe io.size == 1, unsafe io.count == 1, offset < pageSize {
+            // Nearly all are one byte, and what is known of it now need not be asked later.
+            access = unsafe PortAccess(port: io.port, width: .byte, count: 1, data: UnsafeMutableRawPointer(io.data))
+        } else {
+            let byteCount = unsafe UInt(io.count) &* UInt(io.size)
+            guard offset <= pageSize, byteCount <= pageSize &- offset, byteCount > 0,
+                let width = unsafe AccessWidth(rawValue: Int(io.size)), width != .quad
+            else { return .other(reason: UInt32(KVM_EXIT_IO)) }
+            access = unsafe PortAccess(
+                port: io.port, width: width, count: Int(io.count), data: UnsafeMutableRawPointer(io.data))
+        }
         return unsafe io.is_out ? .portOut(access) : .portIn(access)
     }
 
@@ -179,6 +185,20 @@ public struct PortAccess {
         self.width = width
         self.count = count
         unsafe self.data = unsafe data
+    }
+
+    /// Whether it is one byte, as nearly all are.
+    @inlinable
+    @inline(__always)
+    package var isByte: Bool { width == .byte && count == 1 }
+
+    /// The first byte of the first item: what was written, or the place for what is read.
+    @inlinable
+    @inline(__always)
+    package var byte: UInt8 {
+        // Sound: there is at least one item, which `Exit` has checked to lie in the run page.
+        get { unsafe data.load(as: UInt8.self) }
+        nonmutating set { unsafe data.storeBytes(of: newValue, as: UInt8.self) }
     }
 
     /// The item with the given number, in the low bytes. There must be one.

@@ -4,9 +4,28 @@ public import Memory
 ///
 /// Like ``PortBus`` it never changes once it is made. A machine has a handful of such devices, so the look-up is a
 /// scan.
+// Safe to use: the slots are allocated with the bus and never change; they are followed up to their number.
+@safe
 public final class MMIOBus: Sendable {
     /// The devices, as they were attached.
     public let attachments: [MMIOAttachment]
+
+    /// The devices again, flat in memory, so that a look-up counts no references.
+    ///
+    /// Sound to share between threads: written while the bus is made, only read from then on. The handlers are kept
+    /// alive by `attachments`.
+    @usableFromInline nonisolated(unsafe) let slots: UnsafeMutablePointer<Slot>
+    /// The number of devices.
+    @usableFromInline let slotCount: Int
+
+    @usableFromInline
+    // Safe to use: the bus keeps the handlers alive.
+    @safe
+    struct Slot {
+        @usableFromInline let start: UInt64
+        @usableFromInline let size: UInt64
+        @usableFromInline let handler: Unmanaged<MMIOHandler>
+    }
 
     /// Makes the bus.
     ///
@@ -19,6 +38,32 @@ public final class MMIOBus: Sendable {
             }
         }
         self.attachments = attachments
+        slotCount = attachments.count
+        unsafe slots = .allocate(capacity: max(1, attachments.count))
+        for (index, attachment) in attachments.enumerated() {
+            let slot = unsafe Slot(
+                start: attachment.start.rawValue, size: attachment.size, handler: .passUnretained(attachment.handler))
+            unsafe (slots + index).initialize(to: slot)
+        }
+    }
+
+    deinit {
+        unsafe slots.deallocate()
+    }
+
+    /// The device at an address, if there is one.
+    @inlinable
+    @inline(__always)
+    func slot(_ address: GuestPhysicalAddress) -> UnsafeMutablePointer<Slot>? {
+        var index = 0
+        while index < slotCount {
+            // Sound: there are `slotCount` of them.
+            let slot = unsafe slots + index
+            // Wraps below the start to a large number, which is not less than any size.
+            if unsafe address.rawValue &- slot.pointee.start < slot.pointee.size { return unsafe slot }
+            index &+= 1
+        }
+        return nil
     }
 
     /// Reads from an address.
@@ -27,10 +72,11 @@ public final class MMIOBus: Sendable {
     @inlinable
     @inline(__always)
     package func read(_ address: GuestPhysicalAddress, _ width: AccessWidth) -> UInt64? {
-        for attachment in attachments where attachment.contains(address.rawValue) {
-            return attachment.handler.read(address.rawValue &- attachment.start.rawValue, width)
+        guard let slot = unsafe slot(address) else { return nil }
+        // Sound: as on the port bus.
+        return unsafe slot.pointee.handler._withUnsafeGuaranteedRef {
+            unsafe $0.read(address.rawValue &- slot.pointee.start, width)
         }
-        return nil
     }
 
     /// Writes to an address.
@@ -39,11 +85,12 @@ public final class MMIOBus: Sendable {
     @inlinable
     @inline(__always)
     package func write(_ address: GuestPhysicalAddress, _ width: AccessWidth, _ value: UInt64) -> Bool {
-        for attachment in attachments where attachment.contains(address.rawValue) {
-            attachment.handler.write(address.rawValue &- attachment.start.rawValue, width, value)
-            return true
+        guard let slot = unsafe slot(address) else { return false }
+        // Sound: as on the port bus.
+        unsafe slot.pointee.handler._withUnsafeGuaranteedRef {
+            unsafe $0.write(address.rawValue &- slot.pointee.start, width, value)
         }
-        return false
+        return true
     }
 }
 

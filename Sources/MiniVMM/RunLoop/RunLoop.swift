@@ -40,28 +40,48 @@ extension VCPURunner {
                 continue
             }
             let exit = Exit(of: vcpu)
-            let serviced = try service(exit, interceptor)
+            let serviced: Service
+            switch exit {
+            case .portOut(let access) where access.isByte: serviced = try serviceOut(access, interceptor)
+            case .portIn(let access) where access.isByte: serviced = serviceIn(access)
+            default: serviced = try service(exit, interceptor)
+            }
             try interceptor.follow(self)
             guard settle(serviced) else { return }
             guard try interceptor.proceed(after: exit, self) else { return }
         }
     }
 
-    /// Services an exit. It is counted before anything else is done for it.
+    /// Services an OUT. It is counted before anything else is done for it.
     @inline(__always)
+    private func serviceOut<Interceptor: ExitInterceptor>(
+        _ access: PortAccess, _ interceptor: Interceptor
+    ) throws(KVMError) -> Service {
+        if let serviced = try interceptor.portOut(access, self) { return serviced }
+        counters.begin(.portOut)
+        writePort(access)
+        return .booked(.portOut)
+    }
+
+    /// Services an IN.
+    @inline(__always)
+    private func serviceIn(_ access: PortAccess) -> Service {
+        counters.begin(.portIn)
+        readPort(access)
+        return .booked(.portIn)
+    }
+
+    /// Services an exit of any kind. It is counted before anything else is done for it.
+    ///
+    /// The loop comes here for all but port I/O of one byte, which it services in its own frame.
     fileprivate func service<Interceptor: ExitInterceptor>(
         _ exit: Exit, _ interceptor: Interceptor
     ) throws(KVMError) -> Service {
         switch exit {
         case .portOut(let access):
-            if let serviced = try interceptor.portOut(access, self) { return serviced }
-            counters.begin(.portOut)
-            writePort(access)
-            return .booked(.portOut)
+            return try serviceOut(access, interceptor)
         case .portIn(let access):
-            counters.begin(.portIn)
-            readPort(access)
-            return .booked(.portIn)
+            return serviceIn(access)
         case .mmioRead(let access):
             counters.begin(.mmioRead)
             readMMIO(access)

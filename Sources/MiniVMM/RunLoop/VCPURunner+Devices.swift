@@ -9,6 +9,26 @@ import Memory
 extension VCPURunner {
     @inline(__always)
     func writePort(_ access: PortAccess) {
+        guard access.isByte else { return writePortItems(access) }
+        if !machine.ports.write(access.port, .byte, UInt32(access.byte)) {
+            unclaimed.recordPort(access.port, isWrite: true)
+        }
+    }
+
+    @inline(__always)
+    func readPort(_ access: PortAccess) {
+        guard access.isByte else { return readPortItems(access) }
+        if let value = machine.ports.read(access.port, .byte) {
+            access.byte = UInt8(truncatingIfNeeded: value)
+        } else {
+            access.byte = .max
+            unclaimed.recordPort(access.port, isWrite: false)
+        }
+    }
+
+    /// Writes what is wider than a byte or more than one item, as string instructions with a repeat prefix have it.
+    @inline(never)
+    private func writePortItems(_ access: PortAccess) {
         var isClaimed = true
         for index in 0..<access.count {
             isClaimed = machine.ports.write(access.port, access.width, access.item(index))
@@ -16,8 +36,9 @@ extension VCPURunner {
         if !isClaimed { unclaimed.recordPort(access.port, isWrite: true) }
     }
 
-    @inline(__always)
-    func readPort(_ access: PortAccess) {
+    /// Reads what is wider than a byte or more than one item.
+    @inline(never)
+    private func readPortItems(_ access: PortAccess) {
         var isClaimed = true
         for index in 0..<access.count {
             let value = machine.ports.read(access.port, access.width)
@@ -63,7 +84,13 @@ final class UnclaimedAccesses {
     private let ports: UnsafeMutablePointer<UInt32>
     /// A bit a port, set once it was touched: looking for those in `ports` would read half a megabyte of zeros.
     private let touched: UnsafeMutablePointer<UInt64>
-    private var pages: [UnclaimedAddress] = []
+    /// The pages of MMIO that were touched, the first `pageCount` of ``maximumPageCount``. By their address, because
+    /// changing an array's element costs more than the rest of an exit.
+    private let pages: UnsafeMutablePointer<UnclaimedAddress>
+    private var pageCount = 0
+    /// The number of the page that was touched last: mostly the next one, too.
+    private var lastPage = 0
+    /// Accesses to pages that there was no room for.
     private(set) var otherMMIO: UInt64 = 0
 
     /// - Throws: `ResourceError` when the system refuses the memory.
@@ -75,12 +102,13 @@ final class UnclaimedAccesses {
             unsafe free(touched)
             throw error
         }
-        pages.reserveCapacity(Self.maximumPageCount)
+        unsafe pages = .allocate(capacity: Self.maximumPageCount)
     }
 
     deinit {
         unsafe free(ports)
         unsafe free(touched)
+        unsafe pages.deallocate()
     }
 
     @inline(__always)
@@ -92,20 +120,34 @@ final class UnclaimedAccesses {
         unsafe touched[Int(port) / Self.portsPerWord] |= 1 << (UInt64(port) % UInt64(Self.portsPerWord))
     }
 
+    @inline(__always)
     func recordMMIO(_ address: GuestPhysicalAddress, isWrite: Bool) {
         let page = address.rawValue & ~(GuestMemory.pageSize &- 1)
-        let index = pages.firstIndex { $0.address == page } ?? addPage(page)
-        guard let index else {
+        // Sound: when there is a page, `lastPage` is the number of one, and `findPage` leaves one there.
+        let isLast = unsafe lastPage < pageCount && pages[lastPage].address == page
+        guard isLast || findPage(page) else {
             otherMMIO &+= 1
             return
         }
-        if isWrite { pages[index].writes &+= 1 } else { pages[index].reads &+= 1 }
+        if isWrite { unsafe pages[lastPage].writes &+= 1 } else { unsafe pages[lastPage].reads &+= 1 }
     }
 
-    private func addPage(_ page: UInt64) -> Int? {
-        guard pages.count < Self.maximumPageCount else { return nil }
-        pages.append(UnclaimedAddress(address: page, reads: 0, writes: 0))
-        return pages.count - 1
+    /// Makes a page the last one touched; adds it, if it is new.
+    ///
+    /// - Returns: Whether it was there, or there was room for it.
+    @inline(never)
+    private func findPage(_ page: UInt64) -> Bool {
+        // Sound: the first `pageCount` are initialized.
+        for index in 0..<pageCount where unsafe pages[index].address == page {
+            lastPage = index
+            return true
+        }
+        guard pageCount < Self.maximumPageCount else { return false }
+        // Sound: there is room for `maximumPageCount`, and nothing in them that would have to be released.
+        unsafe (pages + pageCount).initialize(to: UnclaimedAddress(address: page, reads: 0, writes: 0))
+        lastPage = pageCount
+        pageCount += 1
+        return true
     }
 
     /// The ports that were touched, in ascending order.
@@ -126,5 +168,8 @@ final class UnclaimedAccesses {
     }
 
     /// The pages of MMIO that were touched, in ascending order.
-    var touchedPages: [UnclaimedAddress] { pages.sorted { $0.address < $1.address } }
+    var touchedPages: [UnclaimedAddress] {
+        // Sound: the first `pageCount` are initialized.
+        unsafe UnsafeBufferPointer(start: pages, count: pageCount).sorted { $0.address < $1.address }
+    }
 }
