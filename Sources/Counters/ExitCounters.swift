@@ -114,8 +114,9 @@ package struct ExitCounters {
         @inlinable static var kinds: Int { 8 }
     }
 
-    /// The words of a kind: exits, cycles, maximum cycles.
-    @inlinable static var wordsPerKind: Int { 3 }
+    /// The words of a kind: exits, cycles, maximum cycles, and the most cycles that an exit can take and need no more than
+    /// to be counted in its bucket.
+    @inlinable static var wordsPerKind: Int { 4 }
     @inlinable package static var kindCount: Int { ExitKind.count }
     /// The words of a block, rounded up to a multiple of 16, which is two cache lines.
     @inlinable static var blockStride: Int { (Word.kinds + kindCount * wordsPerKind + 15) / 16 * 16 }
@@ -150,12 +151,8 @@ package struct ExitCounters {
     @discardableResult
     package func finish(_ kind: ExitKind, serviceCycles: UInt64) -> UInt64 {
         add(serviceCycles, to: Self.word(kind, 1))
-        // Sound: a kind has ServiceTimeBucket.count buckets, and a bucket's number is less than that.
-        let bucket = unsafe buckets + Self.bucket(kind, serviceCycles)
-        guard serviceCycles <= load(Self.word(kind, 2)) else {
-            return unsafe raiseMaximum(kind, to: serviceCycles, bucket)
-        }
-        unsafe bucket.pointee.store(bucket.pointee.load(ordering: .relaxed) &+ 1, ordering: .relaxed)
+        guard serviceCycles <= load(Self.word(kind, 3)) else { return countLong(kind, serviceCycles) }
+        count(kind, inBucket: ServiceTimeBucket.indexInRange(of: serviceCycles))
         return 0
     }
 
@@ -177,21 +174,29 @@ package struct ExitCounters {
         add(cycles, to: Word.internalCycles)
     }
 
-    /// Counts an exit that took longer than all before it: the first of its kind, and few others.
+    /// Counts an exit that took longer than all before it, or longer than the histogram tells apart: the first of its kind,
+    /// and few others.
     ///
     /// - Returns: The cycles that counting took: the bucket may be in a page that the system has yet to hand out.
     @inline(never)
     @usableFromInline
-    func raiseMaximum(
-        _ kind: ExitKind, to serviceCycles: UInt64, _ bucket: UnsafeMutablePointer<Atomic<UInt64>>
-    ) -> UInt64 {
+    func countLong(_ kind: ExitKind, _ serviceCycles: UInt64) -> UInt64 {
         let start = ckvm_rdtsc()
-        unsafe words[Self.word(kind, 2)].store(serviceCycles, ordering: .relaxed)
-        // Sound: `finish` made the pointer of a bucket's number.
-        unsafe bucket.pointee.store(bucket.pointee.load(ordering: .relaxed) &+ 1, ordering: .relaxed)
+        let maximum = max(serviceCycles, maximumServiceCycles(of: kind))
+        unsafe words[Self.word(kind, 2)].store(maximum, ordering: .relaxed)
+        unsafe words[Self.word(kind, 3)].store(min(maximum, ServiceTimeBucket.longestInRange), ordering: .relaxed)
+        count(kind, inBucket: ServiceTimeBucket.index(of: serviceCycles))
         let cycles = ckvm_rdtsc() &- start
         add(cycles, to: Word.internalCycles)
         return cycles
+    }
+
+    @inlinable
+    @inline(__always)
+    func count(_ kind: ExitKind, inBucket bucket: Int) {
+        // Sound: a kind has ServiceTimeBucket.count buckets, and a bucket's number is less than that.
+        let bucket = unsafe buckets + (kind.index &* ServiceTimeBucket.count &+ bucket)
+        unsafe bucket.pointee.store(bucket.pointee.load(ordering: .relaxed) &+ 1, ordering: .relaxed)
     }
 
     /// Adds to a number that no other thread writes, modulo 2^64.
@@ -213,12 +218,6 @@ package struct ExitCounters {
     @inline(__always)
     static func word(_ kind: ExitKind, _ offset: Int) -> Int {
         Word.kinds &+ kind.index &* wordsPerKind &+ offset
-    }
-
-    @inlinable
-    @inline(__always)
-    static func bucket(_ kind: ExitKind, _ cycles: UInt64) -> Int {
-        kind.index &* ServiceTimeBucket.count &+ ServiceTimeBucket.index(of: cycles)
     }
 
     @inlinable package func exits(of kind: ExitKind) -> UInt64 { load(Self.word(kind, 0)) }

@@ -14,15 +14,23 @@ package enum ServiceTimeBucket {
     /// The number of buckets.
     @inlinable package static var count: Int { (rangeBits - bitsPerDoubling + 1) << bitsPerDoubling }
 
+    /// The longest time that the buckets tell from longer ones, in cycles.
+    @inlinable static var longestInRange: UInt64 { 1 << UInt64(rangeBits) &- 1 }
+
     /// The number of the bucket that a time in cycles is in.
     @inlinable
-    @inline(__always)
     package static func index(of cycles: UInt64) -> Int {
+        indexInRange(of: min(cycles, longestInRange))
+    }
+
+    /// The same for a time of at most ``longestInRange``.
+    @inlinable
+    @inline(__always)
+    static func indexInRange(of cycles: UInt64) -> Int {
         // Below 256 nothing is shifted out.
         let highestBit = UInt64.bitWidth &- 1 &- (cycles | 0xff).leadingZeroBitCount
         let shift = highestBit &- bitsPerDoubling
-        let index = shift &<< bitsPerDoubling &+ Int(truncatingIfNeeded: cycles &>> UInt64(truncatingIfNeeded: shift))
-        return index < count ? index : count &- 1
+        return shift &<< bitsPerDoubling &+ Int(truncatingIfNeeded: cycles &>> UInt64(truncatingIfNeeded: shift))
     }
 
     /// The longest time that belongs to a bucket, in cycles. Longer ones are in the last one all the same.

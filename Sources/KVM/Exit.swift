@@ -91,19 +91,28 @@ extension Exit {
         // pointers are made of them. As unsigned numbers none overflows: a 32-bit count times an 8-bit size.
         let offset = unsafe UInt(bitPattern: io.data) &- UInt(bitPattern: run)
         let pageSize = UInt(bitPattern: pageSize)
-        let access: PortAccess
-        if unsafe io.size == 1, unsafe io.count == 1, offset < pageSize {
-            // Nearly all are one byte, and what is known of it now need not be asked later.
-            access = unsafe PortAccess(port: io.port, width: .byte, count: 1, data: UnsafeMutableRawPointer(io.data))
-        } else {
-            let byteCount = unsafe UInt(io.count) &* UInt(io.size)
-            guard offset <= pageSize, byteCount <= pageSize &- offset, byteCount > 0,
-                let width = unsafe AccessWidth(rawValue: Int(io.size)), width != .quad
-            else { return .other(reason: UInt32(KVM_EXIT_IO)) }
-            access = unsafe PortAccess(
-                port: io.port, width: width, count: Int(io.count), data: UnsafeMutableRawPointer(io.data))
-        }
+        let byteCount = unsafe UInt(io.count) &* UInt(io.size)
+        guard offset <= pageSize, byteCount <= pageSize &- offset, byteCount > 0,
+            let width = unsafe AccessWidth(rawValue: Int(io.size)), width != .quad
+        else { return .other(reason: UInt32(KVM_EXIT_IO)) }
+        let access = unsafe PortAccess(
+            port: io.port, width: width, count: Int(io.count), data: UnsafeMutableRawPointer(io.data))
         return unsafe io.is_out ? .portOut(access) : .portIn(access)
+    }
+
+    /// The exit in a vCPU's run page, if it is port I/O of one byte, as nearly all is: what ``init(of:)`` says as well, but
+    /// with a width and a count that the compiler knows, so that nobody asks for them later.
+    ///
+    /// - Returns: The access, and whether it is an OUT; nil for any other exit.
+    @inlinable
+    @inline(__always)
+    package static func portByte(of vcpu: borrowing VCPU) -> (access: PortAccess, isOut: Bool)? {
+        let run = unsafe vcpu.runPage
+        // The place of the byte is checked as for any number of them.
+        guard unsafe ckvm_is_io_byte(run, vcpu.runPageSize) else { return nil }
+        let access = unsafe PortAccess(
+            port: ckvm_io_port(run), width: .byte, count: 1, data: UnsafeMutableRawPointer(ckvm_io_data(run)))
+        return unsafe (access, ckvm_io_is_out(run))
     }
 
     @inlinable

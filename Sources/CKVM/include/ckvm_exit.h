@@ -42,6 +42,25 @@ static inline struct ckvm_io ckvm_exit_io(struct kvm_run *run) {
     return io;
 }
 
+// Whether the exit is KVM_EXIT_IO of one byte, and that byte is within the run page's `size` bytes: a few comparisons and no
+// more, because most exits are.
+static inline bool ckvm_is_io_byte(const struct kvm_run *run, size_t size) {
+    return run->exit_reason == KVM_EXIT_IO && run->io.size == 1 && run->io.count == 1 && run->io.data_offset < size;
+}
+
+// What such an exit says, one thing at a time: the compiler packs a struct, and unpacks it again.
+static inline bool ckvm_io_is_out(const struct kvm_run *run) {
+    return run->io.direction == KVM_EXIT_IO_OUT;
+}
+
+static inline uint16_t ckvm_io_port(const struct kvm_run *run) {
+    return run->io.port;
+}
+
+static inline uint8_t *ckvm_io_data(struct kvm_run *run) {
+    return (uint8_t *)run + run->io.data_offset;
+}
+
 // KVM_EXIT_MMIO. `data` points into the run page and holds `size` (at most 8) bytes.
 struct ckvm_mmio {
     uint64_t address;

@@ -82,7 +82,8 @@ public final class PortBus: Sendable {
     @inline(__always)
     package func read(_ port: UInt16, _ width: AccessWidth) -> UInt32? {
         guard let slot = unsafe slot(port) else { return nil }
-        guard unsafe width.rawValue <= slot.pointee.widestAccess else {
+        // Every device understands bytes.
+        guard unsafe width == .byte || width.rawValue <= slot.pointee.widestAccess else {
             return unsafe readParts(port, width, slot.pointee)
         }
         // Sound: the handler lives as long as `attachments`, that is as long as this object.
@@ -115,7 +116,7 @@ public final class PortBus: Sendable {
     @inline(__always)
     package func write(_ port: UInt16, _ width: AccessWidth, _ value: UInt32) -> Bool {
         guard let slot = unsafe slot(port) else { return false }
-        guard unsafe width.rawValue <= slot.pointee.widestAccess else {
+        guard unsafe width == .byte || width.rawValue <= slot.pointee.widestAccess else {
             unsafe writeParts(port, width, value, slot.pointee)
             return true
         }

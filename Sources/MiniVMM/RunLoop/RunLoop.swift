@@ -33,31 +33,65 @@ extension VCPURunner {
             serviceStart = ckvm_rdtsc()
             counters.bookRun(cycles: serviceStart &- entry)
             guard result == 0 else {
-                guard try shouldReenter(after: result) else { return }
-                try interceptor.resume(self)
-                entry = ckvm_rdtsc()
-                counters.bookInternal(cycles: entry &- serviceStart)
+                guard try reenter(after: result, interceptor) else { return }
                 continue
             }
-            let exit = Exit(of: vcpu)
-            let serviced: Service
-            switch exit {
-            case .portOut(let access) where access.isByte: serviced = try serviceOut(access, interceptor)
-            case .portIn(let access) where access.isByte: serviced = serviceIn(access)
-            default: serviced = try service(exit, interceptor)
-            }
-            try interceptor.follow(self)
-            guard settle(serviced) else { return }
-            guard try interceptor.proceed(after: exit, self) else { return }
+            guard try step(interceptor) else { return }
         }
     }
 
-    /// Services an OUT. It is counted before anything else is done for it.
+    /// Goes on after a KVM_RUN without an exit, or does not: returns whether.
+    @inline(never)
+    private func reenter<Interceptor: ExitInterceptor>(
+        after result: Int32, _ interceptor: Interceptor
+    ) throws(KVMError) -> Bool {
+        guard try shouldReenter(after: result) else { return false }
+        try interceptor.resume(self)
+        entry = ckvm_rdtsc()
+        counters.bookInternal(cycles: entry &- serviceStart)
+        return true
+    }
+
+    /// Services the exit in the run page and books it: port I/O of one byte in the loop's own frame, and under a kind that
+    /// the compiler knows.
+    ///
+    /// - Returns: Whether the guest goes on.
     @inline(__always)
-    private func serviceOut<Interceptor: ExitInterceptor>(
-        _ access: PortAccess, _ interceptor: Interceptor
-    ) throws(KVMError) -> Service {
-        if let serviced = try interceptor.portOut(access, self) { return serviced }
+    private func step<Interceptor: ExitInterceptor>(_ interceptor: Interceptor) throws(KVMError) -> Bool {
+        guard let (access, isOut) = Exit.portByte(of: vcpu) else { return try stepOther(interceptor) }
+        guard isOut else {
+            return try finish(serviceIn(access), .portIn(access), interceptor)
+        }
+        if let serviced = try interceptor.portOut(access, self) {
+            return try finish(serviced, .portOut(access), interceptor)
+        }
+        return try finish(serviceOut(access), .portOut(access), interceptor)
+    }
+
+    /// Services any other exit and books it.
+    ///
+    /// - Returns: Whether the guest goes on.
+    @inline(never)
+    private func stepOther<Interceptor: ExitInterceptor>(_ interceptor: Interceptor) throws(KVMError) -> Bool {
+        let exit = Exit(of: vcpu)
+        return try finish(try service(exit, interceptor), exit, interceptor)
+    }
+
+    /// Books what was serviced.
+    ///
+    /// - Returns: Whether the guest goes on.
+    @inline(__always)
+    private func finish<Interceptor: ExitInterceptor>(
+        _ serviced: Service, _ exit: Exit, _ interceptor: Interceptor
+    ) throws(KVMError) -> Bool {
+        try interceptor.follow(self)
+        guard settle(serviced) else { return false }
+        return try interceptor.proceed(after: exit, self)
+    }
+
+    /// Services an OUT of the guest's own. It is counted before anything else is done for it.
+    @inline(__always)
+    private func serviceOut(_ access: PortAccess) -> Service {
         counters.begin(.portOut)
         writePort(access)
         return .booked(.portOut)
@@ -72,14 +106,13 @@ extension VCPURunner {
     }
 
     /// Services an exit of any kind. It is counted before anything else is done for it.
-    ///
-    /// The loop comes here for all but port I/O of one byte, which it services in its own frame.
+    @inline(__always)
     fileprivate func service<Interceptor: ExitInterceptor>(
         _ exit: Exit, _ interceptor: Interceptor
     ) throws(KVMError) -> Service {
         switch exit {
         case .portOut(let access):
-            return try serviceOut(access, interceptor)
+            return try interceptor.portOut(access, self) ?? serviceOut(access)
         case .portIn(let access):
             return serviceIn(access)
         case .mmioRead(let access):
