@@ -5,6 +5,7 @@
 #include <cpuid.h>
 #include <limits.h>
 #include <linux/futex.h>
+#include <malloc.h>
 #include <sched.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
@@ -112,6 +113,10 @@ int ckvm_pidfd(int32_t process) {
 int ckvm_eventfd(void) {
     int fd = eventfd(0, EFD_CLOEXEC);
     return fd < 0 ? -errno : fd;
+}
+
+void ckvm_use_one_heap(void) {
+    mallopt(M_ARENA_MAX, 1);
 }
 
 int ckvm_poll(struct pollfd *descriptors, nfds_t count, int64_t seconds, int64_t nanoseconds) {

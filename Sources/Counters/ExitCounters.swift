@@ -250,10 +250,12 @@ package struct ExitCounters {
         sum { counters, kind in kind.svmExitCode == code ? number(counters, kind) : 0 }
     }
 
-    /// How many service times of a kind are in a bucket of its histogram. There must be such a bucket.
-    func count(of kind: ExitKind, inBucket bucket: Int) -> UInt64 {
-        precondition(bucket >= 0 && bucket < ServiceTimeBucket.count)
-        // Sound: as for finish.
-        return unsafe buckets[kind.index * ServiceTimeBucket.count + bucket].load(ordering: .relaxed)
+    /// Adds how many service times of a kind are in the first buckets of its histogram to as many numbers, modulo 2^64.
+    /// There must be so many buckets.
+    func addBuckets(of kind: ExitKind, to sums: inout [UInt64]) {
+        precondition(sums.count <= ServiceTimeBucket.count)
+        // Sound: a kind has ServiceTimeBucket.count buckets.
+        let first = unsafe buckets + kind.index * ServiceTimeBucket.count
+        for bucket in sums.indices { unsafe sums[bucket] &+= first[bucket].load(ordering: .relaxed) }
     }
 }

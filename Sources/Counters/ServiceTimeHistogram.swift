@@ -1,5 +1,3 @@
-import Synchronization
-
 /// The buckets of a histogram of service times: log-linear, and the same for every histogram.
 ///
 /// The first 256 hold one cycle each. After them each doubling is cut into 128 buckets of equal width, so that a bucket is
@@ -40,58 +38,48 @@ package enum ServiceTimeBucket {
     }
 }
 
-/// The service times of one kind's exits on some vCPUs: a view of their buckets in an ``ExitCounterTable``, which must
-/// outlive it.
+/// The service times of one kind's exits on some vCPUs: a copy of what their buckets held, as far as they are in use.
 ///
-/// Any thread may read. What it finds is exact when the vCPUs are stopped.
-// Safe to use: every index is that of a bucket, and the table is kept by whoever made the view.
-@safe
+/// Any thread may make one. It is exact when the vCPUs are stopped.
 package struct ServiceTimeHistogram {
-    private let vcpus: [ExitCounters]
-    private let kind: ExitKind
+    /// How many times there are in each bucket, up to that of the longest time.
+    private let counts: [UInt64]
     /// The longest time, in cycles, which is exact.
     private let longest: UInt64
+    /// The number of times.
+    package let count: UInt64
 
     /// The sum over the vCPUs that the counters belong to.
     package init(_ kind: ExitKind, of counters: [ExitCounters]) {
-        vcpus = counters
-        self.kind = kind
-        longest = counters.reduce(0) { max($0, $1.maximumServiceCycles(of: kind)) }
+        let longest = counters.reduce(0) { max($0, $1.maximumServiceCycles(of: kind)) }
+        // Pages of buckets that were never touched are not asked for either.
+        var counts = [UInt64](repeating: 0, count: ServiceTimeBucket.index(of: longest) + 1)
+        for vcpu in counters { vcpu.addBuckets(of: kind, to: &counts) }
+        self.counts = counts
+        self.longest = longest
+        count = counts.reduce(0, &+)
     }
-
-    /// The buckets up to that of the longest time: pages of buckets that were never touched are not asked for either.
-    private var usedBuckets: Range<Int> { 0..<(ServiceTimeBucket.index(of: longest) + 1) }
-
-    private func count(in bucket: Int) -> UInt64 {
-        vcpus.reduce(0) { $0 &+ $1.count(of: kind, inBucket: bucket) }
-    }
-
-    /// The number of times.
-    package var count: UInt64 { usedBuckets.reduce(0) { $0 &+ count(in: $1) } }
 
     /// The 50th and the 99th percentile.
     var medianAnd99th: (UInt64, UInt64) {
-        let total = count
-        return (value(atPercentile: 50, of: total), value(atPercentile: 99, of: total))
+        (value(atPercentile: 50), value(atPercentile: 99))
     }
 
     /// The time at or below which a percentage of the times lie.
     ///
-    /// - Parameters:
-    ///   - percentile: Above 0 and at most 100.
-    ///   - total: The number of times, ``count``.
+    /// - Parameter percentile: Above 0 and at most 100.
     /// - Returns: The longest time of the bucket that it is in, or the longest of all times if that is less; 0 when
     ///   there are none.
-    package func value(atPercentile percentile: Double, of total: UInt64) -> UInt64 {
-        guard total > 0 else { return 0 }
+    package func value(atPercentile percentile: Double) -> UInt64 {
+        guard count > 0 else { return 0 }
         // Less by the smallest step, so that rounding errors do not lead to the next value.
-        let rank = UInt64((percentile.nextDown * Double(total) / 100).rounded(.up))
+        let rank = UInt64((percentile.nextDown * Double(count) / 100).rounded(.up))
         var atOrBelow: UInt64 = 0
-        for bucket in usedBuckets {
-            atOrBelow &+= count(in: bucket)
+        for (bucket, count) in counts.enumerated() {
+            atOrBelow &+= count
             // The last bucket holds longer times, too.
             if atOrBelow >= rank {
-                return bucket == usedBuckets.upperBound - 1 ? longest : ServiceTimeBucket.longest(in: bucket)
+                return bucket == counts.count - 1 ? longest : ServiceTimeBucket.longest(in: bucket)
             }
         }
         return longest
@@ -99,9 +87,8 @@ package struct ServiceTimeHistogram {
 
     /// Calls a closure with each bucket's longest time and count, in ascending order, for those that have any.
     package func forEach(_ body: (_ cycles: UInt64, _ count: UInt64) -> Void) {
-        for bucket in usedBuckets {
-            let count = count(in: bucket)
-            if count > 0 { body(ServiceTimeBucket.longest(in: bucket), count) }
+        for (bucket, count) in counts.enumerated() where count > 0 {
+            body(ServiceTimeBucket.longest(in: bucket), count)
         }
     }
 }

@@ -83,8 +83,11 @@ public struct Attachments {
     }
 
     /// Tells the guest of a device, in the namespace `\_SB`.
-    public mutating func describe(_ device: AMLTerm) {
-        description.devices.append(device)
+    ///
+    /// - Parameter device: The device. It is made only if the guest reads ACPI tables.
+    public mutating func describe(_ device: @autoclosure () throws -> AMLTerm) rethrows {
+        guard machine.readsACPI else { return }
+        description.devices.append(try device())
     }
 
     /// Gives the machine a thread that runs for as long as it does.
@@ -106,6 +109,8 @@ public struct MachineContext: Sendable {
     /// Whether the run is being ended: what waits on a vCPU's thread gives up then.
     public let isEnding: @Sendable () -> Bool
 
+    /// Whether the guest reads ACPI tables.
+    package let readsACPI: Bool
     package let console: ConsoleOutput
     /// What a device rings when it would take more console input.
     package let inputBell: Doorbell
@@ -113,11 +118,12 @@ public struct MachineContext: Sendable {
     package let setInterruptLevel: @Sendable (_ line: UInt32, _ isHigh: Bool) -> Void
 
     package init(
-        memory: GuestMemory, console: ConsoleOutput, inputBell: Doorbell,
+        memory: GuestMemory, readsACPI: Bool, console: ConsoleOutput, inputBell: Doorbell,
         setInterruptLevel: @escaping @Sendable (_ line: UInt32, _ isHigh: Bool) -> Void,
         isEnding: @escaping @Sendable () -> Bool, end: @escaping @Sendable (MachineEvent) -> Void
     ) {
         self.memory = memory
+        self.readsACPI = readsACPI
         self.console = console
         self.inputBell = inputBell
         self.setInterruptLevel = setInterruptLevel

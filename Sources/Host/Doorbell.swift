@@ -57,18 +57,48 @@ package final class Doorbell: Sendable {
     ///   - deadline: Until when at most; nil for as long as it takes.
     ///   - other: Another descriptor to wait for; -1 for none.
     package func wait(until deadline: ContinuousClock.Instant?, or other: Int32 = -1) -> News {
-        var wanted = [descriptor, other].map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
+        var poll = PollPair(descriptor, other)
         while true {
-            let left = deadline.map { max(ContinuousClock.now.duration(to: $0), .zero) }
-            let (seconds, attoseconds) = left?.components ?? (-1, 0)
-            // A Duration's part below a second is less than 10^18 attoseconds.
-            let result = unsafe ckvm_poll(&wanted, nfds_t(wanted.count), seconds, attoseconds / 1_000_000_000)
-            if result > 0 { return wanted[0].revents != 0 ? .ringing : .otherReadable }
+            let result = poll.wait(atMost: deadline.map { max(ContinuousClock.now.duration(to: $0), .zero) })
+            if result > 0 { return poll.firstEvents != 0 ? .ringing : .otherReadable }
             if result == 0 { return .timeIsUp }
             // EINTR: a signal for another purpose. Anything else would come again at once, so it ends the wait.
             if result != -EINTR { return .timeIsUp }
         }
     }
+}
+
+/// Two descriptors to wait for until one of them can be read from. Without an array: to make the first of its kind takes
+/// the Swift runtime as long as some system calls.
+package struct PollPair {
+    private var descriptors: (pollfd, pollfd)
+
+    /// A negative descriptor is not looked at.
+    package init(_ first: Int32, _ second: Int32) {
+        descriptors = (
+            pollfd(fd: first, events: Int16(POLLIN), revents: 0), pollfd(fd: second, events: Int16(POLLIN), revents: 0)
+        )
+    }
+
+    /// Waits.
+    ///
+    /// - Parameter limit: How long at most; nil for as long as it takes.
+    /// - Returns: How many of the two there is something to say of; 0 when the time is up; -errno.
+    package mutating func wait(atMost limit: Duration?) -> Int32 {
+        let (seconds, attoseconds) = limit?.components ?? (-1, 0)
+        return unsafe withUnsafeMutablePointer(to: &descriptors) { pair in
+            // Sound: a tuple of two equal types is laid out as an array of two.
+            unsafe pair.withMemoryRebound(to: pollfd.self, capacity: 2) { first in
+                // A Duration's part below a second is less than 10^18 attoseconds.
+                unsafe ckvm_poll(first, 2, seconds, attoseconds / 1_000_000_000)
+            }
+        }
+    }
+
+    /// What poll(2) said of the first in the last wait; 0 for nothing.
+    package var firstEvents: Int16 { descriptors.0.revents }
+    /// What poll(2) said of the second in the last wait; 0 for nothing.
+    package var secondEvents: Int16 { descriptors.1.revents }
 }
 
 /// A signal that several threads give together, the last one's being the signal, and that one thread waits for, with

@@ -37,7 +37,8 @@ struct MachineBuilder {
         if hasInterruptControllers { try machine.createInterruptControllers() }
 
         let control = RunControl()
-        let attachments = try attach(memory, machine, control, hasInterruptControllers: hasInterruptControllers)
+        let attachments = try attach(
+            memory, machine, control, readsACPI: guest.wantsACPI, hasInterruptControllers: hasInterruptControllers)
         let entry = try load(guest, into: memory, attachments)
         let trap = try TrapPlan(for: guest, options: options, kvm: kvm, memory: memory)
         options.logger.info("CPUID trap", metadata: trap.metadata)
@@ -74,7 +75,8 @@ struct MachineBuilder {
 
     /// Attaches all components, the standard ones first.
     private func attach(
-        _ memory: GuestMemory, _ machine: VirtualMachine, _ control: RunControl, hasInterruptControllers: Bool
+        _ memory: GuestMemory, _ machine: VirtualMachine, _ control: RunControl, readsACPI: Bool,
+        hasInterruptControllers: Bool
     ) throws -> Attachments {
         let console = try ConsoleOutput(
             descriptor: options.consoleDescriptor,
@@ -82,7 +84,7 @@ struct MachineBuilder {
             statusLine: options.statusLine,
             onFailure: { control.stop(.failed($0)) })
         let context = MachineContext(
-            memory: memory, console: console, inputBell: try Doorbell(),
+            memory: memory, readsACPI: readsACPI, console: console, inputBell: try Doorbell(),
             setInterruptLevel: { line, isHigh in
                 if hasInterruptControllers { machine.setInterruptLine(line, isHigh: isHigh) }
             },

@@ -254,13 +254,20 @@ struct RunSupervisor {
             // A kick that comes just before a thread waits for a console's reader does not end that wait.
             let next =
                 control.isStopping
-                ? .now + RunControl.timeBetweenKicks : [deadline, haltWatch?.nextLook].compactMap(\.self).min()
+                ? .now + RunControl.timeBetweenKicks : Self.earlier(deadline, haltWatch?.nextLook)
             switch allEnded.bell.wait(until: next, or: console.timerDescriptor) {
             case .ringing: allEnded.bell.silence()
             case .otherReadable: if console.timerHasExpired() { control.kickOne() }
             case .timeIsUp: timeIsUp(deadline)
             }
         }
+    }
+
+    private static func earlier(
+        _ one: ContinuousClock.Instant?, _ other: ContinuousClock.Instant?
+    ) -> ContinuousClock.Instant? {
+        guard let one, let other else { return one ?? other }
+        return min(one, other)
     }
 
     private mutating func timeIsUp(_ deadline: ContinuousClock.Instant?) {

@@ -18,7 +18,7 @@ extension Attachments {
         let memory = try GuestMemory(layout: [(start: GuestPhysicalAddress(0), size: memorySize)])
         return Attachments(
             machine: MachineContext(
-                memory: memory, console: try ConsoleOutput(descriptor: -1), inputBell: try Doorbell(),
+                memory: memory, readsACPI: true, console: try ConsoleOutput(descriptor: -1), inputBell: try Doorbell(),
                 setInterruptLevel: { _, _ in }, isEnding: { false }, end: { _ in }))
     }
 }

@@ -117,6 +117,9 @@ void ckvm_futex_wait(const uint32_t *word, uint32_t value, int64_t seconds, int6
 // Wakes all that sleep on the word at the address.
 void ckvm_futex_wake_all(const uint32_t *word);
 
+// Lets all threads allocate from one heap. For a program whose threads allocate little, before it starts any.
+void ckvm_use_one_heap(void);
+
 // Names the calling thread, as far as 15 bytes go.
 void ckvm_set_thread_name(const char *name);
 

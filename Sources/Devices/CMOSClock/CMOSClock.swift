@@ -190,7 +190,7 @@ public struct RealTimeClock: Component {
         let clock = CMOSClock(memoryBelow4GiB: low, memoryAbove4GiB: high)
         attachments.ports(clock, named: "CMOS clock", at: Self.ports)
         // No interrupt: the clock raises none.
-        attachments.describe(try .device("RTC", identity: "PNP0B00", resources: [.ports(Self.ports)]))
+        try attachments.describe(.device("RTC", identity: "PNP0B00", resources: [.ports(Self.ports)]))
         attachments.description.centuryRegister = CMOSRegister.century
     }
 }

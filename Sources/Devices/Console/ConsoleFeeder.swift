@@ -32,7 +32,8 @@ package struct ConsoleFeeder {
         self.source = source
         self.receiver = receiver
         self.bell = bell
-        sorter = source.interactive?.makeSorter()
+        // Cases in place of `interactive` here and below: to copy that takes the Swift runtime's look-up of its type.
+        if case .interactive(let console) = source { sorter = console.makeSorter() } else { sorter = nil }
         unsafe self.read = unsafe read
     }
 
@@ -61,21 +62,15 @@ package struct ConsoleFeeder {
     private mutating func sleep(atMost limit: Duration?) -> Int16? {
         let wantsInput = wantsInput
         let mayRead = wantsInput && isOurTurn
-        var descriptors = [
-            pollfd(fd: bell.descriptor, events: Int16(POLLIN), revents: 0),
-            // A negative descriptor is not looked at.
-            pollfd(fd: mayRead ? source.descriptor : -1, events: Int16(POLLIN), revents: 0),
-        ]
+        var poll = PollPair(bell.descriptor, mayRead ? source.descriptor : -1)
         let timeout = wantsInput && !mayRead ? min(limit ?? Self.backgroundPause, Self.backgroundPause) : limit
-        let (seconds, attoseconds) = timeout?.components ?? (-1, 0)
         // The first of the errors is a signal, and the others are for want of memory: try again.
-        let result = unsafe ckvm_poll(&descriptors, nfds_t(descriptors.count), seconds, attoseconds / 1_000_000_000)
-        guard result > 0 else { return nil }
-        if descriptors[0].revents != 0 {
+        guard poll.wait(atMost: timeout) > 0 else { return nil }
+        if poll.firstEvents != 0 {
             bell.silence()
             pace.finish(at: .now)
         }
-        return descriptors[1].revents != 0 ? descriptors[1].revents : nil
+        return poll.secondEvents != 0 ? poll.secondEvents : nil
     }
 
     private var wantsInput: Bool {
@@ -89,7 +84,10 @@ package struct ConsoleFeeder {
     /// Whether the input is ours to read. In the background a terminal's is not: it is for whoever is in front, and
     /// to read it would stop this process.
     private var isOurTurn: Bool {
-        source.interactive?.prepareToRead() ?? ckvm_is_foreground(source.descriptor)
+        switch source {
+        case .stream(let descriptor): ckvm_is_foreground(descriptor)
+        case .interactive(let console): console.prepareToRead()
+        }
     }
 
     private mutating func takeInput(_ events: Int16) {
@@ -112,7 +110,7 @@ package struct ConsoleFeeder {
     /// Whether reading nothing means that nothing comes any more. A terminal says so by hanging up; short of that,
     /// somebody has changed its modes, and Ctrl-D or a pause counts as an end for a moment.
     private func isEnd(_ events: Int16) -> Bool {
-        guard source.interactive != nil else { return true }
+        guard case .interactive = source else { return true }
         return Int32(events) & POLLHUP != 0
     }
 

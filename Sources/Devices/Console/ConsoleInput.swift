@@ -37,8 +37,11 @@ package final class ConsoleInput: Sendable {
     ) throws(ResourceError) {
         try KickSignal.install()
         let hasEnded = try EndSignal(count: 1)
-        let console = source.interactive.flatMap { $0.takeOver(wake: bell.descriptor) ? $0 : nil }
-        _ = console?.prepareToRead()
+        var console: (any InteractiveConsole)?
+        if case .interactive(let candidate) = source, candidate.takeOver(wake: bell.descriptor) {
+            _ = candidate.prepareToRead()
+            console = candidate
+        }
         let ending = ending
         do {
             thread = try PosixThread(name: "console input") {
@@ -123,11 +126,6 @@ extension ConsoleSource {
         case .stream(let descriptor): descriptor
         case .interactive(let console): console.descriptor
         }
-    }
-
-    /// The console at which a person sits, if one does.
-    var interactive: (any InteractiveConsole)? {
-        if case .interactive(let console) = self { console } else { nil }
     }
 
     /// How many bytes may wait for the guest before no more are read.

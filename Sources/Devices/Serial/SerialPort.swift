@@ -22,8 +22,8 @@ public struct SerialPort: Component {
             },
             roomToReceive: { inputBell.ring() })
         attachments.ports(serial, named: "serial port", at: Self.ports)
-        attachments.describe(
-            try .device("COM1", identity: "PNP0501", resources: [.ports(Self.ports), .interrupt(Self.interrupt)]))
+        try attachments.describe(
+            .device("COM1", identity: "PNP0501", resources: [.ports(Self.ports), .interrupt(Self.interrupt)]))
         attachments.description.hasLegacyDevices = true
         attachments.serial = serial
         attachments.receiver = serial

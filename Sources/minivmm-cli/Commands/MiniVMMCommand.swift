@@ -1,4 +1,5 @@
 import ArgumentParser
+import CKVM
 import MiniVMM
 
 /// The command `minivmm`.
@@ -18,6 +19,8 @@ struct MiniVMMCommand: ParsableCommand {
 @main
 enum EntryPoint {
     static func main() {
+        // One heap for all threads: they allocate little, and each heap more takes pages and system calls to make.
+        ckvm_use_one_heap()
         guard let configuration = PlainArguments.parse(Array(CommandLine.arguments.dropFirst())) else {
             return MiniVMMCommand.main()
         }

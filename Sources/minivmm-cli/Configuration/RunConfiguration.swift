@@ -73,7 +73,10 @@ struct HostConfiguration: Hashable, Sendable {
 
     /// The logger of this process, which writes to standard error.
     func makeLogger() -> Logger {
-        var logger = Logger(label: "minivmm") { StreamLogHandler(label: $0, stream: StandardError.Stream()) }
+        var logger = Logger(label: "minivmm") {
+            // There is no provider, and asking the logging system for one takes a while.
+            StreamLogHandler(label: $0, stream: StandardError.Stream(), metadataProvider: nil)
+        }
         logger.logLevel = logLevel
         return logger
     }

@@ -45,8 +45,8 @@ struct TallyComponent: Component {
         let tally = Tally(line: try attachments.interruptLine(UInt32(Tally.interrupt), for: "tally"))
         attachments.ports(tally, named: "tally", at: Tally.port...(Tally.port + 3))
         try attachments.mmio(tally, named: "tally", at: Tally.registers, size: UInt64(Tally.registersSize))
-        attachments.describe(
-            try .device(
+        try attachments.describe(
+            .device(
                 "TALY", identity: "TLY0001",
                 resources: [
                     .ports(Tally.port...(Tally.port + 3)),
