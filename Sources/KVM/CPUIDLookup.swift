@@ -78,6 +78,11 @@ package enum CPUIDLeaf {
     /// Leaf 1, ECX bit 31: a hypervisor is present.
     package static let hypervisorBit: UInt32 = 1 << 31
     static let cacheParameters: UInt32 = 4
+    static let extendedFeaturesOfIntel: UInt32 = 7
+    static let extendedState: UInt32 = 0xd
+    static let protectedEnclaves: UInt32 = 0x12
+    /// The leaves that are for hypervisors.
+    static let hypervisors: ClosedRange<UInt32> = 0x4000_0000...0x4fff_ffff
     static let extendedTopology: UInt32 = 0xb
     static let extendedTopologyV2: UInt32 = 0x1f
     package static let extendedMaximum: UInt32 = 0x8000_0000
@@ -89,6 +94,21 @@ package enum CPUIDLeaf {
     static let cacheProperties: UInt32 = 0x8000_001d
     static let processorIdentifiers: UInt32 = 0x8000_001e
     static let extendedTopologyAMD: UInt32 = 0x8000_0026
+}
+
+extension CPUIDLeaf {
+    /// Whether KVM changes a leaf of a vCPU's table while the vCPU runs, as it does with bits that stand for CR4, XCR0,
+    /// IA32_XSS and the state of the local APIC. All others stay as they were set.
+    ///
+    /// KVM changes OSXSAVE, APIC and MONITOR in leaf 1, OSPKE in 7, the sizes of the XSAVE area in 0xd, the enclaves' XFRM in
+    /// 0x12, and a bit of its own features. Source: arch/x86/kvm/cpuid.c, kvm_update_cpuid_runtime(), of Linux 5.10 to
+    /// 6.18.
+    package static func changesAtRunTime(_ leaf: UInt32) -> Bool {
+        switch leaf {
+        case features, extendedFeaturesOfIntel, extendedState, protectedEnclaves, hypervisors: true
+        default: false
+        }
+    }
 }
 
 /// Who made the processor that a CPUID table describes.

@@ -19,7 +19,10 @@ final class CPUIDResponder {
     private(set) var lastSubleaf: UInt32 = 0
     /// The instruction pointer of the CPUID that asked last, for places.
     private(set) var lastAddress: UInt64 = 0
+    /// KVM's table as it was read last.
     private let buffer = KernelCPUIDBuffer(capacity: CPUIDTable.maximumEntryCount)
+    /// Whether it was read yet.
+    private var isRead = false
 
     init(vcpu: VCPU, leaves: CounterLeaves, numbering: ExitNumbering, source: any CounterSource) {
         self.vcpu = vcpu
@@ -46,15 +49,25 @@ final class CPUIDResponder {
             questions.ask(leaf: leaf, ecx: subleaf)
             result = counted
         } else {
-            // Asked for afresh each time: KVM keeps the bits that depend on CR4, XCR0 and the APIC up to date in it.
-            buffer.reset()
-            let status = unsafe ckvm_get_cpuid2(vcpu.descriptor.number, buffer.table)
-            guard status >= 0 else { throw .failed("KVM_GET_CPUID2", status) }
-            result = buffer.lookUp(leaf: leaf, subleaf: subleaf)
+            result = try storedResult(leaf, subleaf)
         }
         registers.rax = UInt64(result.eax)
         registers.rbx = UInt64(result.ebx)
         registers.rcx = UInt64(result.ecx)
         registers.rdx = UInt64(result.edx)
+    }
+
+    /// What KVM would answer. Its table is read again for leaves that it keeps up to date, and for those that are answered by
+    /// its rules and not by an entry; a vCPU that has run keeps its other entries.
+    private func storedResult(_ leaf: UInt32, _ subleaf: UInt32) throws(KVMError) -> CPUIDResult {
+        if isRead, !CPUIDLeaf.changesAtRunTime(leaf), let result = buffer.storedResult(leaf: leaf, subleaf: subleaf) {
+            return result
+        }
+        isRead = false
+        buffer.reset()
+        let status = unsafe ckvm_get_cpuid2(vcpu.descriptor.number, buffer.table)
+        guard status >= 0 else { throw .failed("KVM_GET_CPUID2", status) }
+        isRead = true
+        return buffer.lookUp(leaf: leaf, subleaf: subleaf)
     }
 }

@@ -65,6 +65,12 @@ package final class FaultTrap {
     private static let exitsPerCheck = 256
     private var hasServed = false
 
+    /// Where a program asks once it asks more: the C library some tens of times when a program starts. So for this many
+    /// exits after an answer the registers come along, which costs less than to ask for them at the next hit.
+    static let exitsAfterAnswer = 8
+    /// How many of those are still to come.
+    private var exitsWithRegisters = 0
+
     init(memory: GuestMemory, mechanism: Mechanism) {
         self.memory = memory
         self.mechanism = mechanism
@@ -85,13 +91,16 @@ package final class FaultTrap {
     // MARK: Following the guest
 
     /// Whether the segment and control registers should be at hand after the next exit.
-    var wantsSpecialRegisters: Bool { !hasServed || exitsSinceCheck >= Self.exitsPerCheck }
+    var wantsSpecialRegisters: Bool {
+        !hasServed || exitsWithRegisters > 0 || exitsSinceCheck >= Self.exitsPerCheck
+    }
 
     /// Looks after the trap, after an exit.
     ///
     /// - Parameter special: The segment and control registers, where they are at hand.
     func follow(_ special: SpecialRegisters?) {
         exitsSinceCheck &+= 1
+        if exitsWithRegisters > 0 { exitsWithRegisters &-= 1 }
         guard let special else {
             repair()
             return
@@ -166,6 +175,7 @@ package final class FaultTrap {
             let length = cpuidLength(frame, code, walk)
         else { return .genuine }
         hasServed = true
+        exitsWithRegisters = Self.exitsAfterAnswer &+ 1
         return .cpuid(Interrupted(frame: frame, code: code, stack: stack, length: length))
     }
 

@@ -166,4 +166,55 @@ final class FaultTrapTests: XCTestCase {
         XCTAssertEqual(try run.number(11), 0x50)
         XCTAssertEqual(run.counters.exits(of: .cpuid), 0)
     }
+
+    /// A burst of CPUIDs, more other exits than the trap expects within one, and CPUIDs again.
+    func testCountersAreExactWithinABurstAndAfterIt() throws {
+        var program = Self.touchMMIO
+        for result in UInt8(0)..<3 { program += Self.ask(0x4fff_fffc, into: result) }
+        for _ in 0..<(FaultTrap.exitsAfterAnswer + 2) { program += Self.touchMMIO }
+        for result in UInt8(3)..<5 { program += Self.ask(0x4fff_fffc, into: result) }
+        for byDebugRegister in try ways() {
+            let run = try RingThreeRun(
+                program: program + Self.hlt, handler: Self.nops + Self.report, byDebugRegister: byDebugRegister)
+            try assertGenuineFault(run, at: program.count)
+            XCTAssertEqual(try (0..<5).map(run.number), [2, 3, 4, 15, 16])
+        }
+    }
+}
+
+/// When the fault trap asks for the segment and control registers.
+final class FaultTrapRegistersTests: XCTestCase {
+    func testRegistersComeAlongForSomeExitsAfterAnAnswer() throws {
+        let sandbox = try RingThreeSandbox(program: [0x0f, 0xa2], handler: [0x90, 0x90, 0x90])  // cpuid; NOPs
+        let machine = try VirtualMachine(kvm: TestKVM.shared(), memory: sandbox.memory)
+        try machine.setRealModePages()
+        let vcpu = try machine.makeVCPU(id: 0)
+        try sandbox.enter(vcpu)
+        var special = try vcpu.specialRegisters()
+        let trap = FaultTrap(memory: sandbox.memory, mechanism: .debugRegister)
+        trap.follow(special)
+        XCTAssertEqual(trap.breakpoint, RingThreeSandbox.handler)
+        XCTAssertTrue(trap.wantsSpecialRegisters, "as long as there was no hit")
+
+        // The frame of the program's #GP: error code, RIP, CS, RFLAGS, RSP, SS. The handler runs at level 0.
+        let frame: [UInt64] = [
+            0, RingThreeSandbox.program, UInt64(RingThreeSandbox.userCode), 0x2, RingThreeSandbox.program,
+            UInt64(RingThreeSandbox.userData),
+        ]
+        var general = GeneralRegisters()
+        general.rip = RingThreeSandbox.handler
+        general.rsp = RingThreeSandbox.stackEnd - 48
+        for (index, word) in frame.enumerated() {
+            try sandbox.memory.store(word, at: GuestPhysicalAddress(general.rsp + UInt64(index) * 8))
+        }
+        special.cs.dpl = 0
+        guard case .cpuid(let interrupted) = trap.verdict(general, special) else { return XCTFail("no CPUID") }
+        XCTAssertEqual(interrupted.length, 2)
+        trap.follow(special)
+        for exit in 0..<FaultTrap.exitsAfterAnswer {
+            XCTAssertTrue(trap.wantsSpecialRegisters, "exit \(exit)")
+            trap.follow(special)
+        }
+        XCTAssertFalse(trap.wantsSpecialRegisters)
+    }
 }
