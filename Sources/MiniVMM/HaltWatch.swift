@@ -9,8 +9,8 @@ import KVM
 /// still from one look to the next are they kicked out of KVM_RUN for a moment and asked, and when they are merely idle,
 /// the next time is twice as far away.
 ///
-/// For the thread that waits for the run's end.
-struct HaltWatch {
+/// For the thread that waits for the run's end. A class, because where there may be none, a pointer says so by itself.
+final class HaltWatch {
     /// Between the first looks. A guest of a few instructions has ended by then.
     static let shortestInterval = Duration.milliseconds(2)
     /// Between looks while the vCPUs work.
@@ -24,14 +24,14 @@ struct HaltWatch {
     private let control: RunControl
     /// What the vCPUs' threads have worked so far, in nanoseconds.
     private let processorTime: () -> UInt64
-    private var interval = Self.shortestInterval
+    private var interval = HaltWatch.shortestInterval
     /// ``processorTime`` at the last look; nil before the first, and after the vCPUs were kicked, which takes time too.
     private var lastTime: UInt64?
     /// When the next look is due.
     private(set) var nextLook: ContinuousClock.Instant
 
     /// - Parameter threads: The vCPUs' threads, which are not joined while this is used.
-    init(_ control: RunControl, threads: [PosixThread]) {
+    convenience init(_ control: RunControl, threads: [PosixThread]) {
         self.init(control) { threads.reduce(0) { $0 &+ $1.processorTime } }
     }
 
@@ -42,7 +42,7 @@ struct HaltWatch {
     }
 
     /// Looks once, and ends the run if the guest has halted for good.
-    mutating func look() {
+    func look() {
         let time = processorTime()
         switch lastTime {
         case nil:

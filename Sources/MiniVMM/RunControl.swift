@@ -247,7 +247,7 @@ struct RunSupervisor {
     /// Blocks until all threads have given the signal.
     ///
     /// - Parameter timeout: How long the run may take; nil for as long as it likes.
-    mutating func wait(timeout: Duration?) {
+    func wait(timeout: Duration?) {
         let deadline = timeout.map { ContinuousClock.now + max($0, .zero) }
         control.ring(allEnded.bell)
         while !allEnded.isGiven {
@@ -270,7 +270,7 @@ struct RunSupervisor {
         return min(one, other)
     }
 
-    private mutating func timeIsUp(_ deadline: ContinuousClock.Instant?) {
+    private func timeIsUp(_ deadline: ContinuousClock.Instant?) {
         if control.isStopping {
             control.kick()
         } else if let deadline, deadline <= .now {

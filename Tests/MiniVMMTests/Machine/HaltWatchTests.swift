@@ -96,7 +96,7 @@ final class HaltWatchTests: XCTestCase {
             try waitUntilHalted(machine)
             XCTAssertTrue(machine.control.pause())
             let paused = machine.countersSoFar
-            var watch = HaltWatch(machine.control) { 5 }
+            let watch = HaltWatch(machine.control) { 5 }
             for _ in 0..<4 { watch.look() }
             XCTAssertNil(machine.control.ending)
             XCTAssertEqual(machine.countersSoFar, paused)
@@ -112,7 +112,7 @@ final class HaltWatchTests: XCTestCase {
             try wait(machine) { $0.contains { $0.activity == .runs } }
             let before = try kicks(machine)
             var time: UInt64 = 0
-            var watch = HaltWatch(machine.control) {
+            let watch = HaltWatch(machine.control) {
                 time += 1
                 return time
             }
@@ -131,7 +131,7 @@ final class HaltWatchTests: XCTestCase {
     func testVCPUsThatOnlySeemToRestGoOn() throws {
         try withMachine([0xeb, 0xfe]) { machine in
             try wait(machine) { $0.contains { $0.activity == .runs } }
-            var watch = HaltWatch(machine.control) { 5 }
+            let watch = HaltWatch(machine.control) { 5 }
             for _ in 0..<10 { watch.look() }
             XCTAssertNil(machine.control.ending)
         }
@@ -155,7 +155,7 @@ final class HaltWatchTests: XCTestCase {
     func testThePace() throws {
         let control = RunControl()
         var time: UInt64 = 0
-        var watch = HaltWatch(control) { time }
+        let watch = HaltWatch(control) { time }
         func pace() -> Int {
             let left = ContinuousClock.now.duration(to: watch.nextLook)
             return Int((left / .milliseconds(1)).rounded(.up))
