@@ -45,6 +45,8 @@ public struct ImageFile: Hashable, Sendable {
         self.init(path: path, bytes: bytes)
     }
 
+    /// From how many bytes on their memory is taken from the system at once: 4 MiB.
+    private static let largeRoom = 0x40_0000
     /// The least that is asked of the system at once, in bytes.
     private static let leastRoom = 0x1_0000
 
@@ -83,6 +85,8 @@ public struct ImageFile: Hashable, Sendable {
         unsafe free(probe)
         var failure: Int?
         let bytes = unsafe [UInt8](unsafeUninitializedCapacity: room) { buffer, count in
+            // In large pages, and all at once: a kernel would take thousands of page faults otherwise.
+            if room >= Self.largeRoom, let start = buffer.baseAddress { unsafe ckvm_populate(start, room) }
             while count < room, let start = buffer.baseAddress {
                 // Sound: room - count bytes are left behind start + count.
                 let result = unsafe ckvm_read(descriptor, start + count, room - count)

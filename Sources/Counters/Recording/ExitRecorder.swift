@@ -6,7 +6,7 @@ public struct RecordingOptions: Hashable, Sendable {
     public var keepsTimeline = false
     /// How many exits of each vCPU to keep, the last ones; nil for none. Rounded up to a power of two.
     ///
-    /// Each takes 32 bytes, which are taken from the system before the guest starts.
+    /// Each takes 32 bytes, which are taken from the system some thousands at a time.
     public var traceCapacity: Int?
     /// Whether to keep as many exits that KVM settled itself, if exits are kept and every exit is counted.
     public var tracesKernel = false

@@ -117,6 +117,10 @@ package final class TraceRecorder {
     package var recordedCount: UInt64 { count }
     /// Private, so that the compiler sees all its uses and need not check them at run time.
     private var count: UInt64 = 0
+    /// The number of the first exit that there is no memory for yet; one that never comes when there is memory for all.
+    private var firstWithoutMemory: UInt64 = 0
+    /// The exits that memory is taken for at once: a quarter of a megabyte.
+    private static let exitsAtOnce = 8192
 
     /// A ring for at least the given number of exits.
     package init(capacity: Int) throws(ResourceError) {
@@ -124,20 +128,39 @@ package final class TraceRecorder {
         let room = wanted.nextPowerOfTwo
         mask = UInt64(room - 1)
         unsafe events = try unsafe zeroedMemory(of: TraceEvent.self, count: room)
-        // So that the system hands the pages out now and not between two exits.
-        unsafe ckvm_populate(events, room * MemoryLayout<TraceEvent>.stride)
+        _ = takeMemory()
     }
 
     deinit {
         unsafe free(events)
     }
 
+    /// Takes memory for the next exits from the system, so that it is not handed out page by page between exits. Not for
+    /// the whole ring at once: a short run would take longer for it than for all else.
+    ///
+    /// - Returns: The cycles that this took.
+    @inline(never)
+    private func takeMemory() -> UInt64 {
+        let start = ckvm_rdtsc()
+        let first = Int(truncatingIfNeeded: firstWithoutMemory)
+        let room = Int(truncatingIfNeeded: mask) + 1
+        let part = min(Self.exitsAtOnce, room - first)
+        // Sound: the ring has room for `first + part` exits.
+        unsafe ckvm_populate(events + first, part * MemoryLayout<TraceEvent>.stride)
+        firstWithoutMemory = first + part < room ? UInt64(first + part) : .max
+        return ckvm_rdtsc() &- start
+    }
+
     /// Puts an exit into the ring, over the oldest one if there is no room.
+    ///
+    /// - Returns: The cycles that it took to get memory; nearly always 0.
     @inline(__always)
-    package func record(_ event: TraceEvent) {
+    package func record(_ event: TraceEvent) -> UInt64 {
+        let ownCycles = count == firstWithoutMemory ? takeMemory() : 0
         // Sound: masked, the index is less than the number of events.
         unsafe events[Int(truncatingIfNeeded: count & mask)] = event
         count &+= 1
+        return ownCycles
     }
 
     /// The exits that are in the ring, the oldest first. Only when the vCPU's thread has ended.

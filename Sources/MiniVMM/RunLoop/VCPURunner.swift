@@ -181,26 +181,34 @@ extension VCPURunner {
     /// - Returns: Cycles that are no exit's, and are booked as MiniVMM's own; nearly always 0.
     @inline(never)
     func record(_ kind: ExitKind, end: UInt64, cycles: UInt64) -> UInt64 {
-        if unsafe trace != nil || places != nil { recordEvent(kind, start: end &- cycles, cycles: cycles) }
+        var ownCycles: UInt64 = 0
+        if unsafe trace != nil || places != nil {
+            ownCycles = recordEvent(kind, start: end &- cycles, cycles: cycles)
+        }
         // Sound: the runner holds on to its recorder, and so to all its parts. `_withUnsafeGuaranteedRef` counts no
         // reference, as on the port bus.
-        guard let timeline = unsafe timeline else { return 0 }
-        let ownCycles = unsafe timeline._withUnsafeGuaranteedRef { $0.record(kind, at: end) }
+        if let timeline = unsafe timeline {
+            unsafe ownCycles &+= timeline._withUnsafeGuaranteedRef { $0.record(kind, at: end) }
+        }
         if ownCycles > 0 { counters.bookOwn(cycles: ownCycles) }
         return ownCycles
     }
 
     /// Records what an exit was about, and where it came from.
+    ///
+    /// - Returns: As for any recording.
     @inline(never)
-    private func recordEvent(_ kind: ExitKind, start: UInt64, cycles: UInt64) {
+    private func recordEvent(_ kind: ExitKind, start: UInt64, cycles: UInt64) -> UInt64 {
+        var ownCycles: UInt64 = 0
         let event = event(kind, start: start, cycles: cycles)
         // Sound: as above.
-        if let trace = unsafe trace { unsafe trace._withUnsafeGuaranteedRef { $0.record(event) } }
+        if let trace = unsafe trace { unsafe ownCycles = trace._withUnsafeGuaranteedRef { $0.record(event) } }
         if let places = unsafe places {
             // The carrier of a CPUID is elsewhere, and the registers have moved on since.
             let address = kind == .cpuid ? responder.lastAddress : registers.instructionPointer
             unsafe places._withUnsafeGuaranteedRef { $0.record(event, at: address) }
         }
+        return ownCycles
     }
 
     /// The exit in the run page as an event.
