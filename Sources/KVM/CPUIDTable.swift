@@ -113,9 +113,10 @@ package final class KernelCPUIDBuffer {
         self.capacity = capacity
         let size = MemoryLayout<kvm_cpuid2>.size + capacity * MemoryLayout<kvm_cpuid_entry2>.stride
         let memory = UnsafeMutableRawPointer.allocate(byteCount: size, alignment: MemoryLayout<kvm_cpuid2>.alignment)
-        // Sound: the memory is aligned for the header, at least as long, and as far as it goes zero, which is a valid one.
-        // Entries are written before they are read: by the kernel, which then says how many, or by `set`.
-        unsafe memory.initializeMemory(as: UInt8.self, repeating: 0, count: MemoryLayout<kvm_cpuid2>.size)
+        // All of it: the KVM_GET_CPUID2 of Linux 6.1 does not say how many entries it wrote, and the others must be none.
+        // Source: arch/x86/kvm/cpuid.c, kvm_vcpu_ioctl_get_cpuid2().
+        unsafe memory.initializeMemory(as: UInt8.self, repeating: 0, count: size)
+        // Sound: the memory is aligned for the header, at least as long, and zero, which is a valid header.
         unsafe table = unsafe memory.bindMemory(to: kvm_cpuid2.self, capacity: 1)
         unsafe table.pointee.nent = UInt32(capacity)
     }
