@@ -83,6 +83,18 @@ final class ServiceTimeHistogramTests: XCTestCase {
         }
     }
 
+    /// Of times beyond the last bucket's, each is longer than the histogram tells, and only the longest is the maximum.
+    func testTimesBeyondTheRangeDoNotHideShorterOnes() throws {
+        let table = try table(of: [[1 << 50, 1 << 45, 7, 1 << 42 - 1, 1 << 42, 300]])
+        XCTAssertEqual(table.counters(of: 0).maximumServiceCycles(of: .hlt), 1 << 50)
+        var counts = [UInt64](repeating: 0, count: ServiceTimeBucket.count)
+        table.counters(of: 0).addBuckets(of: .hlt, to: &counts)
+        XCTAssertEqual(counts[7], 1)
+        XCTAssertEqual(counts[ServiceTimeBucket.index(of: 300)], 1)
+        XCTAssertEqual(counts.last, 4)
+        XCTAssertEqual(counts.reduce(0, +), 6)
+    }
+
     /// Against the exact answer, and against HdrHistogram with two digits.
     func testIsOffByLessThanOneIn128AndEqualsHdrHistogram() throws {
         var random = SeededGenerator(seed: 1)

@@ -118,6 +118,36 @@ final class ExitDecodingTests: XCTestCase {
         }
     }
 
+    /// The short way says what the long one says, and leaves to that all but one byte in its place.
+    func testPortByte() throws {
+        let vcpu = try makeVCPU()
+        let end = UInt64(vcpu.runPageSize)
+        for isOut in [false, true] {
+            for offset in [Self.itemOffset, end - 1] {
+                _ = portExit(isOut: isOut, size: 1, port: 0xfffe, count: 1, offset: offset, vcpu)
+                put(0x5a as UInt8, Int(offset), vcpu)
+                let io = try XCTUnwrap(Exit.portByte(of: vcpu))
+                XCTAssertEqual(io.isOut, isOut)
+                XCTAssertEqual(io.access.port, 0xfffe)
+                XCTAssertTrue(io.access.isByte)
+                XCTAssertEqual(io.access.byte, 0x5a)
+            }
+            let others: [(UInt8, UInt32, UInt64)] = [
+                (2, 1, Self.itemOffset), (1, 2, Self.itemOffset), (1, 0, Self.itemOffset), (0, 1, Self.itemOffset),
+                (1, 1 << 16 + 1, Self.itemOffset), (1, 1, end), (1, 1, .max), (1, 1, 0 &- 16),
+            ]
+            for (size, count, offset) in others {
+                _ = portExit(isOut: isOut, size: size, count: count, offset: offset, vcpu)
+                XCTAssertNil(Exit.portByte(of: vcpu), "\(count) of \(size) at \(offset)")
+            }
+            _ = portExit(isOut: isOut, size: 1, count: 1, vcpu)
+            for reason in 0...UInt32(50) where reason != UInt32(KVM_EXIT_IO) {
+                vcpu.runPage.pointee.exit_reason = reason
+                XCTAssertNil(Exit.portByte(of: vcpu), "reason \(reason)")
+            }
+        }
+    }
+
     func testMMIO() throws {
         let vcpu = try makeVCPU()
         let data: UInt64 = 0x8877_6655_4433_2211
