@@ -101,8 +101,8 @@ extension CPUIDLeaf {
     /// IA32_XSS and the state of the local APIC. All others stay as they were set.
     ///
     /// KVM changes OSXSAVE, APIC and MONITOR in leaf 1, OSPKE in 7, the sizes of the XSAVE area in 0xd, the enclaves' XFRM in
-    /// 0x12, and a bit of its own features. Source: arch/x86/kvm/cpuid.c, kvm_update_cpuid_runtime(), of Linux 5.10 to
-    /// 6.18.
+    /// 0x12 (in some versions), and a bit of its own features. Source: Linux, arch/x86/kvm/cpuid.c,
+    /// kvm_update_cpuid_runtime().
     package static func changesAtRunTime(_ leaf: UInt32) -> Bool {
         switch leaf {
         case features, extendedFeaturesOfIntel, extendedState, protectedEnclaves, hypervisors: true
