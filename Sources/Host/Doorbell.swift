@@ -47,7 +47,9 @@ package final class Doorbell: Sendable {
         case ringing
         /// The bell does not ring, but the other descriptor can be read from.
         case otherReadable
-        /// Neither is so, and the time is up.
+        /// Neither is so, but the third descriptor can be read from.
+        case thirdReadable
+        /// None of this is so, and the time is up.
         case timeIsUp
     }
 
@@ -56,11 +58,17 @@ package final class Doorbell: Sendable {
     /// - Parameters:
     ///   - deadline: Until when at most; nil for as long as it takes.
     ///   - other: Another descriptor to wait for; -1 for none.
-    package func wait(until deadline: ContinuousClock.Instant?, or other: Int32 = -1) -> News {
-        var poll = PollPair(descriptor, other)
+    ///   - third: One more.
+    package func wait(
+        until deadline: ContinuousClock.Instant?, or other: Int32 = -1, or third: Int32 = -1
+    ) -> News {
+        var poll = PollSet(descriptor, other, third)
         while true {
             let result = poll.wait(atMost: deadline.map { max(ContinuousClock.now.duration(to: $0), .zero) })
-            if result > 0 { return poll.firstEvents != 0 ? .ringing : .otherReadable }
+            if result > 0 {
+                if poll.events.0 != 0 { return .ringing }
+                return poll.events.1 != 0 ? .otherReadable : .thirdReadable
+            }
             if result == 0 { return .timeIsUp }
             // EINTR: a signal for another purpose. Anything else would come again at once, so it ends the wait.
             if result != -EINTR { return .timeIsUp }
@@ -68,37 +76,39 @@ package final class Doorbell: Sendable {
     }
 }
 
-/// Two descriptors to wait for until one of them can be read from. Without an array: to make the first of its kind takes
-/// the Swift runtime as long as some system calls.
-package struct PollPair {
-    private var descriptors: (pollfd, pollfd)
+/// Up to three descriptors to wait for until one of them can be read from. Without an array: to make the first of its kind
+/// takes the Swift runtime as long as some system calls.
+package struct PollSet {
+    private var descriptors: (pollfd, pollfd, pollfd)
 
     /// A negative descriptor is not looked at.
-    package init(_ first: Int32, _ second: Int32) {
+    package init(_ first: Int32, _ second: Int32, _ third: Int32 = -1) {
         descriptors = (
-            pollfd(fd: first, events: Int16(POLLIN), revents: 0), pollfd(fd: second, events: Int16(POLLIN), revents: 0)
+            pollfd(fd: first, events: Int16(POLLIN), revents: 0),
+            pollfd(fd: second, events: Int16(POLLIN), revents: 0),
+            pollfd(fd: third, events: Int16(POLLIN), revents: 0)
         )
     }
 
     /// Waits.
     ///
     /// - Parameter limit: How long at most; nil for as long as it takes.
-    /// - Returns: How many of the two there is something to say of; 0 when the time is up; -errno.
+    /// - Returns: How many of them there is something to say of; 0 when the time is up; -errno.
     package mutating func wait(atMost limit: Duration?) -> Int32 {
         let (seconds, attoseconds) = limit?.components ?? (-1, 0)
-        return unsafe withUnsafeMutablePointer(to: &descriptors) { pair in
-            // Sound: a tuple of two equal types is laid out as an array of two.
-            unsafe pair.withMemoryRebound(to: pollfd.self, capacity: 2) { first in
+        return unsafe withUnsafeMutablePointer(to: &descriptors) { all in
+            // Sound: a tuple of three equal types is laid out as an array of three.
+            unsafe all.withMemoryRebound(to: pollfd.self, capacity: 3) { first in
                 // A Duration's part below a second is less than 10^18 attoseconds.
-                unsafe ckvm_poll(first, 2, seconds, attoseconds / 1_000_000_000)
+                unsafe ckvm_poll(first, 3, seconds, attoseconds / 1_000_000_000)
             }
         }
     }
 
-    /// What poll(2) said of the first in the last wait; 0 for nothing.
-    package var firstEvents: Int16 { descriptors.0.revents }
-    /// What poll(2) said of the second in the last wait; 0 for nothing.
-    package var secondEvents: Int16 { descriptors.1.revents }
+    /// What poll(2) said of each in the last wait; 0 for nothing.
+    package var events: (Int16, Int16, Int16) {
+        (descriptors.0.revents, descriptors.1.revents, descriptors.2.revents)
+    }
 }
 
 /// A signal that several threads give together, the last one's being the signal, and that one thread waits for, with

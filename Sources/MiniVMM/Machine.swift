@@ -80,6 +80,7 @@ public final class Machine: Sendable {
         }
         var supervisor = RunSupervisor(control: control, console: parts.console, allEnded: allEnded)
         if parts.hasInterruptControllers { supervisor.haltWatch = HaltWatch(control, threads: threads) }
+        supervisor.feeding = feeding
         supervisor.wait(timeout: timeout)
         // It ends while the numbers are put together.
         feeding?.requestEnd()
@@ -103,7 +104,7 @@ public final class Machine: Sendable {
             receiver.end()
             return nil
         }
-        return unsafe try ConsoleInput(input, to: receiver, bell: inputBell)
+        return unsafe try ConsoleInput(input, to: receiver, whenAsked: true, bell: inputBell)
     }
 
     /// Starts the components' threads: all, or none that still runs.

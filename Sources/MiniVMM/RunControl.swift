@@ -236,18 +236,21 @@ public final class RunControl: Sendable {
 }
 
 /// What the thread that started a run does until the vCPUs' threads have ended: it ends the run when the time is up,
-/// kicks vCPUs that have not noticed that it is over, and sees to it that the console keeps nothing back.
+/// kicks vCPUs that have not noticed that it is over, starts to feed the console when the guest asks for input, and sees to
+/// it that the console keeps nothing back.
 struct RunSupervisor {
     let control: RunControl
     let console: ConsoleOutput
     let allEnded: EndSignal
     /// Finds out that the guest has halted for good, where HLT does not say so itself.
     var haltWatch: HaltWatch?
+    /// What feeds the console from when the guest asks for input.
+    var feeding: ConsoleInput?
 
     /// Blocks until all threads have given the signal.
     ///
     /// - Parameter timeout: How long the run may take; nil for as long as it likes.
-    func wait(timeout: Duration?) {
+    mutating func wait(timeout: Duration?) {
         let deadline = timeout.map { ContinuousClock.now + max($0, .zero) }
         control.ring(allEnded.bell)
         while !allEnded.isGiven {
@@ -255,11 +258,22 @@ struct RunSupervisor {
             let next =
                 control.isStopping
                 ? .now + RunControl.timeBetweenKicks : Self.earlier(deadline, haltWatch?.nextLook)
-            switch allEnded.bell.wait(until: next, or: console.timerDescriptor) {
+            let input = feeding?.firstRing?.descriptor ?? -1
+            switch allEnded.bell.wait(until: next, or: console.timerDescriptor, or: input) {
             case .ringing: allEnded.bell.silence()
             case .otherReadable: if console.timerHasExpired() { control.kickOne() }
+            case .thirdReadable: startFeeding()
             case .timeIsUp: timeIsUp(deadline)
             }
+        }
+    }
+
+    private mutating func startFeeding() {
+        do throws(ResourceError) {
+            try feeding?.start()
+        } catch {
+            feeding = nil
+            control.stop(.failed(error))
         }
     }
 

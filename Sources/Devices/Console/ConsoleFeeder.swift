@@ -62,15 +62,15 @@ package struct ConsoleFeeder {
     private mutating func sleep(atMost limit: Duration?) -> Int16? {
         let wantsInput = wantsInput
         let mayRead = wantsInput && isOurTurn
-        var poll = PollPair(bell.descriptor, mayRead ? source.descriptor : -1)
+        var poll = PollSet(bell.descriptor, mayRead ? source.descriptor : -1)
         let timeout = wantsInput && !mayRead ? min(limit ?? Self.backgroundPause, Self.backgroundPause) : limit
         // The first of the errors is a signal, and the others are for want of memory: try again.
         guard poll.wait(atMost: timeout) > 0 else { return nil }
-        if poll.firstEvents != 0 {
+        if poll.events.0 != 0 {
             bell.silence()
             pace.finish(at: .now)
         }
-        return poll.secondEvents != 0 ? poll.secondEvents : nil
+        return poll.events.1 != 0 ? poll.events.1 : nil
     }
 
     private var wantsInput: Bool {

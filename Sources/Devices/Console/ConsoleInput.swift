@@ -4,17 +4,26 @@ import Synchronization
 
 /// The way from a descriptor to the guest's console: a thread that reads and feeds, while a run lasts.
 ///
+/// Many guests never ask for input, and a thread takes a small one's run a twentieth of its time. So where nothing is to
+/// be read before the guest asks, the thread may be left for then.
+///
 /// Nothing is lost and nothing spins: while the guest has no room, the thread sleeps until the bell rings. When the
 /// input ends, the guest gets no more; a run goes on without.
+// Safe to use: the closure reads into memory that is lent for the call, with its size.
+@safe
 package final class ConsoleInput: Sendable {
     private final class Ending: Sendable {
         let isRequested = Atomic(false)
     }
 
+    private let source: ConsoleSource
+    private let receiver: any ConsoleReceiver
+    private let read: ConsoleFeeder.Read
     private let ending = Ending()
     private let bell: Doorbell
     private let hasEnded: EndSignal
-    private let thread: PosixThread
+    /// The thread, once it was started.
+    private let thread = Locked<PosixThread?>(nil)
     /// The console to give back, if one was taken over.
     private let console: (any InteractiveConsole)?
 
@@ -23,40 +32,61 @@ package final class ConsoleInput: Sendable {
 
     /// Starts to feed the guest. An interactive console is taken over.
     ///
+    /// With `whenAsked`, a guest that does not take a byte yet is not fed until ``start()`` is called: when the bell rings
+    /// for the first time.
+    ///
     /// - Parameters:
     ///   - source: Where the input comes from.
     ///   - receiver: The device that takes it.
+    ///   - whenAsked: Whether to start only when the guest would take a byte, unless the console is interactive.
     ///   - bell: What the device rings when it has turned bytes away and would take more. It is this object's alone.
     ///   - read: How the descriptor is read from.
     /// - Throws: `ResourceError` when the system refuses a thread or a descriptor.
     package init(
         _ source: ConsoleSource,
         to receiver: any ConsoleReceiver,
+        whenAsked: Bool = false,
         bell: Doorbell,
         read: @escaping ConsoleFeeder.Read = { unsafe ckvm_read($0, $1.baseAddress, $1.count) }
     ) throws(ResourceError) {
         try KickSignal.install()
-        let hasEnded = try EndSignal(count: 1)
+        hasEnded = try EndSignal(count: 1)
         var console: (any InteractiveConsole)?
         if case .interactive(let candidate) = source, candidate.takeOver(wake: bell.descriptor) {
             _ = candidate.prepareToRead()
             console = candidate
         }
-        let ending = ending
+        self.console = console
+        self.source = source
+        self.receiver = receiver
+        self.bell = bell
+        unsafe self.read = unsafe read
+        // To ask makes the receiver ring when it would take one.
+        if case .stream = source, whenAsked, !receiver.isReadyToReceive() { return }
         do {
-            thread = try PosixThread(name: "console input") {
-                Self.refuseStop()
-                var feeder = unsafe ConsoleFeeder(source, to: receiver, bell: bell, read: read)
-                feeder.run { ending.isRequested.load(ordering: .acquiring) }
-                hasEnded.give()
-            }
+            try start()
         } catch {
             console?.release()
             throw error
         }
-        self.bell = bell
-        self.hasEnded = hasEnded
-        self.console = console
+    }
+
+    /// Rung by the device when the guest asks for input for the first time, while there is no thread; else nil.
+    package var firstRing: Doorbell? { thread.withLock({ $0 == nil }) ? bell : nil }
+
+    /// Starts the thread. Once.
+    ///
+    /// - Throws: `ResourceError` when the system refuses it.
+    package func start() throws(ResourceError) {
+        let (source, receiver, bell, ending, hasEnded) = (source, receiver, bell, ending, hasEnded)
+        let read = unsafe read
+        let started = try PosixThread(name: "console input") {
+            Self.refuseStop()
+            var feeder = unsafe ConsoleFeeder(source, to: receiver, bell: bell, read: read)
+            feeder.run { ending.isRequested.load(ordering: .acquiring) }
+            hasEnded.give()
+        }
+        thread.withLock { $0 = started }
     }
 
     /// Asks the thread to end, and does not wait for it.
@@ -70,8 +100,10 @@ package final class ConsoleInput: Sendable {
         requestEnd()
         // Somebody else may have read what poll(2) announced, and the thread be stuck in read(2). A kick that comes just
         // before read(2) has no effect, so there may have to be more than one.
-        while !hasEnded.wait(timeout: Self.patience) { thread.kick() }
-        thread.join()
+        if let thread = thread.withLock({ $0 }) {
+            while !hasEnded.wait(timeout: Self.patience) { thread.kick() }
+            thread.join()
+        }
         console?.release()
     }
 

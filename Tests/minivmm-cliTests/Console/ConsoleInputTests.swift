@@ -98,6 +98,47 @@ final class ConsoleInputTests: XCTestCase {
         XCTAssertEqual(receiver.received, [1])
     }
 
+    func testStartsWhenTheGuestAsks() throws {
+        let pipe = try PipeEnds()
+        defer { pipe.closeReader() }
+        pipe.supply([1, 2, 3])
+        let bell = try Doorbell()
+        let receiver = ReceiverStub(room: 0)
+        let input = try ConsoleInput(.stream(pipe.reader), to: receiver, whenAsked: true, bell: bell)
+        XCTAssertTrue(receiver.asked.comes(), "so that the receiver rings")
+        XCTAssertEqual(input.firstRing?.wait(timeout: .zero), false)
+        receiver.makeRoom(3)
+        bell.ring()
+        XCTAssertEqual(input.firstRing?.wait(timeout: .zero), true)
+        try input.start()
+        XCTAssertNil(input.firstRing)
+        XCTAssertTrue(receiver.offered.comes())
+        input.end()
+        XCTAssertEqual(receiver.received, [1, 2, 3])
+    }
+
+    func testAGuestThatIsReadyIsFedAtOnce() throws {
+        let pipe = try PipeEnds()
+        defer { pipe.closeReader() }
+        pipe.supply([1])
+        let receiver = ReceiverStub(room: 1)
+        let input = try ConsoleInput(.stream(pipe.reader), to: receiver, whenAsked: true, bell: Doorbell())
+        XCTAssertNil(input.firstRing)
+        XCTAssertTrue(receiver.offered.comes())
+        input.end()
+        XCTAssertEqual(receiver.received, [1])
+    }
+
+    func testEndsWithoutAThread() throws {
+        let pipe = try PipeEnds()
+        defer { pipe.closeReader() }
+        pipe.supply([1])
+        let receiver = ReceiverStub(room: 0)
+        try ConsoleInput(.stream(pipe.reader), to: receiver, whenAsked: true, bell: Doorbell()).end()
+        XCTAssertFalse(receiver.hasEnded)
+        XCTAssertEqual(receiver.received, [])
+    }
+
     func testNothingIsReadBeforeTheGuestListens() throws {
         let pipe = try PipeEnds()
         defer { pipe.closeReader() }
