@@ -30,12 +30,27 @@ public struct ImageFile: Hashable, Sendable {
     public init(reading path: String, limit: UInt64 = defaultLimit) throws(ImageError) {
         let expectedSize = try Self.checkedSize(path, limit: limit)
         let descriptor = try Self.open(path)
+        try self.init(path: path, reading: descriptor.number, expectedSize: expectedSize, limit: limit)
+    }
+
+    /// Reads a file that is open already.
+    ///
+    /// - Parameters:
+    ///   - path: What errors call it.
+    ///   - descriptor: The file, at its start. It is not closed.
+    ///   - expectedSize: The size that the system states, in bytes; 0 for what has none.
+    ///   - limit: The most bytes that are accepted.
+    package init(
+        path: String, reading descriptor: Int32, expectedSize: Int, limit: UInt64 = defaultLimit
+    ) throws(ImageError) {
+        guard UInt64(clamping: expectedSize) <= limit, expectedSize < Int.max
+        else { throw .oversized(path: path, size: UInt64(clamping: expectedSize), limit: limit) }
         var bytes: [UInt8] = []
         // One byte more than expected: the read that finds the end of the file then needs no second buffer.
         var room = max(expectedSize, Self.leastRoom) &+ 1
         var isAtEnd = false
         while !isAtEnd {
-            let part = try Self.read(path, descriptor.number, atMost: room)
+            let part = try Self.read(path, descriptor, atMost: room)
             isAtEnd = part.count < room
             bytes = bytes.isEmpty ? part : bytes + part
             guard UInt64(bytes.count) <= limit else { throw .oversized(path: path, size: nil, limit: limit) }
@@ -53,7 +68,7 @@ public struct ImageFile: Hashable, Sendable {
     /// The size that the system states, in bytes; 0 for what has none, such as a pipe.
     private static func checkedSize(_ path: String, limit: UInt64) throws(ImageError) -> Int {
         var status = stat()
-        guard unsafe stat(path, &status) == 0 else { throw .unreadable(path: path, ErrorNumber(rawValue: errno)) }
+        guard unsafe stat(ForeignText.cString(path), &status) == 0 else { throw .unreadable(path: path, ErrorNumber(rawValue: errno)) }
         switch status.st_mode & S_IFMT {
         case S_IFREG, S_IFIFO: break
         case S_IFDIR: throw .notAFile(path: path, kind: "a directory")
@@ -68,8 +83,9 @@ public struct ImageFile: Hashable, Sendable {
     }
 
     private static func open(_ path: String) throws(ImageError) -> OwnedDescriptor {
-        var result = unsafe ckvm_open(path, O_RDONLY)
-        while result == -EINTR { result = unsafe ckvm_open(path, O_RDONLY) }
+        let name = ForeignText.cString(path)
+        var result = unsafe ckvm_open(name, O_RDONLY)
+        while result == -EINTR { result = unsafe ckvm_open(name, O_RDONLY) }
         guard result >= 0 else { throw .unreadable(path: path, ErrorNumber(rawValue: 0 &- result)) }
         return OwnedDescriptor(takingOver: result)
     }

@@ -1,11 +1,12 @@
 import Boot
+import Host
 
 /// Finds the files that a program needs to run: its interpreter and its shared libraries, and what these need.
 ///
 /// What a program loads only while it runs (dlopen(3), modules of an interpreter) cannot be known; it has to be added
 /// by those who know the program.
-struct DependencySearch: Sendable {
-    private let host: HostFiles
+struct DependencySearch {
+    private let sources: HostSources
     private let directory: String
     private let libraryPath: [String]
     private let searchPath: SearchPath
@@ -17,6 +18,8 @@ struct DependencySearch: Sendable {
     private static let maximumScriptDepth = 5
     /// What the C library loads by itself when a thread is cancelled or a backtrace made.
     private static let loadedByName = ["libgcc_s.so.1"]
+    /// How many names of libraries there can be in all. Large programs have some hundred.
+    private static let maximumNameCount = 4096
     private static let typeExecutable: UInt16 = 2
     private static let typeShared: UInt16 = 3
     private static let machineX86: UInt16 = 3
@@ -24,17 +27,17 @@ struct DependencySearch: Sendable {
     /// A search.
     ///
     /// - Parameters:
-    ///   - host: Where to look.
+    ///   - sources: Where to look.
     ///   - directory: The directory that relative paths start from.
     ///   - libraryPath: LD_LIBRARY_PATH in the guest.
     ///   - searchPath: PATH in the guest, where env(1) finds the interpreters of scripts.
-    init(host: HostFiles, directory: String, libraryPath: String, searchPath: SearchPath) {
-        self.host = host
+    init(sources: HostSources, directory: String, libraryPath: String, searchPath: SearchPath) {
+        self.sources = sources
         self.directory = directory
         self.libraryPath = libraryPath.split { $0 == ":" || $0 == ";" }.map(String.init)
         self.searchPath = searchPath
-        let bytes = (try? host.resolve(Self.cachePath)).flatMap { try? host.read($0) }
-        cache = bytes.map(LibraryCache.init) ?? LibraryCache()
+        let file = try? sources.find(Self.cachePath, neededBy: Self.cachePath)
+        cache = file.map { LibraryCache($0.bytes) } ?? LibraryCache()
     }
 
     /// The files that a program needs besides itself, each once.
@@ -74,40 +77,48 @@ struct DependencySearch: Sendable {
         return program
     }
 
-    /// A script's interpreter, and what env(1) looks for if that is the interpreter, with all that these need.
+    /// A script's interpreter with all that it needs, and what env(1) will probably look for if that is the interpreter.
     private func interpreters(of file: HostFile, _ header: ScriptHeader, depth: Int) throws(ExecError) -> [HostFile] {
-        var paths = [SearchPath.absolute(header.interpreter, from: directory)]
+        var found = FileList()
+        let path = SearchPath.absolute(header.interpreter, from: directory)
+        try add(program: path, to: &found, neededBy: file.path, depth: depth)
         if let name = header.programOfEnv {
             do {
-                paths.append(try searchPath.find(name, from: directory, in: host))
+                let path = try searchPath.find(name, from: directory, in: sources.host)
+                var guessed = found
+                try add(program: path, to: &guessed, neededBy: file.path, depth: depth)
+                found = guessed
             } catch {
-                throw .missing(name: name, neededBy: file.path)
+                if case .tooMuch = error { throw error }
+                // The script may do without, and env need not be what it is called.
+                sources.note(.programNotThere(name: name, script: file.path))
             }
         }
-        var found: [HostFile] = []
-        for path in paths {
-            let interpreter = try read(path, neededBy: file.path)
-            found.append(interpreter)
-            let needs = try files(neededBy: interpreter, depth: depth + 1)
-            found += needs.filter { needed in !found.contains { $0.path == needed.path } }
-        }
-        return found
+        return found.files
+    }
+
+    private func add(
+        program path: String, to found: inout FileList, neededBy needer: String, depth: Int
+    ) throws(ExecError) {
+        let program = try executable(path, neededBy: needer)
+        found.add(program)
+        for needed in try files(neededBy: program, depth: depth + 1) { found.add(needed) }
     }
 
     /// A program's loader and libraries, the libraries' libraries, and so on.
     private func libraries(of file: HostFile, _ program: ELFProgram) throws(ExecError) -> [HostFile] {
         guard program.interpreter != nil || !program.libraries.isEmpty else { return [] }
-        var found: [HostFile] = []
+        var found = FileList()
         let loader = try program.interpreter.map { path throws(ExecError) in
-            try read(SearchPath.absolute(path, from: directory), neededBy: file.path)
+            try self.loader(SearchPath.absolute(path, from: directory), of: program, at: file.path)
         }
-        if let loader { found.append(loader) }
+        if let loader { found.add(loader) }
         let isMusl = loader.map { PathWalk.lastPart(of: $0.path).hasPrefix("ld-musl-") } ?? false
         let search = LibrarySearch(
-            host: host, directory: directory, libraryPath: libraryPath, isMusl: isMusl, cache: cache)
+            sources: sources, directory: directory, libraryPath: libraryPath, isMusl: isMusl, cache: cache)
 
         var names: Set<String> = []
-        var needers = [search.needer(file.path, program, neededBy: nil)]
+        var needers = [try search.needer(file.path, program, neededBy: nil)]
         var next = 0
         while next < needers.count {
             let needer = needers[next]
@@ -115,17 +126,19 @@ struct DependencySearch: Sendable {
             for name in needer.program.libraries where names.insert(name).inserted {
                 // musl's loader is the C library itself.
                 if isMusl, name == "libc.so" || name.hasPrefix("libc.musl-") { continue }
-                let files = search.find(name, for: needer)
+                guard names.count <= Self.maximumNameCount
+                else { throw .tooMuch(.libraries(Self.maximumNameCount), neededBy: file.path) }
+                let files = try search.find(name, for: needer)
                 guard !files.isEmpty else { throw .missing(name: name, neededBy: needer.path) }
                 try add(files, neededBy: needer, search, &found, &needers)
             }
         }
-        guard !isMusl, let main = needers.first else { return found }
+        guard !isMusl, let main = needers.first else { return found.files }
         for name in Self.loadedByName where names.insert(name).inserted {
             // Its own libraries are the C library, which is there.
-            found += search.find(name, for: main)
+            for library in try search.find(name, for: main) { found.add(library) }
         }
-        return found
+        return found.files
     }
 
     /// Takes libraries into account that were found.
@@ -133,66 +146,59 @@ struct DependencySearch: Sendable {
         _ files: [HostFile],
         neededBy needer: LibrarySearch.Needer,
         _ search: LibrarySearch,
-        _ found: inout [HostFile],
+        _ found: inout FileList,
         _ needers: inout [LibrarySearch.Needer]
     ) throws(ExecError) {
-        for file in files where !found.contains(where: { $0.path == file.path }) {
-            found.append(file)
+        // Under another name it is the same library: it is put into the guest, and asked nothing again.
+        for file in files where found.add(file) {
+            let program: ELFProgram?
             do {
-                // What was found is an ELF file.
-                guard let program = try ELFProgram(file.bytes) else { continue }
-                needers.append(search.needer(file.path, program, neededBy: needer))
+                program = try ELFProgram(file.bytes)
             } catch {
                 throw .notExecutable(path: file.path, reason: "is a damaged ELF library: \(error.problem)")
             }
+            // What was found is an ELF file.
+            if let program { needers.append(try search.needer(file.path, program, neededBy: needer)) }
         }
     }
 
-    private func read(_ path: String, neededBy needer: String) throws(ExecError) -> HostFile {
-        guard let resolved = try? host.resolvedStatus(path), resolved.status.kind == .file
-        else { throw .missing(name: path, neededBy: needer) }
-        do {
-            return HostFile(path: path, bytes: try host.read(resolved.path))
-        } catch {
-            throw .file(error)
+    /// The dynamic loader that a program names. Linux executes it: so it is an executable program for the same
+    /// processor, and nothing else of the host's is put into the guest because a file says so.
+    private func loader(_ path: String, of program: ELFProgram, at needer: String) throws(ExecError) -> HostFile {
+        guard let file = try sources.find(path, neededBy: needer) else { throw .missing(name: path, neededBy: needer) }
+        let identity = ELFIdentity(file.bytes)
+        guard file.isExecutable, let identity, identity.is64Bit == program.identity.is64Bit,
+            identity.machine == program.identity.machine,
+            identity.type == Self.typeExecutable || identity.type == Self.typeShared
+        else {
+            throw .notExecutable(
+                path: needer, reason: "names \(path) as its loader, which is no executable program for its processor")
         }
+        return file
+    }
+
+    /// A program or script that a script names, and that Linux would execute.
+    private func executable(_ path: String, neededBy needer: String) throws(ExecError) -> HostFile {
+        guard let file = try sources.find(path, neededBy: needer) else { throw .missing(name: path, neededBy: needer) }
+        guard file.isExecutable
+        else { throw .notExecutable(path: path, reason: "has no permission to be executed") }
+        return file
     }
 }
 
-/// The first line of a script: `#!`, an interpreter, and perhaps one argument.
-///
-/// Source: Linux, fs/binfmt_script.c.
-struct ScriptHeader: Hashable, Sendable {
-    /// The interpreter's path.
-    let interpreter: String
-    /// What is behind it, if anything.
-    package let argument: String
+/// Files in the order in which they were found, each path once.
+private struct FileList {
+    private(set) var files: [HostFile] = []
+    private var paths: Set<[UInt8]> = []
+    private var identities: Set<FileIdentity> = []
 
-    /// How much of the file the kernel looks at. Source: Linux, BINPRM_BUF_SIZE.
-    private static let maximumSize = 256
-
-    /// Reads the line.
+    /// Adds a file.
     ///
-    /// - Returns: Nil when the file does not begin like a script, or names no interpreter.
-    init?(_ bytes: [UInt8]) {
-        guard bytes.hasBytes(Array("#!".utf8), at: 0) else { return nil }
-        let line = bytes.prefix(Self.maximumSize).dropFirst(2).prefix { $0 != UInt8(ascii: "\n") && $0 != 0 }
-        guard let text = String(validating: line, as: UTF8.self) else { return nil }
-        let words = text.split(maxSplits: 1, omittingEmptySubsequences: true) { Self.isBlank($0) }
-        guard let interpreter = words.first else { return nil }
-        self.interpreter = String(interpreter)
-        let rest = words.dropFirst().first?.drop(while: Self.isBlank) ?? ""
-        argument = String(rest.reversed().drop(while: Self.isBlank).reversed())
-    }
-
-    /// The program that env(1) is asked for, when it is the interpreter.
-    var programOfEnv: String? {
-        guard PathWalk.lastPart(of: interpreter) == "env" else { return nil }
-        return argument.split(whereSeparator: Self.isBlank).first { !$0.hasPrefix("-") && !$0.contains("=") }
-            .map(String.init)
-    }
-
-    private static func isBlank(_ character: Character) -> Bool {
-        character == " " || character == "\t"
+    /// - Returns: Whether it was not there before, under this or another path.
+    @discardableResult
+    mutating func add(_ file: HostFile) -> Bool {
+        guard paths.insert(ForeignText.bytes(file.path)).inserted else { return false }
+        files.append(file)
+        return file.identity.map { identities.insert($0).inserted } ?? true
     }
 }

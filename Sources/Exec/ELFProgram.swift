@@ -1,4 +1,5 @@
 import Boot
+import Host
 
 /// What a program or library says of the files that it needs to run: its interpreter, and shared libraries.
 ///
@@ -62,6 +63,8 @@ struct ELFProgram: Sendable {
         private static let maximumEntryCount: UInt64 = 0x4000
         /// PATH_MAX, which counts the terminating zero; a list of paths has more than one.
         private static let maximumStringSize: UInt64 = 0x4000
+        /// All names of a kind together.
+        private static let maximumTextSize = 0x40_0000
 
         init(_ bytes: [UInt8], _ format: ELFClass) throws(ELFDamage) {
             self.bytes = bytes
@@ -101,12 +104,17 @@ struct ELFProgram: Sendable {
                 let start = fileOffset(ofAddress: table)
             else { throw ELFDamage(problem: "its dynamic section names no string table in the file") }
             var strings: [String] = []
+            var textSize = 0
             for entry in wanted {
                 let (offset, overflow) = start.addingReportingOverflow(entry.value)
                 guard !overflow, entry.value < size
                 else { throw ELFDamage(problem: "its dynamic section names a string outside its string table") }
                 let text = try string(at: offset, limit: size - entry.value, "a name in its dynamic section")
                 strings.append(text)
+                // Names can overlap in the table, so that a small file holds many long ones.
+                textSize += text.utf8.count
+                guard textSize <= Self.maximumTextSize
+                else { throw ELFDamage(problem: "its dynamic section names too much text") }
             }
             return strings
         }
@@ -129,9 +137,7 @@ struct ELFProgram: Sendable {
             let available = offset < UInt64(bytes.count) ? UInt64(bytes.count) - offset : 0
             guard let part = bytes.part(at: offset, count: min(maximum, available)), let end = part.firstIndex(of: 0)
             else { throw ELFDamage(problem: "\(name) has no end inside the file") }
-            guard let text = String(validating: part[..<end], as: UTF8.self)
-            else { throw ELFDamage(problem: "\(name) is not text") }
-            return text
+            return ForeignText.text(part[..<end])
         }
     }
 }

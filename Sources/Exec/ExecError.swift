@@ -11,6 +11,8 @@ public enum ExecError: Error, Hashable, Sendable {
     case notExecutable(path: String, reason: String)
     /// What the program, script or library needs to run is not there.
     case missing(name: String, neededBy: String)
+    /// What a file leads to is more than any program needs.
+    case tooMuch(ExecLimit, neededBy: String)
     /// A file that was asked for, or that one leads to, cannot be read.
     case unreadable(path: String, ErrorNumber)
     /// What stands at the path cannot be put into the guest: "a socket".
@@ -54,6 +56,7 @@ extension ExecError: DiagnosticError {
         case .programNotFound(let name, let path?): return "There is no program \(name) in \(path)."
         case .notExecutable(let path, let reason): return "\(path) \(reason)."
         case .missing(let name, let needer): return "\(needer) needs \(name), which is not there."
+        case .tooMuch(let limit, let needer): return "\(needer) leads to \(limit)."
         case .unreadable(let path, let error):
             return "\(path) cannot be read (\(error.name): \(error.description))."
         case .notAFile(let path, let kind): return "\(path) is \(kind), which cannot be put into the guest."

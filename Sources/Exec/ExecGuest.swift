@@ -1,5 +1,6 @@
 public import Boot
 import GuestImages
+import Host
 
 /// A Linux guest that runs one program: its root file system, and what its kernel is told.
 public struct ExecGuest: Sendable {
@@ -9,6 +10,8 @@ public struct ExecGuest: Sendable {
     public let contentSize: Int
     /// The programs and libraries in it by their paths, if the guest sends what names their addresses; else none.
     public let codeFiles: [String: [UInt8]]
+    /// What was guessed at and could not be had.
+    public let notes: [ExecNote]
 
     /// Where init stands in the guest: out of the way.
     private static let initPath = "/.minivmm/init"
@@ -30,8 +33,8 @@ public struct ExecGuest: Sendable {
         try builder.addSystem()
 
         var order = ExecOrder(
-            program: Array(path.utf8),
-            directory: Array(program.directory.utf8),
+            program: ForeignText.bytes(path),
+            directory: ForeignText.bytes(program.directory),
             arguments: program.arguments,
             environment: program.environment.settings)
         order.mergesOutput = program.mergesOutput
@@ -41,6 +44,7 @@ public struct ExecGuest: Sendable {
         try builder.tree.addFile(Self.initPath, bytes: Self.initImage, mode: 0o755)
         initrd = ImageFile(path: Self.archiveName, bytes: try builder.tree.initramfs())
         contentSize = builder.tree.size
+        notes = builder.sources.notes
     }
 
     /// The init that MiniVMM brings along.
@@ -112,7 +116,7 @@ public struct ExecProgram: Sendable {
     ///   - arguments: Its arguments, without its name.
     public init(name: String, arguments: [[UInt8]] = []) {
         self.name = name
-        self.arguments = [Array(name.utf8)] + arguments
+        self.arguments = [ForeignText.bytes(name)] + arguments
     }
 }
 
@@ -158,7 +162,7 @@ public struct ExecEnvironment: Hashable, Sendable {
     public mutating func set(_ setting: [UInt8]) throws(ExecError) {
         let name = setting.prefix { $0 != Self.equalsSign }
         guard !name.isEmpty, name.count < setting.count
-        else { throw .invalidSetting(String(decoding: setting, as: UTF8.self)) }
+        else { throw .invalidSetting(ForeignText.text(setting)) }
         settings.removeAll { $0.prefix { $0 != Self.equalsSign } == name }
         settings.append(setting)
     }
@@ -167,7 +171,7 @@ public struct ExecEnvironment: Hashable, Sendable {
     package func value(of name: String) -> String? {
         let start = Array("\(name)=".utf8)
         let setting = settings.first { $0.starts(with: start) }
-        return setting.map { String(decoding: $0.dropFirst(start.count), as: UTF8.self) }
+        return setting.map { ForeignText.text($0.dropFirst(start.count)) }
     }
 
     private static let equalsSign = UInt8(ascii: "=")

@@ -1,20 +1,23 @@
 import Boot
 
 /// Fills the root file system of a guest for one program.
-struct ExecTreeBuilder: Sendable {
+struct ExecTreeBuilder {
     /// The file system.
     package var tree: GuestTree
 
-    private let host: HostFiles
+    /// What was taken of the host.
+    let sources: HostSources
+
+    private var host: HostFiles { sources.host }
     private let directory: String
     private let dependencies: DependencySearch
 
     init(_ program: ExecProgram, host: HostFiles) {
-        self.host = host
+        sources = HostSources(host: host)
         directory = program.directory
         tree = GuestTree(host: host)
         dependencies = DependencySearch(
-            host: host,
+            sources: sources,
             directory: program.directory,
             libraryPath: program.environment.value(of: "LD_LIBRARY_PATH") ?? "",
             searchPath: SearchPath(text: program.environment.value(of: "PATH") ?? "")
@@ -23,8 +26,9 @@ struct ExecTreeBuilder: Sendable {
 
     /// Adds a program at its own path, with all that it needs.
     package mutating func add(program path: String) throws(ExecError) {
-        let file = try file(path)
-        try tree.mirror(path, bytes: file.bytes)
+        let (resolved, _) = try resolve(path)
+        let file = try sources.named(path, resolved: resolved)
+        try tree.mirror(file)
         try addNeeds(try dependencies.files(neededBy: file))
     }
 
@@ -32,20 +36,20 @@ struct ExecTreeBuilder: Sendable {
     package mutating func add(_ addition: ExecAddition) throws(ExecError) {
         let source = SearchPath.absolute(addition.source, from: directory)
         let destination = addition.destination ?? source
-        guard destination.hasPrefix("/") else { throw .notAbsolute(path: destination) }
+        guard PathWalk.isAbsolute(destination) else { throw .notAbsolute(path: destination) }
         let (path, status) = try resolve(source)
         switch status.kind {
         case .directory:
             try add(directory: path, at: destination, mode: status.mode)
         case .file:
-            let file = try file(source)
+            let file = try sources.named(source, resolved: path)
             if addition.destination == nil {
-                try tree.mirror(source, bytes: file.bytes)
+                try tree.mirror(file)
             } else {
-                try tree.addFile(destination, bytes: file.bytes, mode: status.mode)
+                try tree.addFile(destination, bytes: file.bytes, mode: file.mode)
             }
             // Of a program that is asked for by name, it is an error when it could not run.
-            if Self.isProgram(file, status) { try addNeeds(try dependencies.files(neededBy: file)) }
+            if Self.isProgram(file) { try addNeeds(try dependencies.files(neededBy: file)) }
         case .link: throw .unreadable(path: source, .tooManyLinks)
         case .other(let kind): throw .notAFile(path: source, kind: kind)
         }
@@ -62,73 +66,82 @@ struct ExecTreeBuilder: Sendable {
         try tree.addFile("/etc/group", bytes: Array("root:x:0:\n".utf8))
         try tree.addFile("/etc/hosts", bytes: Array("127.0.0.1 localhost minivmm\n::1 localhost\n".utf8))
         // The loader finds libraries outside of the usual places by it, as on the host.
-        if let cache = try? file(DependencySearch.cachePath) {
+        if let cache = try? sources.find(DependencySearch.cachePath, neededBy: DependencySearch.cachePath) {
             try tree.addFile(cache.path, bytes: cache.bytes)
         }
     }
 
     /// Adds a directory with all that is in it. Links stay links.
+    ///
+    /// How deep directories lie in each other is not ours to say, so the way through them is a list and no recursion.
     private mutating func add(directory path: String, at destination: String, mode: UInt32) throws(ExecError) {
-        try tree.addDirectory(destination, mode: mode)
-        let names: [String]
-        do {
-            names = try host.names(in: path)
-        } catch {
-            throw .unreadable(path: path, error)
-        }
-        for name in names {
-            let (from, to) = ("\(path)/\(name)", "\(destination)/\(name)")
-            switch try kind(from) {
-            case (.directory, let mode): try add(directory: from, at: to, mode: mode)
-            case (.link, _): try tree.addLink(to, target: try target(from))
-            case (.file, let mode): try addMember(HostFile(path: from, bytes: try bytes(from)), at: to, mode: mode)
-            case (.other(let kind), _): throw .notAFile(path: from, kind: kind)
+        var members = [Member(source: path, destination: destination, kind: .directory, mode: mode)]
+        while let member = members.popLast() {
+            switch member.kind {
+            case .directory:
+                try tree.addDirectory(member.destination, mode: member.mode)
+                for name in try names(in: member.source).reversed() {
+                    members.append(try self.member(name, of: member))
+                }
+            case .link: try tree.addLink(member.destination, target: try target(member.source))
+            case .file: try addFile(member)
+            case .other(let kind): throw .notAFile(path: member.source, kind: kind)
             }
         }
     }
 
+    /// Something in a directory that is added.
+    private struct Member {
+        let source: String
+        let destination: String
+        let kind: HostFiles.Kind
+        let mode: UInt32
+    }
+
+    private func member(_ name: String, of directory: Member) throws(ExecError) -> Member {
+        let (from, to) = ("\(directory.source)/\(name)", "\(directory.destination)/\(name)")
+        do {
+            let status = try host.status(from)
+            return Member(source: from, destination: to, kind: status.kind, mode: status.mode)
+        } catch {
+            throw .unreadable(path: from, error)
+        }
+    }
+
+    private func names(in directory: String) throws(ExecError) -> [String] {
+        do {
+            return try host.names(in: directory)
+        } catch {
+            throw .unreadable(path: directory, error)
+        }
+    }
+
     /// Adds a file of a directory. Not everything in it is there to be run, so what needs are missing is no error.
-    private mutating func addMember(_ file: HostFile, at destination: String, mode: UInt32) throws(ExecError) {
-        try tree.addFile(destination, bytes: file.bytes, mode: mode)
-        guard Self.isProgram(file, HostFiles.Status(kind: .file, mode: mode)),
-            let needs = try? dependencies.files(neededBy: file)
-        else { return }
-        try addNeeds(needs)
+    private mutating func addFile(_ member: Member) throws(ExecError) {
+        let file = try sources.named(member.source, resolved: member.source)
+        try tree.addFile(member.destination, bytes: file.bytes, mode: file.mode)
+        guard Self.isProgram(file) else { return }
+        do {
+            try addNeeds(try dependencies.files(neededBy: file))
+        } catch .tooMuch(let limit, let needer) {
+            throw .tooMuch(limit, neededBy: needer)
+        } catch {
+            return
+        }
     }
 
     private mutating func addNeeds(_ files: [HostFile]) throws(ExecError) {
-        for file in files { try tree.mirror(file.path, bytes: file.bytes) }
+        for file in files { try tree.mirror(file) }
     }
 
     /// Whether a file is one that Linux would execute.
-    private static func isProgram(_ file: HostFile, _ status: HostFiles.Status) -> Bool {
-        status.mode & 0o111 != 0 && (ELFIdentity(file.bytes) != nil || ScriptHeader(file.bytes) != nil)
-    }
-
-    private func file(_ path: String) throws(ExecError) -> HostFile {
-        HostFile(path: path, bytes: try bytes(resolve(path).path))
-    }
-
-    private func bytes(_ path: String) throws(ExecError) -> [UInt8] {
-        do {
-            return try host.read(path)
-        } catch {
-            throw .file(error)
-        }
+    private static func isProgram(_ file: HostFile) -> Bool {
+        file.isExecutable && (ELFIdentity(file.bytes) != nil || ScriptHeader(file.bytes) != nil)
     }
 
     private func resolve(_ path: String) throws(ExecError) -> (path: String, status: HostFiles.Status) {
         do {
             return try host.resolvedStatus(path)
-        } catch {
-            throw .unreadable(path: path, error)
-        }
-    }
-
-    private func kind(_ path: String) throws(ExecError) -> (HostFiles.Kind, UInt32) {
-        do {
-            let status = try host.status(path)
-            return (status.kind, status.mode)
         } catch {
             throw .unreadable(path: path, error)
         }

@@ -1,4 +1,5 @@
 import Boot
+import Host
 
 /// The root file system of a guest, as it grows: a part of the host's, with what is put into it besides.
 ///
@@ -11,9 +12,24 @@ struct GuestTree: Sendable {
         case file(bytes: [UInt8], mode: UInt32)
     }
 
+    /// Nodes by the bytes of their paths: two texts can be equal whose bytes are not, such as the two ways to write é.
+    private struct NodeTable: Sendable {
+        private var nodes: [[UInt8]: Node] = [:]
+
+        subscript(path: String) -> Node? {
+            get { nodes[ForeignText.bytes(path)] }
+            set { nodes[ForeignText.bytes(path)] = newValue }
+        }
+
+        /// All of them, in the order of the bytes.
+        var sorted: [(path: String, node: Node)] {
+            nodes.sorted { $0.key.lexicographicallyPrecedes($1.key) }.map { (ForeignText.text($0.key), $0.value) }
+        }
+    }
+
     private let host: HostFiles
     /// The entries, by paths without links. The root itself is not listed.
-    private var nodes: [String: Node] = [:]
+    private var nodes = NodeTable()
 
     /// The bytes of all files.
     private(set) var size = 0
@@ -57,14 +73,11 @@ struct GuestTree: Sendable {
     }
 
     /// Adds a file of the host at the path that it has there, by way of the same links.
-    ///
-    /// - Parameter bytes: What is in the file, for who knows it already.
-    mutating func mirror(_ path: String, bytes: [UInt8]) throws(ExecError) {
-        let place = try makeWay(to: path, followingLast: true)
+    mutating func mirror(_ file: HostFile) throws(ExecError) {
+        let place = try makeWay(to: file.path, followingLast: true)
         guard nodes[place] == nil else { return }
-        let mode = (try? host.resolvedStatus(path).status.mode) ?? Self.directoryMode
-        nodes[place] = .file(bytes: bytes, mode: mode)
-        size += bytes.count
+        nodes[place] = .file(bytes: file.bytes, mode: file.mode)
+        size += file.bytes.count
     }
 
     /// Adds the directories and links on the way to a path.
@@ -84,7 +97,7 @@ struct GuestTree: Sendable {
             case .file where isLast: continue
             case .file: throw .archive(.occupied(next))
             case nil:
-                guard let found = try linkTarget(next) else {
+                guard let found = linkTarget(next) else {
                     if !isLast { nodes[next] = .directory(mode: directoryMode(next)) }
                     continue
                 }
@@ -100,14 +113,8 @@ struct GuestTree: Sendable {
     }
 
     /// Where the host has a link at a path, what it says.
-    private func linkTarget(_ path: String) throws(ExecError) -> String? {
-        do {
-            return try host.status(path).kind == .link ? host.linkTarget(path) : nil
-        } catch .illegalBytes {
-            throw .unreadable(path: path, .illegalBytes)
-        } catch {
-            return nil
-        }
+    private func linkTarget(_ path: String) -> String? {
+        try? host.status(path).kind == .link ? host.linkTarget(path) : nil
     }
 
     private func directoryMode(_ path: String) -> UInt32 {
@@ -128,7 +135,7 @@ struct GuestTree: Sendable {
         var archive = Initramfs()
         do {
             // A directory stands before what is in it: its path is the beginning of theirs.
-            for (path, node) in nodes.sorted(by: { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }) {
+            for (path, node) in nodes.sorted {
                 switch node {
                 case .directory(let mode): try archive.addDirectory(path, mode: mode)
                 case .link(let target): try archive.addSymbolicLink(path, target: target)

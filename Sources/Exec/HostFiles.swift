@@ -4,10 +4,10 @@ import Glibc
 package import Host
 
 /// The files of the host, or of a tree that is taken for one: absolute symbolic links then lead to the tree's root.
-package ///
-/// Paths are absolute. Links are followed here and not by the system, so that none leads out of the tree.
-    struct HostFiles: Sendable
-{
+///
+/// Paths are absolute, and any bytes, as ``ForeignText`` has them. Links are followed here and not by the system, so
+/// that none leads out of the tree.
+package struct HostFiles: Sendable {
     /// What a path leads to.
     package enum Kind: Hashable, Sendable {
         case file
@@ -29,7 +29,13 @@ package ///
 
     /// The files below a directory, or those of the host.
     init(root: String = "") {
-        self.root = root
+        guard !root.isEmpty, let resolved = unsafe realpath(ForeignText.cString(root), nil) else {
+            self.root = root
+            return
+        }
+        defer { unsafe free(resolved) }
+        // Sound: realpath(3) returns a string that ends with a zero, to be freed.
+        self.root = unsafe ForeignText.text(UnsafeRawBufferPointer(start: resolved, count: strlen(resolved)))
     }
 
     /// How many links are followed on one path. Source: Linux, MAXSYMLINKS.
@@ -65,8 +71,7 @@ package ///
             count = max(0, result)
         }
         guard failure == 0 else { throw ErrorNumber(rawValue: failure) }
-        guard let target = String(validating: bytes, as: UTF8.self) else { throw .illegalBytes }
-        return target
+        return ForeignText.text(bytes)
     }
 
     /// The path by which a file is reached without any link, whether or not its last part is there.
@@ -88,15 +93,29 @@ package ///
         return (resolved, try status(resolved))
     }
 
-    /// The bytes of a file, which may be empty.
+    /// Opens a regular file, whose bytes are then those of what was looked at, whatever becomes of its path.
+    ///
+    /// - Parameter path: A path without links, as ``resolve(_:)`` gives it. A link that has come there meanwhile is not
+    ///   followed.
+    /// - Throws: An error number; `EINVAL` when there is no regular file but something else.
+    func open(_ path: String) throws(ErrorNumber) -> OpenHostFile {
+        var file = ckvm_file()
+        let result = unsafe ckvm_open_regular(hostPath(path), &file)
+        guard result >= 0 else { throw ErrorNumber(rawValue: 0 &- result) }
+        return OpenHostFile(path: path, descriptor: OwnedDescriptor(takingOver: result), file: file)
+    }
+
+    /// The bytes of a regular file, which may be empty.
     ///
     /// - Parameter path: A path without links, as ``resolve(_:)`` gives it.
     package func read(_ path: String) throws(ImageError) -> [UInt8] {
+        let file: OpenHostFile
         do {
-            return try ImageFile(reading: hostPath(path)).bytes
-        } catch .empty {
-            return []
+            file = try open(path)
+        } catch {
+            throw .unreadable(path: path, error)
         }
+        return try file.bytes()
     }
 
     /// The names in a directory, in the order of their bytes, without `.` and `..`.
@@ -107,12 +126,11 @@ package ///
         while let entry = try unsafe Self.next(of: directory) {
             // Sound: d_name ends with a zero, and lives until the next readdir(3).
             let name = unsafe withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
-                unsafe String(validating: bytes.prefix { $0 != 0 }, as: UTF8.self)
+                unsafe ForeignText.text(bytes.prefix { $0 != 0 })
             }
-            guard let name else { throw .illegalBytes }
             if name != ".", name != ".." { names.append(name) }
         }
-        return names.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+        return names.sorted { ForeignText.bytes($0).lexicographicallyPrecedes(ForeignText.bytes($1)) }
     }
 
     /// The next entry of a directory; nil at its end.
@@ -124,15 +142,56 @@ package ///
     }
 
     /// Where the system has a path of this tree. Without links, the root is the empty path.
-    private func hostPath(_ path: String) -> String {
-        path.isEmpty ? root + "/" : root + path
+    private func hostPath(_ path: String) -> [CChar] {
+        ForeignText.cString(path.isEmpty ? root + "/" : root + path)
     }
 }
+
+/// A regular file of the host that is open.
+struct OpenHostFile: ~Copyable {
+    private let path: String
+    private let descriptor: OwnedDescriptor
+    private let file: ckvm_file
+
+    fileprivate init(path: String, descriptor: consuming OwnedDescriptor, file: ckvm_file) {
+        self.path = path
+        self.descriptor = descriptor
+        self.file = file
+    }
+
+    /// Which file it is, under all its names.
+    var identity: FileIdentity { FileIdentity(device: file.device, inode: file.inode) }
+    /// The permission bits.
+    var mode: UInt32 { file.mode & 0o7777 }
+    /// Its size in bytes, as the system states it.
+    var size: UInt64 { file.size }
+    /// Whether the kernel makes up what is in it, as in /proc.
+    var isSynthetic: Bool { file.is_synthetic }
+
+    /// What is in it. To be asked once.
+    func bytes() throws(ImageError) -> [UInt8] {
+        let expectedSize = Int(clamping: file.size)
+        do {
+            return try ImageFile(path: path, reading: descriptor.number, expectedSize: expectedSize).bytes
+        } catch .empty {
+            return []
+        }
+    }
+}
+
+/// What makes two files the same, whatever they are called.
+struct FileIdentity: Hashable, Sendable {
+    let device: UInt64
+    let inode: UInt64
+}
+
+extension ErrorNumber: Error {}
 
 extension ErrorNumber {
     static let tooManyLinks = ErrorNumber(rawValue: ELOOP)
     package static let brokenPipe = ErrorNumber(rawValue: EPIPE)
-    static let illegalBytes = ErrorNumber(rawValue: EILSEQ)
+    /// What ``HostFiles/open(_:)`` has for something that is no regular file.
+    static let notARegularFile = ErrorNumber(rawValue: EINVAL)
 }
 
 /// A file of the host, with its bytes.
@@ -141,6 +200,13 @@ struct HostFile: Hashable, Sendable {
     package let path: String
     /// What is in it.
     package let bytes: [UInt8]
+    /// The permission bits.
+    var mode: UInt32 = 0o755
+    /// Which file it is; nil for bytes that come from elsewhere.
+    var identity: FileIdentity?
+
+    /// Whether somebody may execute it.
+    var isExecutable: Bool { mode & 0o111 != 0 }
 }
 
 /// A walk along an absolute path, one part at a time, that can be led elsewhere by symbolic links.
@@ -148,11 +214,11 @@ struct PathWalk: Sendable {
     /// Where the walk stands: a path without links, `.` or `..`. Empty at the root.
     private(set) var path = ""
     /// The parts that are still to come, the next one last.
-    private var rest: [Substring]
+    private var rest: [String]
 
     /// A walk from the root.
     init(_ path: String) {
-        rest = path.split(separator: "/").reversed()
+        rest = Self.parts(of: path).reversed()
     }
 
     /// Whether there are no more parts.
@@ -176,17 +242,29 @@ struct PathWalk: Sendable {
 
     /// Goes where a link leads that stands where the walk has just arrived.
     package mutating func follow(_ target: String) {
-        path = target.hasPrefix("/") ? "" : Self.parent(of: path)
-        rest += target.split(separator: "/").reversed()
+        path = Self.isAbsolute(target) ? "" : Self.parent(of: path)
+        rest += Self.parts(of: target).reversed()
+    }
+
+    /// Whether a path begins at the root. By its bytes: a slash with a combining mark is no other character here.
+    static func isAbsolute(_ path: String) -> Bool {
+        path.utf8.first == slash
+    }
+
+    /// The parts of a path between its slashes.
+    static func parts(of path: String) -> [String] {
+        path.utf8.split(separator: slash).map { String(Substring($0)) }
     }
 
     /// The path without its last part; empty for what stands in the root.
     package static func parent(of path: String) -> String {
-        path.lastIndex(of: "/").map { String(path[..<$0]) } ?? ""
+        path.utf8.lastIndex(of: slash).map { String(path[..<$0]) } ?? ""
     }
 
     /// The last part of a path.
     static func lastPart(of path: String) -> String {
-        path.split(separator: "/").last.map(String.init) ?? ""
+        parts(of: path).last ?? ""
     }
+
+    private static let slash = UInt8(ascii: "/")
 }

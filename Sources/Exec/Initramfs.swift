@@ -7,7 +7,8 @@ public import Host
 /// Source: Linux, Documentation/driver-api/early-userspace/buffer-format.rst (the "newc" format of cpio).
 public struct Initramfs: Sendable {
     private var bytes: [UInt8] = []
-    private var kinds: [String: Kind] = [:]
+    /// What there is, by the bytes of its name: two texts can be equal whose bytes are not.
+    private var kinds: [[UInt8]: Kind] = [:]
     private var nextInode: UInt32 = 1
 
     private enum Kind: UInt32 {
@@ -39,7 +40,7 @@ public struct Initramfs: Sendable {
     /// - Throws: ``InitramfsError``.
     public mutating func addDirectory(_ path: String, mode: UInt32 = 0o755) throws(InitramfsError) {
         let name = try Self.checkedName(path)
-        guard kinds[name] != .directory else { return }
+        guard kinds[ForeignText.bytes(name)] != .directory else { return }
         try add(name, .directory, mode: mode)
     }
 
@@ -65,7 +66,7 @@ public struct Initramfs: Sendable {
     ///   - target: What the link says. It need not exist.
     /// - Throws: ``InitramfsError``.
     public mutating func addSymbolicLink(_ path: String, target: String) throws(InitramfsError) {
-        let contents = [UInt8](target.utf8)
+        let contents = ForeignText.bytes(target)
         guard !contents.isEmpty, contents.count < Self.maximumPathSize, !contents.contains(0)
         else { throw .invalidPath(target) }
         try add(try Self.checkedName(path), .symbolicLink, mode: 0o777, contents: contents)
@@ -102,10 +103,10 @@ public struct Initramfs: Sendable {
 
     /// The path as the archive has it: without slashes at the ends, and without anything that leads elsewhere.
     private static func checkedName(_ path: String) throws(InitramfsError) -> String {
-        let parts = path.split(separator: "/")
+        let parts = PathWalk.parts(of: path)
         let name = parts.joined(separator: "/")
         guard !parts.isEmpty, !parts.contains("."), !parts.contains(".."), !name.utf8.contains(0),
-            name.utf8.count < maximumPathSize, name != trailer
+            ForeignText.bytes(name).count < maximumPathSize, name != trailer
         else { throw .invalidPath(path) }
         return name
     }
@@ -118,18 +119,35 @@ public struct Initramfs: Sendable {
         contents: [UInt8] = [],
         device: (major: UInt32, minor: UInt32) = (0, 0)
     ) throws(InitramfsError) {
-        guard kinds[name] == nil else { throw .occupied("/" + name) }
+        guard kinds[ForeignText.bytes(name)] == nil else { throw .occupied("/" + name) }
         guard UInt32(exactly: contents.count) != nil else { throw .oversized(path: "/" + name, size: contents.count) }
-        if let slash = name.lastIndex(of: "/") {
-            let parent = String(name[..<slash])
-            switch kinds[parent] {
-            case nil: try add(parent, .directory, mode: 0o755)
+        for parent in Self.parents(of: name) {
+            switch kinds[ForeignText.bytes(parent)] {
+            case nil: put(parent, .directory, mode: 0o755)
             // The kernel follows a link when it unpacks what lies behind it.
             case .directory, .symbolicLink: break
             default: throw .occupied("/" + parent)
             }
         }
-        kinds[name] = kind
+        put(name, kind, mode: mode, contents: contents, device: device)
+    }
+
+    /// The directories above a name, from the top.
+    private static func parents(of name: String) -> [String] {
+        let parts = PathWalk.parts(of: name)
+        var above = ""
+        return parts.dropLast().map { part in
+            above += above.isEmpty ? part : "/" + part
+            return above
+        }
+    }
+
+    /// Appends an entry that is known to have its place.
+    private mutating func put(
+        _ name: String, _ kind: Kind, mode: UInt32, contents: [UInt8] = [],
+        device: (major: UInt32, minor: UInt32) = (0, 0)
+    ) {
+        kinds[ForeignText.bytes(name)] = kind
         append(
             name,
             inode: nextInode,
@@ -158,7 +176,8 @@ public struct Initramfs: Sendable {
         let home: UInt32 = 0
         // Both sizes were checked to fit.
         let size = UInt32(truncatingIfNeeded: contents.count)
-        let nameSize = UInt32(truncatingIfNeeded: name.utf8.count + 1)
+        let nameBytes = ForeignText.bytes(name)
+        let nameSize = UInt32(truncatingIfNeeded: nameBytes.count + 1)
         bytes += Self.magic.utf8
         for number in [
             inode, mode, owner, owner, linkCount, time, size, home, home, device.major, device.minor, nameSize,
@@ -168,7 +187,7 @@ public struct Initramfs: Sendable {
             bytes += String(repeating: "0", count: 8 - digits.count).utf8
             bytes += digits.utf8
         }
-        bytes += name.utf8
+        bytes += nameBytes
         bytes.append(0)
         pad(to: Self.alignment)
         bytes += contents

@@ -1,11 +1,12 @@
 import Boot
+import Host
 
 /// Finds shared libraries where the dynamic loader will find them.
 ///
 /// Where the loader chooses by the processor's abilities, all that it may choose are found.
 ///
 /// Source: ld.so(8), and the GNU C library, elf/dl-load.c (_dl_map_object); musl, ldso/dynlink.c (load_library).
-struct LibrarySearch: Sendable {
+struct LibrarySearch {
     /// A program or library that needs others.
     struct Needer: Sendable {
         /// The file's path, as it was found.
@@ -18,9 +19,11 @@ struct LibrarySearch: Sendable {
         let earlyDirectories: [String]
         /// The directories of its DT_RUNPATH.
         let runDirectories: [String]
+        /// How many led to it.
+        let depth: Int
     }
 
-    package let host: HostFiles
+    let sources: HostSources
     /// The directory that relative paths start from.
     package let directory: String
     /// The directories of LD_LIBRARY_PATH in the guest.
@@ -41,9 +44,11 @@ struct LibrarySearch: Sendable {
     private static let muslDirectories = ["/lib", "/usr/local/lib", "/usr/lib"]
 
     /// What a file needs, and how to look for it.
-    package func needer(_ path: String, _ program: ELFProgram, neededBy loader: Needer?) -> Needer {
+    package func needer(_ path: String, _ program: ELFProgram, neededBy loader: Needer?) throws(ExecError) -> Needer {
+        let depth = loader.map { $0.depth + 1 } ?? 0
+        try sources.checkDepth(depth, neededBy: path)
         // The program's own place is that of the file itself; a library's is that under which it was found.
-        let place = loader == nil ? (try? host.resolve(path)) ?? path : path
+        let place = loader == nil ? (try? sources.host.resolve(path)) ?? path : path
         let origin = PathWalk.parent(of: place)
         let early = directories(program.earlyPath, origin, program.identity)
         return Needer(
@@ -51,45 +56,65 @@ struct LibrarySearch: Sendable {
             program: program,
             origin: origin,
             earlyDirectories: early + (loader?.earlyDirectories ?? []),
-            runDirectories: directories(program.runPath, origin, program.identity)
+            runDirectories: directories(program.runPath, origin, program.identity),
+            depth: depth
         )
     }
 
     /// Finds a library.
     ///
     /// - Returns: All files that the loader may take, one of them for any processor; none if there is no such library.
-    package func find(_ name: String, for needer: Needer) -> [HostFile] {
+    package func find(_ name: String, for needer: Needer) throws(ExecError) -> [HostFile] {
         let identity = needer.program.identity
-        if name.contains("/") {
-            return expand(name, needer.origin, identity).compactMap { usable($0, identity) }
+        let path = needer.path
+        if name.utf8.contains(UInt8(ascii: "/")) {
+            return try usable(expand(name, needer.origin, identity), identity, neededBy: path)
         }
         let early = needer.runDirectories.isEmpty || isMusl ? needer.earlyDirectories : []
-        let found = first(name, in: early + libraryPath + needer.runDirectories, identity)
-        if !found.isEmpty { return found }
-        if isMusl { return first(name, in: Self.muslDirectories, identity) }
-        let cached = cache.paths(of: name, is64Bit: identity.is64Bit).compactMap { usable($0, identity) }
+        for directories in [early, libraryPath, needer.runDirectories] {
+            let found = try first(name, in: directories, identity, neededBy: path)
+            if !found.isEmpty { return found }
+        }
+        if isMusl { return try first(name, in: Self.muslDirectories, identity, neededBy: path) }
+        let cached = try usable(cache.paths(of: name, is64Bit: identity.is64Bit), identity, neededBy: path)
         if !cached.isEmpty { return cached }
-        return first(name, in: identity.is64Bit ? Self.wideDirectories : Self.narrowDirectories, identity)
+        let standard = identity.is64Bit ? Self.wideDirectories : Self.narrowDirectories
+        return try first(name, in: standard, identity, neededBy: path)
     }
 
     /// The libraries of a name in the first directory that has one.
-    private func first(_ name: String, in directories: [String], _ identity: ELFIdentity) -> [HostFile] {
+    private func first(
+        _ name: String, in directories: [String], _ identity: ELFIdentity, neededBy needer: String
+    ) throws(ExecError) -> [HostFile] {
+        let names = isMusl ? [name] : Self.variants.map { $0 + name } + [name]
         for directory in directories {
-            let names = isMusl ? [name] : Self.variants.map { $0 + name } + [name]
-            let found = names.compactMap { usable("\(directory)/\($0)", identity) }
+            let place = SearchPath.absolute(directory, from: self.directory)
+            guard try sources.hasDirectory(place, neededBy: needer) else { continue }
+            let found = try usable(names.map { "\(directory)/\($0)" }, identity, neededBy: needer)
             if !found.isEmpty { return found }
         }
         return []
     }
 
-    /// A file, if it is a library for the same kind of processor. The loader passes over others, too.
-    private func usable(_ path: String, _ wanted: ELFIdentity) -> HostFile? {
-        let path = SearchPath.absolute(path, from: directory)
-        guard let resolved = try? host.resolvedStatus(path), resolved.status.kind == .file,
-            let bytes = try? host.read(resolved.path), let identity = ELFIdentity(bytes),
-            identity.is64Bit == wanted.is64Bit, identity.machine == wanted.machine
-        else { return nil }
-        return HostFile(path: path, bytes: bytes)
+    /// Those of some files that are libraries for the same kind of processor. The loader passes over others, too.
+    private func usable(
+        _ paths: [String], _ wanted: ELFIdentity, neededBy needer: String
+    ) throws(ExecError) -> [HostFile] {
+        var found: [HostFile] = []
+        for path in paths {
+            let path = SearchPath.absolute(path, from: directory)
+            do {
+                guard let file = try sources.find(path, neededBy: needer), let identity = ELFIdentity(file.bytes),
+                    identity.is64Bit == wanted.is64Bit, identity.machine == wanted.machine
+                else { continue }
+                found.append(file)
+            } catch .tooMuch(let limit, let culprit) {
+                throw .tooMuch(limit, neededBy: culprit)
+            } catch {
+                continue
+            }
+        }
+        return found
     }
 
     /// The directories of a list with colons.
@@ -180,7 +205,7 @@ struct LibraryCache: Sendable {
         // A longer one is no path.
         let size = min(maximumStringSize, UInt64(bytes.count) - offset)
         guard let part = bytes.part(at: offset, count: size), let end = part.firstIndex(of: 0) else { return nil }
-        return String(validating: part[..<end], as: UTF8.self)
+        return ForeignText.text(part[..<end])
     }
 
     /// "glibc-ld.so.cache1.1", and "ld.so-1.7.0" with its terminating zero.

@@ -18,7 +18,7 @@ struct SearchPath: Hashable, Sendable {
     /// - Returns: An absolute path, which may lead over links.
     /// - Throws: ``ExecError/programNotFound(name:searched:)``, ``ExecError/notExecutable(path:reason:)``.
     package func find(_ name: String, from directory: String, in host: HostFiles) throws(ExecError) -> String {
-        if name.contains("/") {
+        if name.utf8.contains(UInt8(ascii: "/")) {
             let path = Self.absolute(name, from: directory)
             if let problem = try Self.problem(path, host) { throw problem }
             return path
@@ -40,7 +40,7 @@ struct SearchPath: Hashable, Sendable {
 
     /// A path, made absolute.
     package static func absolute(_ path: String, from directory: String) -> String {
-        path.hasPrefix("/") ? path : directory + "/" + path
+        PathWalk.isAbsolute(path) ? path : directory + "/" + path
     }
 
     /// Why a file cannot be executed, if it cannot.
@@ -84,7 +84,7 @@ public enum InstalledKernels {
         guard let newest = kernels.last else { throw .noKernel(directory: directory) }
         var failure: ErrorNumber?
         for kernel in kernels.reversed() {
-            if unsafe access(kernel, R_OK) == 0 { return kernel }
+            if unsafe access(ForeignText.cString(kernel), R_OK) == 0 { return kernel }
             failure = failure ?? ErrorNumber(rawValue: errno)
         }
         throw .unreadableKernel(path: newest, failure ?? .accessDenied)

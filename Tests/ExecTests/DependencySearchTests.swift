@@ -150,7 +150,9 @@ final class DependencySearchTests: XCTestCase {
             try host.needs(of: "/b", searchPath: "/bin:/opt"),
             ["/usr/bin/env", Self.loader, "/lib/x86_64-linux-gnu/libc.so.6", "/opt/python3"])
         XCTAssertEqual(try host.needs(of: "/c"), ["/a"] + needsOfShell)
-        XCTAssertEqual(error { try host.needs(of: "/b") }, .missing(name: "python3", neededBy: "/b"))
+        // What env will look for is a guess, and no error.
+        XCTAssertEqual(
+            try host.needs(of: "/b"), ["/usr/bin/env", Self.loader, "/lib/x86_64-linux-gnu/libc.so.6"])
     }
 
     func testScriptsThatInterpretEachOther() throws {
@@ -213,7 +215,7 @@ final class DependencySearchTests: XCTestCase {
         let host = HostFiles()
         let environment = ProcessInfo.processInfo.environment
         let search = DependencySearch(
-            host: host, directory: FileManager.default.currentDirectoryPath,
+            sources: HostSources(host: host), directory: FileManager.default.currentDirectoryPath,
             libraryPath: environment["LD_LIBRARY_PATH"] ?? "", searchPath: .standard)
         let needs = try search.files(neededBy: HostFile(path: path, bytes: try host.read(path)))
         let found = try Set(needs.map { try host.resolve($0.path) })

@@ -27,7 +27,7 @@ final class GuestTreeTests: XCTestCase {
 
     func testAFileHasTheNamesThatItHasOnTheHost() throws {
         var tree = GuestTree(host: try makeHost().files)
-        try tree.mirror("/lib64/libc.so.6", bytes: Array("C".utf8))
+        try tree.mirror("/lib64/libc.so.6", bytes: Array("C".utf8), on: makeHost())
         // By another way, and once more.
         try tree.mirror("/usr/lib/libc.so.6.1", bytes: Array("D".utf8))
         XCTAssertEqual(
@@ -42,7 +42,7 @@ final class GuestTreeTests: XCTestCase {
     func testWhatIsThereStays() throws {
         var tree = GuestTree(host: try makeHost().files)
         try tree.addFile("/lib/libc.so.6", bytes: Array("mine".utf8), mode: 0o755)
-        try tree.mirror("/lib64/libc.so.6", bytes: Array("C".utf8))
+        try tree.mirror("/lib64/libc.so.6", bytes: Array("C".utf8), on: makeHost())
         try tree.addFile("/usr/lib/libc.so.6", bytes: [])
         try tree.addLink("/usr/lib/libc.so.6", target: "x")
         XCTAssertEqual(
@@ -106,5 +106,13 @@ final class GuestTreeTests: XCTestCase {
         try host.link("/out", to: "../../../../../../../../etc/passwd")
         XCTAssertEqual(try host.files.resolve("/out"), "/etc/passwd")
         XCTAssertThrowsError(try host.files.status("/etc/passwd")) { XCTAssertEqual($0 as? ErrorNumber, .noSuchFile) }
+    }
+}
+
+extension GuestTree {
+    /// Adds a file of the host with given bytes, and the mode that it has there.
+    fileprivate mutating func mirror(_ path: String, bytes: [UInt8], on host: SampleHost? = nil) throws {
+        let mode = try host.map { try $0.files.resolvedStatus(path).status.mode } ?? 0o755
+        try mirror(HostFile(path: path, bytes: bytes, mode: mode))
     }
 }

@@ -43,10 +43,11 @@ struct SampleHost {
         of path: String,
         libraryPath: String = "",
         searchPath: String = SearchPath.standard.text,
-        from directory: String = "/"
+        from directory: String = "/",
+        limits: ExecLimits = ExecLimits()
     ) throws -> [String] {
         let search = DependencySearch(
-            host: files, directory: directory, libraryPath: libraryPath, searchPath: SearchPath(text: searchPath))
+            sources: HostSources(host: files, limits: limits), directory: directory, libraryPath: libraryPath, searchPath: SearchPath(text: searchPath))
         let bytes = try files.read(files.resolve(path))
         return try search.files(neededBy: HostFile(path: path, bytes: bytes)).map(\.path)
     }

@@ -1,4 +1,5 @@
 @testable import Exec
+@testable import Host
 @testable import TestSupport
 import XCTest
 
@@ -17,7 +18,14 @@ final class ScriptHeaderTests: XCTestCase {
 
     func testWhatIsNoScript() {
         for text in ["", "#", "#!", "#!  \n/bin/sh", "# !/bin/sh", "\u{7f}ELF"] { XCTAssertNil(header(text), text) }
-        XCTAssertNil(ScriptHeader(Array("#!".utf8) + [0xff, 0xfe]))
+    }
+
+    func testNamesAreBytes() {
+        let header = ScriptHeader(Array("#!/bin/".utf8) + [0xff, 0xfe, 0x20, 0xe4])
+        XCTAssertEqual(header.map { ForeignText.bytes($0.interpreter) }, Array("/bin/".utf8) + [0xff, 0xfe])
+        XCTAssertEqual(header.map { ForeignText.bytes($0.argument) }, [0xe4])
+        // A script that was written on Windows. The kernel takes the carriage return for a part of the name.
+        XCTAssertEqual(self.header("#!/bin/sh\r\necho\r\n")?.interpreter, "/bin/sh\r")
     }
 
     func testNoMoreThanTheKernelReads() {
@@ -27,6 +35,19 @@ final class ScriptHeaderTests: XCTestCase {
     func testWhatEnvIsAskedFor() {
         XCTAssertEqual(header("#!/usr/bin/env python3\n")?.programOfEnv, "python3")
         XCTAssertEqual(header("#!/bin/env -S A=b node --x\n")?.programOfEnv, "node")
+        for (argument, program) in [
+            ("sh", "sh"), ("-S sh -c x", "sh"), ("-Ssh -c \"echo x\"", "sh"), ("-S -u FOO sh -c \"echo x\"", "sh"),
+            ("-S-uFOO sh", "sh"), ("-S -i A=b sh", "sh"), ("-iS sh", "sh"), ("-vS sh", "sh"), ("--split-string=sh -c", "sh"),
+            ("-S --unset=A --chdir=/ sh", "sh"), ("-S -C /tmp sh", "sh"), ("-S - sh", "sh"), ("-S -- sh", "sh"),
+            ("-S 'a b' c", "a b"), ("-S \"a\\_b\" c", "a b"), ("-S a\\_b", "a"), ("-S a\\tb", "a\tb"), ("-S sh # x", "sh"),
+            ("-S -S\\_sh", "sh"), ("-S a'b'\"c\"", "abc"), ("python3 -u", "python3 -u"),
+        ] {
+            XCTAssertEqual(header("#!/usr/bin/env \(argument)\n")?.programOfEnv, program, argument)
+        }
+        // What depends on the environment or is wrong is not guessed at.
+        for argument in ["-S ${A}", "-S 'a", "-S a\\", "-S a\\z", "-S A=b", "-u", "-i", "-x sh", "-S -u"] {
+            XCTAssertNil(header("#!/usr/bin/env \(argument)\n")?.programOfEnv, argument)
+        }
         XCTAssertNil(header("#!/bin/sh python3\n")?.programOfEnv)
         XCTAssertNil(header("#!/usr/bin/env\n")?.programOfEnv)
     }

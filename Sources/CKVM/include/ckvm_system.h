@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +34,18 @@ static inline int ckvm_open(const char *path, int flags) {
     int fd = open(path, flags | O_CLOEXEC);
     return fd < 0 ? -errno : fd;
 }
+
+// What ckvm_open_regular() finds.
+struct ckvm_file {
+    uint64_t device, inode, size;
+    uint32_t mode;    // as stat(2) has it
+    bool is_synthetic; // whether the kernel makes up what is in it as it is read: /proc, /sys and the like
+};
+
+// Opens a regular file to read it, close-on-exec; what is none is not opened, so that no device or pipe notices. The path
+// must lead over no symbolic link. What the descriptor leads to is what was looked at, whatever becomes of the path.
+// Returns the descriptor, -EINVAL if there is no regular file but something else, which `file` tells, or -errno.
+int ckvm_open_regular(const char *path, struct ckvm_file *file);
 
 static inline int ckvm_close(int fd) {
     return close(fd) < 0 ? -errno : 0;

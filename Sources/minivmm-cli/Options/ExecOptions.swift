@@ -51,13 +51,20 @@ struct ExecOptions: ParsableArguments {
     }
 
     /// What reports call the guest: the program's command line.
-    var displayName: String { words.joined(separator: " ") }
+    var displayName: String { words.map(ForeignText.text).joined(separator: " ") }
 
     /// The program's name, without its folder.
-    var programName: String { words[0].split(separator: "/").last.map(String.init) ?? words[0] }
+    var programName: String {
+        ForeignText.text(words[0].split(separator: UInt8(ascii: "/")).last.map(Array.init) ?? words[0])
+    }
 
     /// The program and its arguments, without what divides them from the options.
-    private var words: [String] { command.first == "--" ? Array(command.dropFirst()) : command }
+    ///
+    /// They are not ours to parse: ArgumentParser has seen the first of them at most, see ``CommandWords``.
+    private var words: [[UInt8]] {
+        if let program = CommandWords.ofThisProcess.program { return program }
+        return (command.first == "--" ? Array(command.dropFirst()) : command).map(ForeignText.bytes)
+    }
 
     /// Makes the guest that the options ask for.
     ///
@@ -67,6 +74,7 @@ struct ExecOptions: ParsableArguments {
         var program = try program()
         program.sendsSymbols = sendsSymbols
         let image = try ExecGuest(program)
+        for note in image.notes { StandardError.write("minivmm: \(note.explanation)\n") }
         var guest = try loadKernel()
         guest.memorySize = memory?.rawValue ?? image.defaultMemorySize
         guard guest.memorySize >= image.leastMemorySize
@@ -85,11 +93,10 @@ struct ExecOptions: ParsableArguments {
     }
 
     private func program() throws -> ExecProgram {
-        // An argument can hold any bytes, and need not be text.
-        let arguments = RawArguments.last(words.count)
-        var program = ExecProgram(name: words[0], arguments: Array(arguments.dropFirst()))
+        let words = words
+        var program = ExecProgram(name: ForeignText.text(words.first ?? []), arguments: Array(words.dropFirst()))
         program.directory = try Self.currentDirectory()
-        if let path = RawArguments.environment("PATH") { program.searchPath = String(decoding: path, as: UTF8.self) }
+        if let path = RawArguments.environment("PATH") { program.searchPath = ForeignText.text(path) }
         program.environment = try environment()
         program.additions = additions.map(ExecAddition.init)
         program.mergesOutput = Self.isSame(STDOUT_FILENO, STDERR_FILENO)
@@ -99,10 +106,11 @@ struct ExecOptions: ParsableArguments {
     private func environment() throws -> ExecEnvironment {
         var environment = ExecEnvironment(terminal: RawArguments.environment("TERM") ?? Array("dumb".utf8))
         for setting in settings {
-            if setting.contains("=") {
-                try environment.set(Array(setting.utf8))
+            let bytes = ForeignText.bytes(setting)
+            if bytes.contains(UInt8(ascii: "=")) {
+                try environment.set(bytes)
             } else if let value = RawArguments.environment(setting) {
-                try environment.set(Array("\(setting)=".utf8) + value)
+                try environment.set(bytes + Array("=".utf8) + value)
             }
         }
         return environment
@@ -112,7 +120,8 @@ struct ExecOptions: ParsableArguments {
         guard let directory = unsafe getcwd(nil, 0)
         else { throw ExecError.unreadable(path: ".", ErrorNumber(rawValue: errno)) }
         defer { unsafe free(directory) }
-        return unsafe String(cString: directory)
+        // Sound: getcwd(3) returns a string that ends with a zero, to be freed.
+        return unsafe ForeignText.text(UnsafeRawBufferPointer(start: directory, count: strlen(directory)))
     }
 
     /// Whether two descriptors lead to the same place.
@@ -125,27 +134,5 @@ struct ExecOptions: ParsableArguments {
     /// Where the kernel's log goes.
     func openKernelLog() throws -> OutputFile {
         kernelLog ? .standardError : try OutputFile(creating: "/dev/null")
-    }
-}
-
-/// What this process was given by the one that started it, byte for byte: it need not be text.
-enum RawArguments {
-    /// The last arguments of the command line.
-    static func last(_ count: Int) -> [[UInt8]] {
-        let all = Int(CommandLine.argc)
-        return (max(0, all - count)..<all).compactMap { index in
-            // Sound: the index is less than the number of arguments, and each ends with a zero.
-            unsafe CommandLine.unsafeArgv[index].map(unsafe bytes)
-        }
-    }
-
-    /// A variable of the environment.
-    static func environment(_ name: String) -> [UInt8]? {
-        // Sound: nothing in this process changes the environment.
-        unsafe getenv(name).map(unsafe bytes)
-    }
-
-    private static func bytes(_ text: UnsafeMutablePointer<CChar>) -> [UInt8] {
-        unsafe Array(UnsafeRawBufferPointer(start: text, count: strlen(text)))
     }
 }

@@ -7,6 +7,7 @@ extension ExecError: CommandError {
         case .programNotFound: "Check the name; give the path of a program that is not in PATH."
         case .notExecutable: "Give a program or script for x86-64 Linux, and make it executable with `chmod +x`."
         case .missing: "Install what is missing, or correct the path to it."
+        case .tooMuch: "Leave out what is too much; a program of this kind does not run here."
         case .unreadable, .unreadableKernel:
             "Check the path, and the permissions with `ls -l`; `sudo chmod a+r` makes a file readable."
         case .notAFile: "Give files, directories and symbolic links only."
@@ -33,7 +34,7 @@ extension ExecError: CommandError {
     var exitStatus: ExitStatus {
         switch self {
         case .programNotFound: .programNotFound
-        case .missing, .notExecutable, .argumentsTooLong: .programNotExecutable
+        case .missing, .notExecutable, .argumentsTooLong, .tooMuch: .programNotExecutable
         case .unreadable, .notAFile, .noKernel, .unreadableKernel: .imageNotReadable
         case .reserved, .notAbsolute, .invalidSetting, .zeroByte: .usage
         case .memoryTooSmall, .noWindow: .imageNotAcceptable

@@ -1,0 +1,74 @@
+import Glibc
+import Host
+
+/// The words of the command line, and which of them are for ArgumentParser.
+///
+/// The program of `exec` and its arguments are not: they are bytes of any kind, there can be a hundred thousand of
+/// them, and nothing in them is an option of ours. So the command line is cut where the program begins, and the rest is
+/// kept aside.
+struct CommandWords {
+    /// What ArgumentParser is given, without the command's own name.
+    let parsed: [String]
+    /// The program of `exec` with its arguments; nil where there is none, or the command line is no such.
+    let program: [[UInt8]]?
+
+    /// Those that this process was started with.
+    static let ofThisProcess = CommandWords(RawArguments.all)
+
+    /// - Parameter words: The words after the command's own name.
+    init(_ words: [[UInt8]]) {
+        guard let first = words.first, first == Array("exec".utf8), let start = Self.programStart(in: words) else {
+            parsed = words.map(ForeignText.text)
+            program = nil
+            return
+        }
+        program = Array(words[start...])
+        // The name stands for all of it, so that ArgumentParser finds that there is a program.
+        let options = words[..<start].map(ForeignText.text)
+        parsed = options + (options.last == "--" ? ["program"] : ["--", "program"])
+    }
+
+    private static let divider = Array("--".utf8)
+
+    /// The options of `exec` that stand alone.
+    private static let flags: Set<String> = ["--kernel-log", "--per-vcpu", "--kernel-exits", "--force"]
+    /// Those after which nothing is run.
+    private static let questions: Set<String> = ["-h", "--help", "-help", "--version", "--help-hidden", "-help-hidden"]
+
+    /// Where the program of `exec` stands; nil where that is for ArgumentParser to say, such as for a wrong option.
+    private static func programStart(in words: [[UInt8]]) -> Int? {
+        var index = 1
+        while index < words.count {
+            let word = words[index]
+            if word == divider { return index + 1 < words.count ? index + 1 : nil }
+            guard word.first == UInt8(ascii: "-"), word.count > 1 else { return index }
+            let text = ForeignText.text(word)
+            guard text.hasPrefix("--"), !questions.contains(text) else { return nil }
+            // An option with its value behind an equals sign, or that has none, or whose value is the next word.
+            index += flags.contains(text) || word.contains(UInt8(ascii: "=")) ? 1 : 2
+        }
+        return nil
+    }
+}
+
+/// What this process was given by the one that started it, byte for byte: it need not be text.
+enum RawArguments {
+    /// The words of the command line after the command's own name.
+    static var all: [[UInt8]] {
+        (1..<max(1, Int(CommandLine.argc))).compactMap { index in
+            // Sound: the index is less than the number of arguments, and each ends with a zero.
+            unsafe CommandLine.unsafeArgv[index].map(unsafe bytes)
+        }
+    }
+
+    /// A variable of the environment.
+    static func environment(_ name: String) -> [UInt8]? {
+        // Sound: nothing in this process changes the environment.
+        unsafe getenv(ForeignText.cString(name)).map(unsafe bytes)
+    }
+
+    private static func bytes(_ text: UnsafeMutablePointer<CChar>) -> [UInt8] {
+        // Sound: the text ends with a zero.
+        unsafe Array(UnsafeRawBufferPointer(start: text, count: strlen(text)))
+    }
+}
