@@ -72,6 +72,26 @@ public final class VCPU: Sendable {
         unsafe ckvm_set_immediate_exit(runPage, false)
     }
 
+    /// Has KVM make what it makes at the first KVM_RUN of a virtual machine, such as a thread of its own, without entering
+    /// the guest. On the thread that will run the vCPU, before it does.
+    ///
+    /// KVM_RUN returns EAGAIN where that fails, as it does where a vCPU has waited: afterwards, only the latter is left.
+    ///
+    /// - Throws: ``KVMError`` when the system refuses, again and again for a tenth of a second.
+    package func prepareToRun() throws(KVMError) {
+        for _ in 0..<Self.maximumAttempts {
+            requestImmediateExit()
+            let result = enter()
+            clearImmediateExit()
+            guard result == -EAGAIN else { return }
+            _ = ckvm_poll(nil, 0, 0, Self.nanosecondsBetweenAttempts)
+        }
+        throw .outOfResources(name: "KVM_RUN", ErrorNumber.tryAgain)
+    }
+
+    private static let maximumAttempts = 20
+    private static let nanosecondsBetweenAttempts: Int64 = 5_000_000
+
     /// Answers an MSR exit.
     ///
     /// - Parameter value: What RDMSR reads, or anything for WRMSR; nil for a #GP in the guest.

@@ -130,11 +130,14 @@ public final class Machine: Sendable {
             do {
                 let (source, control) = (parts.source, control)
                 let thread = try PosixThread(name: "vcpu \(runner.index)") {
-                    do throws(TracepointError) {
+                    do {
                         try source.prepareThread(ofVCPU: runner.index, thread: ckvm_thread_id())
+                        try runner.vcpu.prepareToRun()
                         runner.run()
-                    } catch {
+                    } catch let error as any DiagnosticError {
                         control.stop(.failed(error))
+                    } catch {
+                        control.stop(.stopped)
                     }
                     allEnded.give()
                 }
