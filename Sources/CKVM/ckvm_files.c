@@ -1,10 +1,11 @@
-#define _GNU_SOURCE // O_PATH
+#define _GNU_SOURCE // O_PATH, O_TMPFILE
 
 #include "ckvm.h"
 
 #include <linux/magic.h>
 #include <linux/openat2.h>
 #include <stdio.h>
+#include <unistd.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 
@@ -74,4 +75,45 @@ int ckvm_open_regular(const char *path, struct ckvm_file *file) {
     }
     close(place);
     return result;
+}
+
+// A name that nobody else uses: names of files have at most 255 bytes.
+static void ckvm_temporary_name(const char *name, int number, char *temporary) {
+    snprintf(temporary, CKVM_NAME_SIZE, ".%.200s.%ld.%d", name, (long)getpid(), number);
+}
+
+int ckvm_create_unnamed(int directory, const char *name, mode_t mode, char *temporary) {
+    temporary[0] = 0;
+    int fd = openat(directory, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, mode);
+    if (fd >= 0) {
+        // Without /proc it could not be given a name.
+        if (access("/proc/self/fd", X_OK) == 0) return fd;
+        close(fd);
+    }
+    for (int number = 0; number < 100; number++) {
+        ckvm_temporary_name(name, number, temporary);
+        fd = openat(directory, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
+        if (fd >= 0 || errno != EEXIST) break;
+    }
+    if (fd >= 0) return fd;
+    temporary[0] = 0;
+    return -errno;
+}
+
+int ckvm_publish(int fd, int directory, const char *temporary, const char *name) {
+    if (temporary[0]) return renameat(directory, temporary, directory, name) < 0 ? -errno : 0;
+    char source[40], linked[CKVM_NAME_SIZE];
+    snprintf(source, sizeof source, "/proc/self/fd/%d", fd);
+    for (int number = 0; number < 100; number++) {
+        ckvm_temporary_name(name, number, linked);
+        if (linkat(AT_FDCWD, source, directory, linked, AT_SYMLINK_FOLLOW) < 0) {
+            if (errno == EEXIST) continue;
+            return -errno;
+        }
+        if (renameat(directory, linked, directory, name) == 0) return 0;
+        int error = errno;
+        unlinkat(directory, linked, 0);
+        return -error;
+    }
+    return -EEXIST;
 }

@@ -185,8 +185,6 @@ struct FileIdentity: Hashable, Sendable {
     let inode: UInt64
 }
 
-extension ErrorNumber: Error {}
-
 extension ErrorNumber {
     static let tooManyLinks = ErrorNumber(rawValue: ELOOP)
     package static let brokenPipe = ErrorNumber(rawValue: EPIPE)

@@ -44,7 +44,7 @@ struct ScriptHeader: Hashable, Sendable {
 enum EnvArguments {
     private static let shortWithValue = Array("uC".utf8)
     private static let shortWithoutValue = Array("i0v".utf8)
-    private static let longWithValue = ["--unset", "--chdir", "--argv0"]
+    private static let longWithValue = ["unset", "chdir", "argv0"]
 
     /// The program, if there is one to be seen.
     ///
@@ -85,9 +85,10 @@ enum EnvArguments {
     /// Takes a long option.
     private static func long(_ word: [UInt8], _ words: inout ArraySlice<[UInt8]>) -> Bool {
         let parts = word.split(separator: UInt8(ascii: "="), maxSplits: 1, omittingEmptySubsequences: false)
-        let name = ForeignText.text(parts[0])
+        // Without the two dashes.
+        let name = ForeignText.text(parts[0].dropFirst(2))
         let value = parts.count > 1 ? Array(parts[1]) : nil
-        if name == "--split-string" {
+        if name == "split-string" {
             guard let text = value ?? words.popFirst(), let split = split(text) else { return false }
             words = split[...] + words
         } else if longWithValue.contains(name), value == nil {

@@ -26,9 +26,9 @@ public struct RunContext: Hashable, Sendable {
         command: [String], startedAt: Int64, guest: String, machine: MachineDescription,
         host: HostDescription = .current
     ) {
-        self.command = command
+        self.command = command.map { ForeignText.visible($0) }
         self.startedAt = CalendarTime(secondsSince1970: startedAt).iso8601
-        self.guest = guest
+        self.guest = ForeignText.visible(guest)
         self.machine = machine
         self.host = host
     }

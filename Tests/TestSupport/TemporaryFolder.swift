@@ -26,6 +26,11 @@ struct TemporaryFolder {
         return path(name)
     }
 
+    /// The names of what is in the folder.
+    func names() throws -> [String] {
+        try FileManager.default.contentsOfDirectory(atPath: path)
+    }
+
     /// The bytes of a file.
     func bytes(_ name: String) throws -> [UInt8] {
         [UInt8](try Data(contentsOf: URL(fileURLWithPath: path(name))))

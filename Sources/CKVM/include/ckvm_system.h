@@ -47,6 +47,17 @@ struct ckvm_file {
 // Returns the descriptor, -EINVAL if there is no regular file but something else, which `file` tells, or -errno.
 int ckvm_open_regular(const char *path, struct ckvm_file *file);
 
+// A file that does not have a name yet, to be written and then put at a place in a directory.
+//
+// The name that it has meanwhile, in the same directory, is stored in `temporary`, of at least CKVM_NAME_SIZE bytes; an
+// empty one if it has none at all (O_TMPFILE), so that nothing is left behind however the process ends. Returns the
+// descriptor, close-on-exec, or -errno.
+int ckvm_create_unnamed(int directory, const char *name, mode_t mode, char *temporary);
+#define CKVM_NAME_SIZE 256
+
+// Puts such a file at its place, in one step, in place of what is there. Returns 0, or -errno.
+int ckvm_publish(int fd, int directory, const char *temporary, const char *name);
+
 static inline int ckvm_close(int fd) {
     return close(fd) < 0 ? -errno : 0;
 }

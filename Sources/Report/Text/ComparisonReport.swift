@@ -1,5 +1,6 @@
 import Counters
 import FoundationEssentials
+import Host
 
 /// Two runs side by side, kind by kind, as a table for a terminal of 80 columns.
 public struct ComparisonReport: Sendable {
@@ -33,7 +34,7 @@ public struct ComparisonReport: Sendable {
     private var headings: [String] {
         [("A", names.first, first), ("B", names.second, second)].map { letter, name, run in
             let guest = run.guest.map { ", guest \($0)" } ?? ""
-            return "\(letter): \(name)\(guest), \(HumanNumber.spaced(seconds: Double(run.duration) / 1e9))"
+            return "\(letter): \(ForeignText.visible(name))\(guest), \(HumanNumber.spaced(seconds: Double(run.duration) / 1e9))"
         }
     }
 
@@ -125,13 +126,14 @@ public struct ComparisonReport: Sendable {
 
     /// The kinds of either run; those with the maximum difference in cycles first.
     private func names(of runs: Pair) -> [String] {
-        var names = runs.first.map(\.name)
-        names += runs.second.map(\.name).filter { !names.contains($0) }
-        func difference(_ name: String) -> UInt64 {
+        var seen: Set<String> = []
+        let names = (runs.first + runs.second).map(\.name).filter { seen.insert($0).inserted }
+        // There are no more than a few hundred, see ``RecordedStatistics/maximumKindCount``.
+        let differences = names.map { name in
             let cycles = (Self.kind(name, runs.first).cycles, Self.kind(name, runs.second).cycles)
-            return max(cycles.0, cycles.1) - min(cycles.0, cycles.1)
+            return (name: name, cycles: max(cycles.0, cycles.1) - min(cycles.0, cycles.1))
         }
-        return names.sorted { (difference($0), $1) > (difference($1), $0) }
+        return differences.sorted { ($0.cycles, $1.name) > ($1.cycles, $0.name) }.map(\.name)
     }
 
     private typealias Sum = (exits: UInt64, cycles: UInt64)
@@ -251,7 +253,13 @@ public struct RecordedStatistics: Hashable, Sendable {
             throw .notARecord
         }
         guard file.schema == RunRecord.schemaVersion else { throw .wrongSchema(file.schema) }
-        kinds = file.kinds.map { Kind(name: $0.kind, exits: $0.exits, serviceCycles: $0.serviceCycles) }
+        guard file.kinds.count <= Self.maximumKindCount, file.settled?.reasons.count ?? 0 <= Self.maximumReasonCount,
+            file.kinds.allSatisfy({ Self.isName($0.kind) }),
+            file.settled?.reasons.allSatisfy({ Self.isName($0.name) }) ?? true
+        else { throw .notARecord }
+        kinds = file.kinds.map {
+            Kind(name: ForeignText.visible($0.kind), exits: $0.exits, serviceCycles: $0.serviceCycles)
+        }
         // A frequency in kHz: so many cycles in a million nanoseconds.
         let cyclesPerNanosecond = Double(file.tscKHz ?? 1_000_000) / 1e6
         settled = file.settled.map { settled in
@@ -266,7 +274,7 @@ public struct RecordedStatistics: Hashable, Sendable {
         runCycles = file.total.runCycles
         duration = file.duration
         tscKHz = file.tscKHz
-        guest = file.context?.guest
+        guest = file.context.map { ForeignText.visible(String($0.guest.prefix(Self.maximumGuestLength))) }
         places = file.places.map { kept in
             var (details, functions): (Places.Counts, Places.Counts) = ([:], [:])
             for place in kept.places {
@@ -277,6 +285,17 @@ public struct RecordedStatistics: Hashable, Sendable {
             }
             return Places(details: details, functions: functions)
         }
+    }
+
+    /// More kinds than there are, and more reasons than a processor has; a file with more is no record.
+    private static let maximumKindCount = 64
+    private static let maximumReasonCount = 1024
+    private static let maximumNameLength = 64
+    /// How much of a guest's name is shown.
+    private static let maximumGuestLength = 256
+
+    private static func isName(_ text: String) -> Bool {
+        text.utf8.count <= maximumNameLength
     }
 
     /// Sums by name: several of SVM's codes are one of the SDM's reasons.
@@ -293,7 +312,8 @@ public struct RecordedStatistics: Hashable, Sendable {
         return sums.map { sum in
             // A file may hold any number; what is beyond 64 bits is as much as there can be.
             let cycles = UInt64(exactly: (Double(sum.nanoseconds) * cyclesPerNanosecond).rounded()) ?? .max
-            return Kind(name: ExitPlaces.kernelPrefix + sum.name, exits: sum.exits, serviceCycles: cycles)
+            return Kind(
+                name: ExitPlaces.kernelPrefix + ForeignText.visible(sum.name), exits: sum.exits, serviceCycles: cycles)
         }
     }
 

@@ -42,6 +42,7 @@ struct BenchCommand: ParsableCommand {
             let report = BenchmarkReport(outcome, style: OutputFile.standardOutput.textStyle)
             try OutputFile.standardOutput.write(Array(report.text.utf8))
             try file?.write(BenchmarkRecord(outcome).json())
+            try file?.finish()
             return outcome.results.isEmpty ? .kvmUnavailable : .success
         }
     }

@@ -39,9 +39,15 @@ struct ExecCommand: ParsableCommand {
     func run() throws {
         // A reader of standard output that has gone is for the program to notice, as it would without a guest.
         signal(SIGPIPE, SIG_IGN)
+        // Likewise a file that may grow no more.
+        signal(SIGXFSZ, SIG_IGN)
         let (statistics, reports, host) = (statistics.configuration, reports.configuration, host.configuration)
         try Diagnostics.report {
-            let signals = try SignalWatcher()
+            let watch = try ProcessWatch(timeout: limits.configuration.duration)
+            try FilePlan.check(
+                inputs: [guest.kernel].compactMap(\.self) + profile.configuration.symbols,
+                outputs: [statistics.file].compactMap(\.self) + reports.outputs
+                    + [profile.configuration.file].compactMap(\.self))
             let sink = try statistics.openSink()
             let files = try reports.openFiles()
             var profiles = try profile.configuration.open()
@@ -57,12 +63,14 @@ struct ExecCommand: ParsableCommand {
             let kvm = try KVM(path: host.kvmDevice)
             if host.force { Diagnostics.announceForcedLinux(kvm) }
             let machine = try Machine(kvm: kvm, guest: image, options: options)
-            signals.watch { machine.control.stop(.signal($0)) }
-            var outcome = try machine.run(timeout: limits.configuration.duration, input: .stream(STDIN_FILENO))
+            watch.startRun { machine.control.stop(.signal($0)) }
+            var outcome = try machine.run(timeout: watch.timeLeft, input: .stream(STDIN_FILENO))
+            watch.endRun()
             if let symbols { profiles.add(symbols, files: codeFiles) }
             profiles.name(&outcome)
             RunAnnouncement.announce(outcome)
             try sink.write(statistics.text(outcome, leaves: options.leaves, style: sink.textStyle))
+            try sink.finish()
             try files.write(
                 outcome, leaves: options.leaves, machine: machine, guest: guest.displayName, program: guest.programName)
             try profiles.write(outcome, machine: machine, program: guest.programName)

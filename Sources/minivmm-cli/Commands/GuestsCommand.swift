@@ -49,7 +49,9 @@ struct GuestsCommand: ParsableCommand {
                     try OutputFile.standardOutput.write(guest.image)
                     return .success
                 }
-                try OutputFile(creating: output).write(guest.image)
+                let file = try OutputFile(creating: output)
+                try file.write(guest.image)
+                try file.finish()
                 return .success
             }
         }

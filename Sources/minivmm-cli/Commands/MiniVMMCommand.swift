@@ -1,5 +1,6 @@
 import ArgumentParser
 import CKVM
+import Glibc
 import MiniVMM
 
 /// The command `minivmm`.
@@ -21,13 +22,31 @@ enum EntryPoint {
     static func main() {
         // One heap for all threads: they allocate little, and each heap more takes pages and system calls to make.
         ckvm_use_one_heap()
-        guard let configuration = PlainArguments.parse(Array(CommandLine.arguments.dropFirst())) else {
-            return MiniVMMCommand.main()
-        }
+        _ = ProcessWatch.processStart
+        let words = CommandWords.ofThisProcess.parsed
         do {
-            try configuration.run()
+            if let configuration = PlainArguments.parse(words) {
+                try configuration.run()
+            } else {
+                var command = try MiniVMMCommand.parseAsRoot(words)
+                try command.run()
+            }
         } catch {
-            MiniVMMCommand.exit(withError: error)
+            end(with: error)
         }
+    }
+
+    /// Ends the process as ArgumentParser does, but that what it repeats of the command line is shown as text.
+    private static func end(with error: any Error) -> Never {
+        let status = MiniVMMCommand.exitCode(for: error)
+        let message = MiniVMMCommand.fullMessage(for: error)
+        if !message.isEmpty {
+            if status == .success {
+                try? OutputFile.standardOutput.write(Array((message + "\n").utf8))
+            } else {
+                StandardError.write(message + "\n")
+            }
+        }
+        exit(status.rawValue)
     }
 }

@@ -54,8 +54,13 @@ extension RunConfiguration {
     func run() throws {
         // A reader of standard output that has gone ends the run with its statistics, not the process without them.
         signal(SIGPIPE, SIG_IGN)
+        // Likewise a file that may grow no more.
+        signal(SIGXFSZ, SIG_IGN)
         try Diagnostics.report {
-            let signals = try SignalWatcher()
+            let watch = try ProcessWatch(timeout: limits.duration)
+            try FilePlan.check(
+                inputs: [guest.file, guest.initrd].compactMap(\.self) + profile.symbols,
+                outputs: [statistics.file].compactMap(\.self) + reports.outputs + [profile.file].compactMap(\.self))
             let sink = try statistics.openSink()
             let files = try reports.openFiles()
             let profiles = try profile.open()
@@ -65,16 +70,18 @@ extension RunConfiguration {
             let isWatched = LiveStatus.isWanted(by: statistics)
             if isWatched { LiveStatus.apply(to: &options) }
             let machine = try guest.makeMachine(kvmDevice: host.kvmDevice, options: options)
-            signals.watch { machine.control.stop(.signal($0)) }
+            watch.startRun { machine.control.stop(.signal($0)) }
             let live = isWatched ? try LiveStatus(machine) : nil
             var outcome: RunOutcome
             do {
                 defer { live?.end() }
-                outcome = try machine.run(timeout: limits.duration, input: StandardInput.source(for: machine))
+                outcome = try machine.run(timeout: watch.timeLeft, input: StandardInput.source(for: machine))
             }
+            watch.endRun()
             profiles.name(&outcome)
             RunAnnouncement.announce(outcome)
             try sink.write(statistics.text(outcome, leaves: options.leaves, style: sink.textStyle))
+            try sink.finish()
             try files.write(outcome, leaves: options.leaves, machine: machine, guest: guest.displayName)
             try profiles.write(outcome, machine: machine, program: guest.displayName)
             return outcome.ending.exitStatus

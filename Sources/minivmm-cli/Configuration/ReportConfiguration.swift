@@ -1,6 +1,7 @@
 import ArgumentParser
 import Counters
 import Glibc
+import Host
 import MiniVMM
 import Report
 
@@ -33,6 +34,9 @@ struct ReportConfiguration: Hashable, Sendable {
         }
     }
 
+    /// The paths of all files.
+    var outputs: [String] { files + (trace.map { [$0] } ?? []) }
+
     /// Lets the machine keep what the files need.
     func apply(to options: inout MachineOptions) {
         options.recording.keepsTimeline = files.contains { ReportForm(path: $0) != .csv }
@@ -48,7 +52,8 @@ struct ReportConfiguration: Hashable, Sendable {
                 try ReportForm(path: path).map { ($0, try OutputFile(creating: path)) }
             },
             trace: try trace.map { try OutputFile(creating: $0) },
-            startedAt: Int64(time(nil))
+            startedAt: Int64(time(nil)),
+            host: .current
         )
     }
 }
@@ -112,6 +117,8 @@ struct ReportFiles {
     let trace: OutputFile?
     /// When the run began, in seconds since 1970.
     let startedAt: Int64
+    /// The host, looked at before the run: afterwards the process may not look any more.
+    let host: HostDescription
 
     /// Writes all of them.
     ///
@@ -123,12 +130,17 @@ struct ReportFiles {
     ) throws {
         if !reports.isEmpty {
             let context = RunContext(
-                command: CommandLine.arguments, startedAt: startedAt, guest: guest, machine: machine.machineDescription)
+                command: CommandWords.ofThisProcess.asTyped, startedAt: startedAt, guest: guest,
+                machine: machine.machineDescription, host: host)
             let programs = ProfileFiles.programs(isFlat: machine.isFlat, program: program ?? guest)
-            for (form, file) in reports { try file.write(Self.bytes(form, outcome, leaves, context, programs)) }
+            for (form, file) in reports {
+                try file.write(Self.bytes(form, outcome, leaves, context, programs))
+                try file.finish()
+            }
         }
         if let trace, let exits = outcome.trace {
             try TraceReport(exits, tscKHz: outcome.tscKHz).write { try trace.write($0) }
+            try trace.finish()
         }
     }
 

@@ -12,11 +12,15 @@ struct CommandWords {
     /// The program of `exec` with its arguments; nil where there is none, or the command line is no such.
     let program: [[UInt8]]?
 
+    /// The whole command line, the command's own name first, for people to read.
+    let asTyped: [String]
+
     /// Those that this process was started with.
     static let ofThisProcess = CommandWords(RawArguments.all)
 
     /// - Parameter words: The words after the command's own name.
     init(_ words: [[UInt8]]) {
+        asTyped = (CommandLine.arguments.first.map { [$0] } ?? []) + words.map(ForeignText.text)
         guard let first = words.first, first == Array("exec".utf8), let start = Self.programStart(in: words) else {
             parsed = words.map(ForeignText.text)
             program = nil
@@ -31,7 +35,7 @@ struct CommandWords {
     private static let divider = Array("--".utf8)
 
     /// The options of `exec` that stand alone.
-    private static let flags: Set<String> = ["--kernel-log", "--per-vcpu", "--kernel-exits", "--force"]
+    private static let flags: Set<String> = ["--kernel-log", "--per-vcpu", "--kernel-exits", "--force", "--no-sandbox"]
     /// Those after which nothing is run.
     private static let questions: Set<String> = ["-h", "--help", "-help", "--version", "--help-hidden", "-help-hidden"]
 

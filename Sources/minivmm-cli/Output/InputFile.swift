@@ -5,15 +5,15 @@ import Report
 
 /// A file that a command reads.
 enum InputFile {
-    /// More than any report has.
-    private static let maximumSize = 1 << 28
+    /// More than any report has: 16 MiB.
+    private static let maximumSize = 1 << 24
     private static let chunkSize = 1 << 16
 
     /// All bytes of a file.
     ///
     /// - Throws: ``InputError``.
     static func read(_ path: String) throws(InputError) -> [UInt8] {
-        let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
+        let descriptor = unsafe open(ForeignText.cString(path), O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw .notReadable(path: path, ErrorNumber(rawValue: errno)) }
         defer { close(descriptor) }
         var bytes: [UInt8] = []

@@ -1,3 +1,4 @@
+import CKVM
 import Devices
 import Glibc
 import Host
@@ -5,11 +6,15 @@ import MiniVMM
 import Report
 
 /// A file that a command writes to.
+///
+/// A file that is made is written beside its place and put there by ``finish()``: until then, and if the command does
+/// not get so far, what was there before stays.
 final class OutputFile: Sendable {
     /// The descriptor, which is this object's.
     let descriptor: Int32
     private let name: String
     private let isOwned: Bool
+    private let draft: Draft?
 
     static let standardOutput = OutputFile(STDOUT_FILENO, named: "standard output")
     static let standardError = OutputFile(STDERR_FILENO, named: "standard error")
@@ -18,20 +23,37 @@ final class OutputFile: Sendable {
         self.descriptor = descriptor
         self.name = name
         isOwned = false
+        draft = nil
     }
 
-    /// Creates or empties a file.
+    /// Begins a file, in place of one that may be there. A pipe or a device is opened as it is.
     ///
     /// - Throws: ``OutputError`` when the file cannot be opened.
     init(creating path: String) throws(OutputError) {
-        descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
         name = path
         isOwned = true
+        if let draft = try Draft(of: path) {
+            self.draft = draft
+            descriptor = draft.descriptor
+        } else {
+            draft = nil
+            descriptor = unsafe open(ForeignText.cString(path), O_WRONLY | O_CREAT | O_TRUNC | O_NOCTTY | O_CLOEXEC, 0o666)
+        }
         guard descriptor >= 0 else { throw .notWritable(name: path, ErrorNumber(rawValue: errno)) }
     }
 
     deinit {
+        draft?.discard()
         if isOwned, descriptor >= 0 { close(descriptor) }
+    }
+
+    /// Puts the file at its place. After the last write, once.
+    ///
+    /// - Throws: ``OutputError`` when the system refuses.
+    func finish() throws(OutputError) {
+        guard let draft else { return }
+        let result = draft.publish()
+        guard result >= 0 else { throw .notWritable(name: name, ErrorNumber(rawValue: 0 &- result)) }
     }
 
     /// Whether a person reads along.
@@ -54,6 +76,9 @@ final class OutputFile: Sendable {
         try write(bytes[...])
     }
 
+    /// How much is written at once: as much as a pipe holds.
+    private static let partSize = 0x1_0000
+
     /// Writes all of the bytes.
     ///
     /// - Throws: ``OutputError`` when the file does not take them.
@@ -61,12 +86,14 @@ final class OutputFile: Sendable {
         var written = 0
         while written < bytes.count {
             let result = unsafe bytes.withUnsafeBytes { buffer in
-                unsafe Glibc.write(descriptor, buffer.baseAddress.map { unsafe $0 + written }, buffer.count - written)
+                // In parts, so that a reader who is slow is not taken for one who does not read.
+                let part = unsafe buffer[written..<min(buffer.count, written + Self.partSize)]
+                return PendingWrites.during { unsafe ckvm_write(descriptor, UnsafeRawBufferPointer(rebasing: part).baseAddress, part.count) }
             }
             if result >= 0 {
                 written += result
-            } else if errno != EINTR {
-                throw .notWritable(name: name, ErrorNumber(rawValue: errno))
+            } else if result != -Int(EINTR) {
+                throw .notWritable(name: name, ErrorNumber(rawValue: Int32(truncatingIfNeeded: 0 &- result)))
             }
         }
     }
@@ -78,6 +105,8 @@ enum OutputError: Error {
     case notWritable(name: String, ErrorNumber)
     /// Binary output would go to a terminal.
     case terminal
+    /// The same file would be written twice, or read and written.
+    case sameFile(String, String)
 }
 
 extension OutputError: CommandError {
@@ -85,6 +114,8 @@ extension OutputError: CommandError {
         switch self {
         case .notWritable(let name, let error): "\(name) cannot be written (\(error.name): \(error.description))."
         case .terminal: "Standard output is a terminal, and an image is not text."
+        case .sameFile(let output, let other) where output == other: "\(output) would be written twice, or is an input."
+        case .sameFile(let output, let other): "\(output) and \(other) are one file."
         }
     }
 
@@ -92,22 +123,27 @@ extension OutputError: CommandError {
         switch self {
         case .notWritable: "Check the path, its permissions and the space that is left."
         case .terminal: "Name a file with --output, or redirect standard output."
+        case .sameFile: "Give each output a file of its own, which is no input."
         }
     }
 
     var exitStatus: ExitStatus {
         switch self {
         case .notWritable: .outputNotWritable
-        case .terminal: .usage
+        case .terminal, .sameFile: .usage
         }
     }
 }
 
 /// Messages for the person who ran the command.
+///
+/// A message can hold names that somebody else chose. So whatever a terminal would obey is spelled out on its way
+/// there, and only the message's own line ends are left.
 enum StandardError {
     /// Writes a message, in place of the line about the run. There is nobody to tell when that fails.
     static func write(_ text: String) {
         let file = OutputFile.standardError
+        let text = ForeignText.visible(text, keeping: ["\n"])
         let shown = Terminal.isRaw && file.isTerminal ? Terminal.raw(text) : text
         LiveStatus.line.makeWay(forTextEndingIn: shown.utf8.last) { try? file.write(Array(shown.utf8)) }
     }

@@ -28,7 +28,7 @@ final class TerminalChild: XCTestCase {
         // A job is in the session of its shell; everybody else has one of their own, with the terminal as its own.
         if setsid() >= 0 { XCTAssertEqual(ioctl(0, UInt(TIOCSCTTY), 0), 0) }
         if role == .shell { return try TerminalShell().work() }
-        let signals = role == .watches ? try SignalWatcher() : nil
+        let signals = role == .watches ? try ProcessWatch() : nil
         let terminal = try XCTUnwrap(Terminal(descriptor: 0))
         let input = try ConsoleInput(.terminal(terminal) { _ in }, to: Reporter(), bell: Doorbell())
         writeAll([TerminalRole.started], to: 3)
@@ -39,7 +39,7 @@ final class TerminalChild: XCTestCase {
         case .faults: print(UnsafePointer<UInt8>(bitPattern: 8)?.pointee ?? 0)
         case .traps: print([UInt8]()[Int(getpid())])
         case .watches:
-            signals?.watch { number in
+            signals?.startRun { number in
                 input.end()
                 exit(128 + number)
             }
