@@ -83,6 +83,9 @@ int ckvm_map_anonymous(size_t size, void **address) {
         if (before < extra) munmap(start + size, extra - before);
         madvise(start, size, MADV_HUGEPAGE);
     }
+    // What a guest keeps there goes into no core file and to no child.
+    madvise(start, size, MADV_DONTDUMP);
+    madvise(start, size, MADV_DONTFORK);
     *address = start;
     return 0;
 }

@@ -16,14 +16,27 @@ package struct PosixThread {
         }
     }
 
+    /// Enough for any thread of ours: 2 MiB. Without a size, the limit on the main thread's stack would be taken.
+    private static let defaultStackSize = 2 << 20
+
     /// Starts a thread.
     ///
+    /// - Parameters:
+    ///   - name: What debuggers and the system call it.
+    ///   - stackSize: The bytes of its stack, which are taken from the system as they are touched.
+    ///   - body: What it does.
     /// - Throws: ``ResourceError`` when the system refuses another thread.
-    package init(name: String, body: @escaping @Sendable () -> Void) throws(ResourceError) {
+    package init(
+        name: String, stackSize: Int = defaultStackSize, body: @escaping @Sendable () -> Void
+    ) throws(ResourceError) {
+        var attributes = pthread_attr_t()
+        unsafe pthread_attr_init(&attributes)
+        defer { unsafe pthread_attr_destroy(&attributes) }
+        unsafe pthread_attr_setstacksize(&attributes, stackSize)
         let work = unsafe Unmanaged.passRetained(Work(name: name, body: body))
         var handle = pthread_t()
         let result = unsafe pthread_create(
-            &handle, nil,
+            &handle, &attributes,
             { argument in
                 // Sound: the argument is the reference that was retained for this thread, and it is taken once.
                 guard let argument = unsafe argument else { return nil }

@@ -32,7 +32,11 @@ public final class GuestMemory: Sendable {
     /// The regions, in ascending order.
     public let regions: [Region]
 
-    /// All regions are cut out of one mapping, which starts where the first region does.
+    /// The bytes of all regions together.
+    public let size: UInt64
+
+    /// All regions are cut out of one mapping. Around each lie pages that nothing can touch: whatever runs past its end
+    /// ends the process, and reads or changes nothing.
     private let mapping: MemoryMapping
 
     /// Makes memory for stretches of guest-physical addresses. The memory is zero, and is taken from the system as the
@@ -52,16 +56,25 @@ public final class GuestMemory: Sendable {
     ) throws(GuestMemoryError) {
         let total = try Self.checkedTotal(layout)
         var address: UnsafeMutableRawPointer?
-        let result = unsafe systemCalls.mapAnonymous(total, &address)
+        // A large page where the regions are made of such, so that they stay aligned to them.
+        let guardSize = total >= Int(CKVM_LARGE_MEMORY) ? Int(CKVM_LARGE_PAGE) : Int(Self.pageSize)
+        let (mappedSize, overflow) = total.addingReportingOverflow(guardSize * (layout.count + 1))
+        guard !overflow else { throw .invalidLayout }
+        let result = unsafe systemCalls.mapAnonymous(mappedSize, &address)
         guard result >= 0, let address = unsafe address else {
             throw .refused(byteCount: UInt64(total), ErrorNumber(rawValue: 0 &- result))
         }
-        mapping = unsafe MemoryMapping(takingOver: address, size: total)
-        var offset = 0
+        mapping = unsafe MemoryMapping(takingOver: address, size: mappedSize)
+        size = UInt64(total)
+        var offset = guardSize
+        // Sound: the sizes add up to the mapping's, so every region and every guard lies inside it.
+        unsafe mprotect(address, guardSize, PROT_NONE)
         regions = layout.map { start, size in
-            // Sound: the sizes add up to the mapping's, so every region lies inside it.
-            defer { offset += Int(size) }
-            return unsafe Region(start: start, size: size, hostAddress: address + offset)
+            let region = unsafe Region(start: start, size: size, hostAddress: address + offset)
+            offset += Int(size)
+            unsafe mprotect(address + offset, guardSize, PROT_NONE)
+            offset += guardSize
+            return region
         }
     }
 
@@ -84,9 +97,6 @@ public final class GuestMemory: Sendable {
         guard total > 0 else { throw .invalidLayout }
         return total
     }
-
-    /// The bytes of all regions together.
-    public var size: UInt64 { UInt64(mapping.size) }
 
     /// Where this process sees `byteCount` bytes at `address`, or nil when they do not lie in one region.
     @inlinable

@@ -20,6 +20,7 @@ public final class Machine: Sendable {
     private let inputBell: Doorbell
     private let kvm: KVM
     private let trap: CPUIDTrap
+    private let confinement: (any RunConfinement)?
     /// Whether the guest is a flat image, without an operating system that would handle a terminal.
     public let isFlat: Bool
     /// The frequency of the time-stamp counter, where it is known.
@@ -39,6 +40,7 @@ public final class Machine: Sendable {
         parts = product.parts
         control = parts.control
         trap = product.trap
+        confinement = options.confinement
         runners = product.runners
         isFlat = product.hasFirmwareStubs
         receiver = product.attachments.receiver
@@ -126,13 +128,23 @@ public final class Machine: Sendable {
         // Until all are there, nobody takes those that are for the whole machine.
         control.expect(runners.count)
         var threads: [PosixThread] = []
+        let gate = confinement.map { _ in StartGate() }
         for runner in runners {
             do {
-                let (source, control) = (parts.source, control)
+                let (source, control, confinement) = (parts.source, control, confinement)
                 let thread = try PosixThread(name: "vcpu \(runner.index)") {
                     do {
+                        // Threads and maps that KVM and the tracepoints need are made before the gate.
+                        defer { gate?.pass() }
                         try source.prepareThread(ofVCPU: runner.index, thread: ckvm_thread_id())
                         try runner.vcpu.prepareToRun()
+                    } catch let error as any DiagnosticError {
+                        control.stop(.failed(error))
+                    } catch {
+                        control.stop(.stopped)
+                    }
+                    do {
+                        try confinement?.confineVCPU()
                         runner.run()
                     } catch let error as any DiagnosticError {
                         control.stop(.failed(error))
@@ -144,10 +156,19 @@ public final class Machine: Sendable {
                 threads.append(thread)
             } catch {
                 control.stop(.failed(error))
+                gate?.open()
                 for thread in threads { thread.join() }
                 throw error
             }
         }
+        guard let gate, let confinement else { return threads }
+        gate.waitForThreads(threads.count)
+        do {
+            try confinement.confineProcess()
+        } catch {
+            control.stop(.failed(error))
+        }
+        gate.open()
         return threads
     }
 

@@ -30,6 +30,9 @@ public struct MachineOptions: Sendable {
     /// (``LinuxSupportError``).
     public var triesUnsupportedGuests = false
 
+    /// How the threads of a run are kept from what they do not need; nil for not at all.
+    package var confinement: (any RunConfinement)?
+
     /// Components that the machine has besides the standard ones.
     public var components: [any Component] = []
 
@@ -64,6 +67,52 @@ extension CPUCountError: DiagnosticError {
     public var explanation: String {
         switch self {
         case .outOfRange(let count, _): "A machine cannot have \(count) vCPUs here."
+        }
+    }
+}
+
+/// Keeps the threads of a run from what they do not need, from before the first instruction of the guest on.
+package protocol RunConfinement: Sendable {
+    /// Called when all threads of the run are there, and before any enters the guest; on the thread that started it.
+    func confineProcess() throws(ResourceError)
+
+    /// Called after that on the thread of each vCPU.
+    func confineVCPU() throws(ResourceError)
+}
+
+/// Where the vCPUs' threads wait until all are there and confined.
+final class StartGate: Sendable {
+    private struct State {
+        var readyCount = 0
+        var isOpen = false
+    }
+
+    private let state = Locked(State())
+    private let change = ConditionSignal()
+
+    /// Says that a thread is there, and waits until the gate opens.
+    func pass() {
+        state.withLock { $0.readyCount += 1 }
+        change.notifyAll()
+        wait { $0.isOpen }
+    }
+
+    /// Waits until a number of threads are there.
+    func waitForThreads(_ count: Int) {
+        wait { $0.readyCount >= count }
+    }
+
+    /// Lets all through, now and later.
+    func open() {
+        state.withLock { $0.isOpen = true }
+        change.notifyAll()
+    }
+
+    private func wait(until condition: (State) -> Bool) {
+        while true {
+            let ticket = change.ticket
+            if state.withLock({ condition($0) }) { return }
+            _ = change.wait(after: ticket, timeout: nil)
         }
     }
 }

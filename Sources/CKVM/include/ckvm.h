@@ -12,6 +12,7 @@
 #include <linux/kvm.h>
 
 #include "ckvm_bpf.h"
+#include "ckvm_confine.h"
 #include "ckvm_exit.h"
 #include "ckvm_ioctl.h"
 #include "ckvm_stats.h"

@@ -43,6 +43,7 @@ struct ExecCommand: ParsableCommand {
         signal(SIGXFSZ, SIG_IGN)
         let (statistics, reports, host) = (statistics.configuration, reports.configuration, host.configuration)
         try Diagnostics.report {
+            Confinement.begin(isWanted: host.isConfined)
             let watch = try ProcessWatch(timeout: limits.configuration.duration)
             try FilePlan.check(
                 inputs: [guest.kernel].compactMap(\.self) + profile.configuration.symbols,
@@ -56,6 +57,13 @@ struct ExecCommand: ParsableCommand {
                 reports: reports, profile: profile.configuration, host: host)
             options.exits = cpuid.exits ?? .auto
             let log = try guest.openKernelLog()
+            try AddressSpace.check(
+                vcpuCount: options.cpuCount, traceEvents: reports.trace == nil ? 0 : reports.traceEvents)
+            let outputs = [sink] + files.outputs + [profiles.file].compactMap(\.self)
+            if host.isConfined {
+                Confinement.keepFromWriting(outputs: outputs, kvmDevice: host.kvmDevice)
+                options.confinement = Confinement(isFlat: false, outputs: outputs)
+            }
             options.consoleDescriptor = log.descriptor
             let symbols = options.recording.placeCapacity.map { _ in ProgramSymbols() }
             options.components = [ProgramChannel(symbols: symbols)]
@@ -63,6 +71,7 @@ struct ExecCommand: ParsableCommand {
             let kvm = try KVM(path: host.kvmDevice)
             if host.force { Diagnostics.announceForcedLinux(kvm) }
             let machine = try Machine(kvm: kvm, guest: image, options: options)
+            if host.isConfined { Confinement.keepFromEverythingElse(outputs: outputs) }
             watch.startRun { machine.control.stop(.signal($0)) }
             var outcome = try machine.run(timeout: watch.timeLeft, input: .stream(STDIN_FILENO))
             watch.endRun()

@@ -23,7 +23,14 @@ enum EntryPoint {
         // One heap for all threads: they allocate little, and each heap more takes pages and system calls to make.
         ckvm_use_one_heap()
         _ = ProcessWatch.processStart
+        ckvm_use_one_heap()
+        guard MainStack.isSmall else { return work() }
+        MainStack.withLargerOne(work)
+    }
+
+    private static func work() {
         let words = CommandWords.ofThisProcess.parsed
+        Confinement.closeStrayDescriptors(namedIn: words)
         do {
             if let configuration = PlainArguments.parse(words) {
                 try configuration.run()

@@ -57,6 +57,7 @@ extension RunConfiguration {
         // Likewise a file that may grow no more.
         signal(SIGXFSZ, SIG_IGN)
         try Diagnostics.report {
+            Confinement.begin(isWanted: host.isConfined)
             let watch = try ProcessWatch(timeout: limits.duration)
             try FilePlan.check(
                 inputs: [guest.file, guest.initrd].compactMap(\.self) + profile.symbols,
@@ -67,9 +68,16 @@ extension RunConfiguration {
             var options = MachineOptions(
                 processors: processors, cpuid: cpuid, statistics: statistics, reports: reports, profile: profile,
                 host: host)
+            try AddressSpace.check(vcpuCount: processors.count, traceEvents: reports.trace == nil ? 0 : reports.traceEvents)
+            let outputs = [sink] + files.outputs + [profiles.file].compactMap(\.self)
+            if host.isConfined {
+                Confinement.keepFromWriting(outputs: outputs, kvmDevice: host.kvmDevice)
+                options.confinement = Confinement(isFlat: true, outputs: outputs)
+            }
             let isWatched = LiveStatus.isWanted(by: statistics)
             if isWatched { LiveStatus.apply(to: &options) }
             let machine = try guest.makeMachine(kvmDevice: host.kvmDevice, options: options)
+            if host.isConfined { Confinement.keepFromEverythingElse(outputs: outputs) }
             watch.startRun { machine.control.stop(.signal($0)) }
             let live = isWatched ? try LiveStatus(machine) : nil
             var outcome: RunOutcome

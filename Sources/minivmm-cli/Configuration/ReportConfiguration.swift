@@ -120,6 +120,9 @@ struct ReportFiles {
     /// The host, looked at before the run: afterwards the process may not look any more.
     let host: HostDescription
 
+    /// All of the files.
+    var outputs: [OutputFile] { reports.map(\.file) + (trace.map { [$0] } ?? []) }
+
     /// Writes all of them.
     ///
     /// - Parameters:

@@ -70,6 +70,8 @@ struct HostConfiguration: Hashable, Sendable {
     var logLevel = Logger.Level.warning
     /// Whether Linux is tried even where the self-test says that it cannot boot.
     var force = false
+    /// Whether the process is kept from what it does not need.
+    var isConfined = true
 
     /// The logger of this process, which writes to standard error.
     func makeLogger() -> Logger {

@@ -48,9 +48,12 @@ struct HostOptions: ParsableArguments {
     @Flag(help: "Run a Linux guest even where `minivmm doctor` says that Linux cannot boot.")
     var force = false
 
+    @Flag(help: "Do not confine the process to the files, system calls and privileges that the run needs.")
+    var noSandbox = false
+
     /// What they ask for.
     var configuration: HostConfiguration {
-        HostConfiguration(kvmDevice: kvmDevice, logLevel: logLevel, force: force)
+        HostConfiguration(kvmDevice: kvmDevice, logLevel: logLevel, force: force, isConfined: !noSandbox)
     }
 }
 

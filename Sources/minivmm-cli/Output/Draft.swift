@@ -7,7 +7,8 @@ import Host
 final class Draft: Sendable {
     /// The open file.
     let descriptor: Int32
-    private let directory: Int32
+    /// Where it is to stand.
+    let directory: Int32
     /// The name that it has meanwhile; only the zero at its end if it has none.
     private let temporary: [CChar]
     private let name: [CChar]
@@ -41,6 +42,10 @@ final class Draft: Sendable {
         guard name.count > 1 else { return nil }
         directory = unsafe open(Self.cString(folder), O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard directory >= 0 else { return nil }
+        guard Self.mayReplace(exists ? status : nil, in: directory) else {
+            close(directory)
+            return nil
+        }
         var temporary = [CChar](repeating: 0, count: Int(CKVM_NAME_SIZE))
         descriptor = unsafe ckvm_create_unnamed(directory, name, mode, &temporary)
         self.temporary = temporary
@@ -51,6 +56,19 @@ final class Draft: Sendable {
         // Not masked: who had access to the old one has it to the new one.
         if exists { fchmod(descriptor, mode) }
         UnfinishedFiles.add(self)
+    }
+
+    /// Whether a file can be put at its place without privileges: after the run, the process has none.
+    private static func mayReplace(_ old: stat?, in directory: Int32) -> Bool {
+        var status = stat()
+        guard unsafe fstat(directory, &status) == 0 else { return false }
+        let user = geteuid()
+        guard status.st_mode & S_ISVTX == 0 || status.st_uid == user || old.map({ $0.st_uid == user }) ?? true
+        else { return false }
+        // Who has no privileges is told by the system itself.
+        guard user == 0 else { return true }
+        if status.st_uid == 0 { return status.st_mode & S_IWUSR != 0 }
+        return status.st_mode & S_IWOTH != 0 || status.st_gid == getegid() && status.st_mode & S_IWGRP != 0
     }
 
     private static func cString(_ bytes: [UInt8]) -> [CChar] {

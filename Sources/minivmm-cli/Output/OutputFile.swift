@@ -47,6 +47,9 @@ final class OutputFile: Sendable {
         if isOwned, descriptor >= 0 { close(descriptor) }
     }
 
+    /// The directory that the file will be put into; nil for one that is at its place.
+    var directory: Int32? { draft?.directory }
+
     /// Puts the file at its place. After the last write, once.
     ///
     /// - Throws: ``OutputError`` when the system refuses.

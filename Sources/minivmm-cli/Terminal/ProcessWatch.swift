@@ -59,6 +59,8 @@ final class ProcessWatch: Sendable {
         unsafe pthread_sigmask(SIG_BLOCK, &set, nil)
         let waited = set
         _ = try PosixThread(name: "signals") { [self] in
+            // It needs none, and capabilities are each thread's own.
+            _ = ckvm_drop_capabilities()
             while true {
                 if let number = Self.next(of: waited, within: patienceLeft()) {
                     deliver(number)

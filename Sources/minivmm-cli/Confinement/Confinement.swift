@@ -1,0 +1,101 @@
+import CKVM
+import Glibc
+import Host
+import MiniVMM
+
+/// What keeps this process from doing anything that the run does not need, should a guest, an image or a program take
+/// it over.
+///
+/// It gets narrower in steps, each as soon as what it forbids is not needed any more:
+///
+/// 1. At the start, descriptors that the process was left with are closed, and it can gain no privileges.
+/// 2. When the files for output are open, it can change nothing in the file system besides them (Landlock).
+/// 3. When the machine is there, with devices and tracepoints open, it has no capabilities any more, and can read
+///    nothing in the file system (Landlock).
+/// 4. When all threads run, and before the guest does, only the system calls of a list are left (seccomp): no file,
+///    socket, program or thread comes into being after that. vCPUs' threads have a shorter list.
+struct Confinement: RunConfinement {
+    private let isFlat: Bool
+    private let mayRename: Bool
+
+    /// Closes what the process was left with, but for standard input, output and error, and what its arguments name by
+    /// number, as a shell's process substitution does.
+    static func closeStrayDescriptors(namedIn words: [String]) {
+        var next: UInt32 = 3
+        for number in Set(words.flatMap(descriptors)).sorted() where number >= next {
+            if number > next { _ = ckvm_close_range(next, number - 1) }
+            next = number + 1
+        }
+        _ = ckvm_close_range(next, .max)
+    }
+
+    /// The descriptors that a word names, such as `/dev/fd/63`.
+    private static func descriptors(in word: String) -> [UInt32] {
+        ["/dev/fd/", "/proc/self/fd/"].compactMap { folder in
+            guard let start = word.firstRange(of: folder)?.upperBound else { return nil }
+            let number = UInt32(word[start...].prefix { $0.isASCII && $0.isNumber })
+            return number.flatMap { $0 < UInt32(Int32.max) ? $0 : nil }
+        }
+    }
+
+    /// The first step of a run, before anything is opened.
+    ///
+    /// - Parameter isWanted: Whether there is to be a confinement; else a word on standard error says that there is none.
+    static func begin(isWanted: Bool) {
+        guard isWanted else {
+            StandardError.write("minivmm: this run is not confined, because of --no-sandbox.\n")
+            return
+        }
+        // Neither can fail on a Linux that has KVM as MiniVMM needs it.
+        _ = ckvm_give_up_new_privileges()
+    }
+
+    /// Takes away the right to change the file system, but for outputs and devices. Where there is no Landlock, nothing
+    /// changes: `minivmm doctor` says so.
+    static func keepFromWriting(outputs: [OutputFile], kvmDevice: String) {
+        var opened: [Int32] = []
+        defer { for descriptor in opened { close(descriptor) } }
+        var places = outputs.compactMap(\.directory).map { ckvm_landlock_place(descriptor: $0, takes_files: true) }
+        for path in ["/dev", kvmDevice] {
+            let descriptor = unsafe open(ForeignText.cString(path), pathOnly | O_CLOEXEC)
+            guard descriptor >= 0 else { continue }
+            opened.append(descriptor)
+            places.append(ckvm_landlock_place(descriptor: descriptor, takes_files: false))
+        }
+        _ = unsafe ckvm_restrict_files(true, places, places.count)
+    }
+
+    /// O_PATH, whose macro Swift does not import. Source: Linux, include/uapi/asm-generic/fcntl.h.
+    private static let pathOnly: Int32 = 0o10_000_000
+
+    /// The third step. The fourth is the machine's to call.
+    ///
+    /// - Parameters:
+    ///   - isFlat: Whether the guest is a flat image, after whose death it may have to be found out whether this KVM
+    ///     emulates ring 0.
+    ///   - outputs: What is put at its place after the run.
+    init(isFlat: Bool, outputs: [OutputFile]) {
+        self.isFlat = isFlat
+        mayRename = outputs.contains { $0.directory != nil }
+    }
+
+    /// Drops all capabilities of the calling thread and of those that it starts, and the right to read files.
+    static func keepFromEverythingElse(outputs: [OutputFile]) {
+        _ = ckvm_drop_capabilities()
+        let places = outputs.compactMap(\.directory).map { ckvm_landlock_place(descriptor: $0, takes_files: true) }
+        _ = unsafe ckvm_restrict_files(false, places, places.count)
+    }
+
+    func confineProcess() throws(ResourceError) {
+        let permissions = (mayRename ? UInt32(CKVM_MAY_RENAME) : 0) | (isFlat ? UInt32(CKVM_MAY_TEST_KVM) : 0)
+        try Self.check(ckvm_install_filter(CKVM_FILTER_PROCESS, permissions))
+    }
+
+    func confineVCPU() throws(ResourceError) {
+        try Self.check(ckvm_install_filter(CKVM_FILTER_VCPU, 0))
+    }
+
+    private static func check(_ result: Int32) throws(ResourceError) {
+        guard result >= 0 else { throw ResourceError("a filter of system calls", ErrorNumber(rawValue: 0 &- result)) }
+    }
+}

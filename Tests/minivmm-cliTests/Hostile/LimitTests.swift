@@ -1,0 +1,45 @@
+import Glibc
+@testable import TestSupport
+import XCTest
+
+/// Whatever limit the process was started with, it ends with a sentence and a documented status, never by a signal.
+final class LimitTests: KVMTestCase {
+    /// - Returns: The status.
+    private func run(limit: String, _ arguments: [String]) throws -> CommandLineRun {
+        // What the shell itself needs of descriptors is there before the limit.
+        try CommandLineRun(
+            command: ["/bin/sh", "-c", "ulimit \(limit); exec \"$0\" \"$@\"", MiniVMMExecutable.path()] + arguments)
+    }
+
+    func testASweepOfLimits() throws {
+        let folder = try makeFolder()
+        let arguments = [
+            "run", "--guest", "hello", "--stats", "none", "--trace", folder.path("t.json"), "--report",
+            folder.path("r.html"), "--trace-events", "1000000",
+        ]
+        let limits =
+            stride(from: 60_000, through: 500_000, by: 20_000).map { "-v \($0)" } + ["-v 1500000"]
+            + (4...20).map { "-n \($0)" } + [0, 1, 2, 4, 8, 64].map { "-f \($0)" } + [32, 64, 128, 512, 4096].map { "-s \($0)" }
+        var statuses: [Int32: Int] = [:]
+        for limit in limits {
+            let run = try run(limit: limit, arguments)
+            guard case .exited(let status) = run.end else {
+                XCTFail("\(limit): \(run.end) \(run.errors)")
+                continue
+            }
+            XCTAssertTrue([0, 71, 74].contains(status), "\(limit): \(status) \(run.errors)")
+            if status != 0 { XCTAssertTrue(run.errors.hasPrefix("minivmm: "), "\(limit): \(run.errors)") }
+            statuses[status, default: 0] += 1
+        }
+        // Each was met.
+        XCTAssertEqual(Set(statuses.keys), [0, 71, 74])
+    }
+
+    func testMoreTraceThanThereIsRoomFor() throws {
+        let run = try run(
+            limit: "-v 1500000",
+            ["run", "--guest", "hello", "--trace", "/dev/null", "--trace-events", "67108864"])
+        run.assertStatus(71)
+        XCTAssertTrue(run.errors.contains("ENOMEM"), run.errors)
+    }
+}
