@@ -8,6 +8,8 @@ import MiniVMM
 final class RunningProcess {
     private let command: [String]
     private let child: ChildProcess
+    /// The number of the process.
+    var id: pid_t { child.id }
     private let outputPipe: PipeEnds
     private let errorPipe: PipeEnds
     private let sink: OutputSink
