@@ -123,6 +123,8 @@ static const uint32_t test_requests[] = {
 };
 // Reading the places that exits come from, by the map's descriptor.
 static const uint32_t bpf_commands[] = {BPF_MAP_LOOKUP_ELEM, BPF_MAP_GET_NEXT_KEY};
+// Threads that have just been made name themselves.
+static const uint32_t prctl_options[] = {PR_SET_NAME};
 static const uint32_t seccomp_operations[] = {SECCOMP_SET_MODE_FILTER};
 
 #define COUNT(list) (sizeof(list) / sizeof *(list))
@@ -151,6 +153,7 @@ int ckvm_install_filter(enum ckvm_filter filter, uint32_t permissions) {
         ckvm_emit_allow_all(&program, process_calls, COUNT(process_calls));
         if (permissions & CKVM_MAY_RENAME) ckvm_emit_allow_all(&program, rename_calls, COUNT(rename_calls));
         ckvm_emit_case(&program, SYS_bpf, 0, bpf_commands, COUNT(bpf_commands));
+        ckvm_emit_case(&program, SYS_prctl, 0, prctl_options, COUNT(prctl_options));
         ckvm_emit_case(&program, SYS_seccomp, 0, seccomp_operations, COUNT(seccomp_operations));
     }
     ckvm_emit_return(&program, SECCOMP_RET_KILL_PROCESS);

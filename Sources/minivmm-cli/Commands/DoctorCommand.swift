@@ -35,7 +35,7 @@ struct DoctorCommand: ParsableCommand {
             let text =
                 json
                 ? try DoctorRecord(diagnosis, remedies: .command).json()
-                : Array(DoctorReport(diagnosis, remedies: .command).text.utf8)
+                : Array((DoctorReport(diagnosis, remedies: .command).text + Confinement.description + "\n").utf8)
             try OutputFile.standardOutput.write(text)
             return diagnosis.isUsable ? .success : .kvmUnavailable
         }

@@ -18,6 +18,14 @@ struct Confinement: RunConfinement {
     private let isFlat: Bool
     private let mayRename: Bool
 
+    /// What of it this host has, in a sentence.
+    static var description: String {
+        let version = ckvm_landlock_version()
+        return version > 0
+            ? "Runs are confined by seccomp, and their files by Landlock (interface \(version))."
+            : "Runs are confined by seccomp. Their files are not: this kernel has no Landlock, or it is switched off."
+    }
+
     /// Closes what the process was left with, but for standard input, output and error, and what its arguments name by
     /// number, as a shell's process substitution does.
     static func closeStrayDescriptors(namedIn words: [String]) {

@@ -42,6 +42,9 @@ final class ProcessWatch: Sendable {
     private static let interval = Duration.milliseconds(100)
 
     private let state: Locked<State>
+    /// Whether the watch's thread has given up what it does not need.
+    private let isReady = Atomic(false)
+    private let change = ConditionSignal()
     private let timeLimit: ContinuousClock.Instant?
 
     /// Blocks the signals and starts to wait for them.
@@ -61,6 +64,8 @@ final class ProcessWatch: Sendable {
         _ = try PosixThread(name: "signals") { [self] in
             // It needs none, and capabilities are each thread's own.
             _ = ckvm_drop_capabilities()
+            isReady.store(true, ordering: .sequentiallyConsistent)
+            change.notifyAll()
             while true {
                 if let number = Self.next(of: waited, within: patienceLeft()) {
                     deliver(number)
@@ -79,6 +84,11 @@ final class ProcessWatch: Sendable {
     /// Tells the watch that there is a machine, and who is called with the number of the first signal: on the watch's
     /// thread, or on the caller's, now, if it has come already.
     func startRun(_ handler: @escaping @Sendable (Int32) -> Void) {
+        while true {
+            let ticket = change.ticket
+            if isReady.load(ordering: .sequentiallyConsistent) { break }
+            _ = change.wait(after: ticket, timeout: nil)
+        }
         let pending = state.withLock { state in
             state.phase = .running
             state.handler = handler
