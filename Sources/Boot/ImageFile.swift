@@ -68,7 +68,9 @@ public struct ImageFile: Hashable, Sendable {
     /// The size that the system states, in bytes; 0 for what has none, such as a pipe.
     private static func checkedSize(_ path: String, limit: UInt64) throws(ImageError) -> Int {
         var status = stat()
-        guard unsafe stat(ForeignText.cString(path), &status) == 0 else { throw .unreadable(path: path, ErrorNumber(rawValue: errno)) }
+        guard unsafe stat(ForeignText.cString(path), &status) == 0 else {
+            throw .unreadable(path: path, ErrorNumber(rawValue: errno))
+        }
         switch status.st_mode & S_IFMT {
         case S_IFREG, S_IFIFO: break
         case S_IFDIR: throw .notAFile(path: path, kind: "a directory")

@@ -20,7 +20,8 @@ final class FuzzTests: XCTestCase {
         let host = SampleHost(folder: try makeFolder())
         try host.program(Self.loader, SampleProgram())
         for name in ["liba.so", "libb.so"] {
-            try host.program("/usr/lib/\(name)", SampleProgram(libraries: ["libb.so", "liba.so"], runPath: "$ORIGIN:$LIB"))
+            try host.program(
+                "/usr/lib/\(name)", SampleProgram(libraries: ["libb.so", "liba.so"], runPath: "$ORIGIN:$LIB"))
         }
         let sample = SampleProgram(
             interpreter: Self.loader, libraries: ["liba.so", "/usr/lib/../lib/libb.so"], earlyPath: "$ORIGIN/$LIB:/usr")
@@ -57,7 +58,9 @@ final class FuzzTests: XCTestCase {
             var generator = SeededGenerator(seed: seed)
             let bytes = Mutation.mutate(whole, at: 0..<whole.count - 8, using: &generator)
             inTime(seed) {
-                for path in LibraryCache(bytes).paths(of: "liba.so", is64Bit: true) { XCTAssertEqual(path.utf8.first, 0x2f) }
+                for path in LibraryCache(bytes).paths(of: "liba.so", is64Bit: true) {
+                    XCTAssertEqual(path.utf8.first, 0x2f)
+                }
             }
         }
     }

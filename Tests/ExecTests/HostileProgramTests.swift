@@ -81,7 +81,8 @@ final class HostileProgramTests: XCTestCase {
         let host = try makeHost()
         let libraries = (0..<12).map { "lib\($0).so" }
         for (index, name) in libraries.enumerated() {
-            try host.program("/usr/lib/\(name)", SampleProgram(libraries: Array(libraries.dropFirst(index + 1).prefix(1))))
+            try host.program(
+                "/usr/lib/\(name)", SampleProgram(libraries: Array(libraries.dropFirst(index + 1).prefix(1))))
         }
         try host.program("/bin/chain", SampleProgram(libraries: ["lib0.so"]))
         XCTAssertEqual(try host.needs(of: "/bin/chain").count, 12)
@@ -93,7 +94,8 @@ final class HostileProgramTests: XCTestCase {
         limits = ExecLimits()
         limits.fileCount = 5
         XCTAssertEqual(
-            error { try host.needs(of: "/bin/chain", limits: limits) }, .tooMuch(.files(5), neededBy: "/usr/lib/lib5.so"))
+            error { try host.needs(of: "/bin/chain", limits: limits) },
+            .tooMuch(.files(5), neededBy: "/usr/lib/lib5.so"))
         limits = ExecLimits()
         limits.lookupCount = 20
         guard case .tooMuch(.lookups(20), _) = error({ try host.needs(of: "/bin/chain", limits: limits) })

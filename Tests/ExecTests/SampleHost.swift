@@ -47,7 +47,8 @@ struct SampleHost {
         limits: ExecLimits = ExecLimits()
     ) throws -> [String] {
         let search = DependencySearch(
-            sources: HostSources(host: files, limits: limits), directory: directory, libraryPath: libraryPath, searchPath: SearchPath(text: searchPath))
+            sources: HostSources(host: files, limits: limits), directory: directory, libraryPath: libraryPath,
+            searchPath: SearchPath(text: searchPath))
         let bytes = try files.read(files.resolve(path))
         return try search.files(neededBy: HostFile(path: path, bytes: bytes)).map(\.path)
     }

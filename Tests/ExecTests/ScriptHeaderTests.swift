@@ -37,9 +37,11 @@ final class ScriptHeaderTests: XCTestCase {
         XCTAssertEqual(header("#!/bin/env -S A=b node --x\n")?.programOfEnv, "node")
         for (argument, program) in [
             ("sh", "sh"), ("-S sh -c x", "sh"), ("-Ssh -c \"echo x\"", "sh"), ("-S -u FOO sh -c \"echo x\"", "sh"),
-            ("-S-uFOO sh", "sh"), ("-S -i A=b sh", "sh"), ("-iS sh", "sh"), ("-vS sh", "sh"), ("--split-string=sh -c", "sh"),
+            ("-S-uFOO sh", "sh"), ("-S -i A=b sh", "sh"), ("-iS sh", "sh"), ("-vS sh", "sh"),
+            ("--split-string=sh -c", "sh"),
             ("-S --unset=A --chdir=/ sh", "sh"), ("-S -C /tmp sh", "sh"), ("-S - sh", "sh"), ("-S -- sh", "sh"),
-            ("-S 'a b' c", "a b"), ("-S \"a\\_b\" c", "a b"), ("-S a\\_b", "a"), ("-S a\\tb", "a\tb"), ("-S sh # x", "sh"),
+            ("-S 'a b' c", "a b"), ("-S \"a\\_b\" c", "a b"), ("-S a\\_b", "a"), ("-S a\\tb", "a\tb"),
+            ("-S sh # x", "sh"),
             ("-S -S\\_sh", "sh"), ("-S a'b'\"c\"", "abc"), ("python3 -u", "python3 -u"),
         ] {
             XCTAssertEqual(header("#!/usr/bin/env \(argument)\n")?.programOfEnv, program, argument)

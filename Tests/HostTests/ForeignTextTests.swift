@@ -27,7 +27,8 @@ final class ForeignTextTests: XCTestCase {
 
     func testWhatATerminalWouldObeyIsSpelledOut() {
         for (text, shown) in [
-            ("plain ü €", "plain ü €"), ("/bin/sh\r", "/bin/sh\\r"), ("\u{1b}[31m", "\\x1b[31m"), ("a\nb\tc", "a\\nb\\tc"),
+            ("plain ü €", "plain ü €"), ("/bin/sh\r", "/bin/sh\\r"), ("\u{1b}[31m", "\\x1b[31m"),
+            ("a\nb\tc", "a\\nb\\tc"),
             ("\u{9b}2J", "\\u{9b}2J"), ("\u{202e}txt", "\\u{202e}txt"), ("\u{7f}", "\\x7f"),
             (ForeignText.text([0x61, 0xfe]), "a\\xfe"),
         ] {

@@ -34,7 +34,8 @@ public struct ComparisonReport: Sendable {
     private var headings: [String] {
         [("A", names.first, first), ("B", names.second, second)].map { letter, name, run in
             let guest = run.guest.map { ", guest \($0)" } ?? ""
-            return "\(letter): \(ForeignText.visible(name))\(guest), \(HumanNumber.spaced(seconds: Double(run.duration) / 1e9))"
+            return
+                "\(letter): \(ForeignText.visible(name))\(guest), \(HumanNumber.spaced(seconds: Double(run.duration) / 1e9))"
         }
     }
 

@@ -37,7 +37,8 @@ final class OutputFile: Sendable {
             descriptor = draft.descriptor
         } else {
             draft = nil
-            descriptor = unsafe open(ForeignText.cString(path), O_WRONLY | O_CREAT | O_TRUNC | O_NOCTTY | O_CLOEXEC, 0o666)
+            descriptor = unsafe open(
+                ForeignText.cString(path), O_WRONLY | O_CREAT | O_TRUNC | O_NOCTTY | O_CLOEXEC, 0o666)
         }
         guard descriptor >= 0 else { throw .notWritable(name: path, ErrorNumber(rawValue: errno)) }
     }
@@ -91,7 +92,9 @@ final class OutputFile: Sendable {
             let result = unsafe bytes.withUnsafeBytes { buffer in
                 // In parts, so that a reader who is slow is not taken for one who does not read.
                 let part = unsafe buffer[written..<min(buffer.count, written + Self.partSize)]
-                return PendingWrites.during { unsafe ckvm_write(descriptor, UnsafeRawBufferPointer(rebasing: part).baseAddress, part.count) }
+                return PendingWrites.during {
+                    unsafe ckvm_write(descriptor, UnsafeRawBufferPointer(rebasing: part).baseAddress, part.count)
+                }
             }
             if result >= 0 {
                 written += result

@@ -149,7 +149,8 @@ final class ProcessWatch: Sendable {
         guard let deadline, now >= deadline else { return }
         let isStuck = PendingWrites.oldest.map { now - max($0, deadline) >= Self.patience } ?? false
         if phase == .preparing, now - deadline >= Self.patience {
-            ProcessEnding.endNow(saying: "minivmm: \(RunEnding.timeout.summary) before the guest was started.\n", .timeout)
+            ProcessEnding.endNow(
+                saying: "minivmm: \(RunEnding.timeout.summary) before the guest was started.\n", .timeout)
         } else if isStuck {
             ProcessEnding.endNow(
                 saying: "minivmm: output was given up that nobody takes.\n", signal.map(ExitStatus.signal) ?? .timeout)

@@ -88,7 +88,9 @@ final class ConfinementTests: KVMTestCase {
                 if case .signaled(let number) = run.end { XCTFail("\(guest) \(options): signal \(number)") }
             }
         }
-        for bytes: [UInt8] in [[0x0f, 0x0b], [0xcd, 0x80], [0xea, 0, 0, 0, 0xf0], [0xf4], [0xe6, 0x64], TinyGuest.printer] {
+        for bytes: [UInt8] in [
+            [0x0f, 0x0b], [0xcd, 0x80], [0xea, 0, 0, 0, 0xf0], [0xf4], [0xe6, 0x64], TinyGuest.printer,
+        ] {
             let image = try folder.file("guest.bin", bytes)
             for options in [[], ["--cpus", "2"], reports] {
                 let run = try CommandLineRun(["run", image, "--timeout", "0.3"] + options)

@@ -91,7 +91,8 @@ final class ForeignTextCommandTests: XCTestCase {
         ] as [(String, String, String?)] {
             let words = words(line)
             XCTAssertEqual(words.parsed.joined(separator: " "), parsed, line)
-            XCTAssertEqual(words.program.map { $0.map { String(decoding: $0, as: UTF8.self) }.joined(separator: " ") }, program)
+            XCTAssertEqual(
+                words.program.map { $0.map { String(decoding: $0, as: UTF8.self) }.joined(separator: " ") }, program)
         }
     }
 

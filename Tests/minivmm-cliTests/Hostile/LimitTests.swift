@@ -19,7 +19,8 @@ final class LimitTests: KVMTestCase {
         ]
         let limits =
             stride(from: 60_000, through: 500_000, by: 20_000).map { "-v \($0)" } + ["-v 1500000"]
-            + (4...20).map { "-n \($0)" } + [0, 1, 2, 4, 8, 64].map { "-f \($0)" } + [32, 64, 128, 512, 4096].map { "-s \($0)" }
+            + (4...20).map { "-n \($0)" } + [0, 1, 2, 4, 8, 64].map { "-f \($0)" }
+            + [32, 64, 128, 512, 4096].map { "-s \($0)" }
         var statuses: [Int32: Int] = [:]
         for limit in limits {
             let run = try run(limit: limit, arguments)
