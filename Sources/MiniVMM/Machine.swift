@@ -26,6 +26,7 @@ public final class Machine: Sendable {
     /// The frequency of the time-stamp counter, where it is known.
     public let tscKHz: UInt32?
     private let hasRun = Atomic(false)
+    private let inputError = Locked<ErrorNumber?>(nil)
 
     /// Makes a machine for a guest.
     ///
@@ -65,7 +66,10 @@ public final class Machine: Sendable {
 
         let allEnded = try EndSignal(count: runners.count)
         let feeding = try startFeeding(input)
-        defer { feeding?.end() }
+        defer {
+            feeding?.end()
+            inputError.withLock { $0 = feeding?.failure }
+        }
         let helpers = try startWorkers()
         defer { for helper in helpers { helper.end() } }
         let clocks = parts.recording.tracesKernel ? ClockPairs.Pair.now() : nil
@@ -98,6 +102,9 @@ public final class Machine: Sendable {
         }
         return outcome
     }
+
+    /// Why the input of the run could not be read to its end, if so. To the guest, it ended there. After the run.
+    public var inputFailure: ErrorNumber? { inputError.withLock { $0 } }
 
     /// Starts to feed the guest's console, if there is anything to feed it with.
     private func startFeeding(_ input: ConsoleSource?) throws(ResourceError) -> ConsoleInput? {

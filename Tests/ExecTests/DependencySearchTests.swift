@@ -1,5 +1,7 @@
+@testable import Boot
 @testable import Exec
 import Foundation
+@testable import Host
 @testable import TestSupport
 import XCTest
 @testable import minivmm_cli
@@ -194,18 +196,10 @@ final class DependencySearchTests: XCTestCase {
         XCTAssertEqual(error { try host.needs(of: "/damaged") }?.exitStatus, .programNotExecutable)
     }
 
-    /// The text of a file that the kernel makes as it is read, a few lines at a time: to its very end.
-    private static func text(ofKernelFile path: String) throws -> String {
-        let file = try FileHandle(forReadingFrom: URL(fileURLWithPath: path))
-        defer { try? file.close() }
-        var bytes: [UInt8] = []
-        while let part = try file.read(upToCount: 4096), !part.isEmpty { bytes += part }
-        return String(decoding: bytes, as: UTF8.self)
-    }
-
     /// The loader has mapped the libraries of the program that runs these tests; the search must find them all.
     func testTheProgramThatRunsThisTest() throws {
-        let maps = try Self.text(ofKernelFile: "/proc/self/maps")
+        // Foundation ends at the first short read, which in /proc is after a page.
+        let maps = try ForeignText.text(ImageFile(reading: "/proc/self/maps").bytes)
         let mapped = Set(
             maps.split(separator: "\n").compactMap { line in
                 line.firstIndex(of: "/").map { String(line[$0...]) }

@@ -22,6 +22,8 @@ package struct ConsoleFeeder {
     /// What the guest has not taken yet.
     private var waiting: ArraySlice<UInt8> = []
     private var inputHasEnded = false
+    /// Why reading failed, if it did: to the guest, its input has then ended.
+    private(set) var failure: ErrorNumber?
 
     /// How much is read at once.
     private static let chunkSize = 4096
@@ -103,7 +105,11 @@ package struct ConsoleFeeder {
         case -Int(EINTR), -Int(EAGAIN): break
         // What a read in the background is answered with SIGTTIN blocked.
         case -Int(EIO) where !ckvm_is_foreground(source.descriptor): break
-        default: inputHasEnded = true
+        // Nobody has given this process an input.
+        case -Int(EBADF): inputHasEnded = true
+        default:
+            inputHasEnded = true
+            failure = ErrorNumber(rawValue: Int32(truncatingIfNeeded: 0 &- result))
         }
     }
 

@@ -14,6 +14,7 @@ import Synchronization
 package final class ConsoleInput: Sendable {
     private final class Ending: Sendable {
         let isRequested = Atomic(false)
+        let failure = Locked<ErrorNumber?>(nil)
     }
 
     private let source: ConsoleSource
@@ -84,10 +85,15 @@ package final class ConsoleInput: Sendable {
             Self.refuseStop()
             var feeder = unsafe ConsoleFeeder(source, to: receiver, bell: bell, read: read)
             feeder.run { ending.isRequested.load(ordering: .acquiring) }
+            let failure = feeder.failure
+            ending.failure.withLock { $0 = failure }
             hasEnded.give()
         }
         thread.withLock { $0 = started }
     }
+
+    /// Why the input could not be read to its end, if so. After ``end()``.
+    package var failure: ErrorNumber? { ending.failure.withLock { $0 } }
 
     /// Asks the thread to end, and does not wait for it.
     package func requestEnd() {

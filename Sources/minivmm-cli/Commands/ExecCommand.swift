@@ -84,7 +84,7 @@ struct ExecCommand: ParsableCommand {
                 outcome, leaves: options.leaves, machine: machine, guest: guest.displayName, program: guest.programName)
             try profiles.write(outcome, machine: machine, program: guest.programName)
             if Self.saysNothingOfProgram(outcome.ending) { throw ExecError.noStatus }
-            return outcome.ending.exitStatus
+            return try machine.exitStatus(after: outcome.ending)
         }
     }
 

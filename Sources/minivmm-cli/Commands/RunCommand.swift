@@ -92,7 +92,7 @@ extension RunConfiguration {
             try sink.finish()
             try files.write(outcome, leaves: options.leaves, machine: machine, guest: guest.displayName)
             try profiles.write(outcome, machine: machine, program: guest.displayName)
-            return outcome.ending.exitStatus
+            return try machine.exitStatus(after: outcome.ending)
         }
     }
 }

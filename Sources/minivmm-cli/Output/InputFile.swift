@@ -1,3 +1,4 @@
+import Counters
 import Glibc
 import Host
 import MiniVMM
@@ -37,6 +38,8 @@ enum InputError: Error {
     case notReadable(path: String, ErrorNumber)
     /// It is larger than any that could be meant.
     case tooLarge(path: String)
+    /// Standard input ended before its end.
+    case inputFailed(ErrorNumber)
     /// It is no record of a run.
     case notARecord(path: String, RecordError)
 }
@@ -45,6 +48,7 @@ extension InputError: CommandError {
     var explanation: String {
         switch self {
         case .notReadable(let path, let error): "\(path) cannot be read (\(error.name): \(error.description))."
+        case .inputFailed(let error): "Standard input cannot be read (\(error.name): \(error.description))."
         case .tooLarge(let path): "\(path) is too large for a report."
         case .notARecord(let path, .notARecord): "\(path) is no report of a run in JSON."
         case .notARecord(let path, .wrongSchema(let number)):
@@ -55,6 +59,7 @@ extension InputError: CommandError {
     var remedy: String {
         switch self {
         case .notReadable: "Check the path and its permissions."
+        case .inputFailed: "Check what standard input is redirected from."
         case .tooLarge, .notARecord: "Make one with `minivmm run --report FILE.json`."
         }
     }
@@ -62,7 +67,18 @@ extension InputError: CommandError {
     var exitStatus: ExitStatus {
         switch self {
         case .notReadable: .imageNotReadable
+        case .inputFailed: .outputNotWritable
         case .tooLarge, .notARecord: .imageNotAcceptable
         }
+    }
+}
+
+extension Machine {
+    /// The command's status: that of the ending, unless it looks like success and the input was not all there was.
+    ///
+    /// - Throws: ``InputError/inputFailed(_:)``.
+    func exitStatus(after ending: RunEnding) throws(InputError) -> ExitStatus {
+        if ending.exitStatus == .success, let inputFailure { throw .inputFailed(inputFailure) }
+        return ending.exitStatus
     }
 }

@@ -34,6 +34,24 @@ final class ConsoleTests: KVMTestCase {
         XCTAssertGreaterThanOrEqual(exits, 11)
     }
 
+    /// A directory as standard input, which can be opened and not be read.
+    func testInputThatCannotBeRead() throws {
+        // Asks the serial port for input some thousand times.
+        let image = try makeFolder().file(
+            "asks.bin",
+            [
+                0xb9, 0xff, 0xff,  // mov cx, 0xffff
+                0xba, 0xfd, 0x03,  // mov dx, 0x3fd
+                0xec,  // in al, dx: the line status
+                0xe2, 0xfd,  // loop to the in
+                0xf4,  // hlt
+            ])
+        let run = try CommandLineRun(["run", image, "--stats", "none"], input: "/tmp")
+        run.assertStatus(74)
+        XCTAssertTrue(run.errors.contains("Standard input cannot be read (EISDIR: "), run.errors)
+        try CommandLineRun(["run", image, "--stats", "none"]).assertStatus(0)
+    }
+
     func testFullDiskEndsTheRun() throws {
         let recorded = try RecordedRun(["--guest", "hello"], output: .file("/dev/full"))
         try checkLostConsole(recorded, because: "ENOSPC: No space left on device")

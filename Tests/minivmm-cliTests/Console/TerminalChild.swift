@@ -31,6 +31,11 @@ final class TerminalChild: XCTestCase {
         let signals = role == .watches ? try ProcessWatch() : nil
         let terminal = try XCTUnwrap(Terminal(descriptor: 0))
         let input = try ConsoleInput(.terminal(terminal) { _ in }, to: Reporter(), bell: Doorbell())
+        // Before that, a signal would end the process as it does by default.
+        signals?.startRun { number in
+            input.end()
+            exit(128 + number)
+        }
         writeAll([TerminalRole.started], to: 3)
         switch role {
         case .returns: input.end()
@@ -38,13 +43,7 @@ final class TerminalChild: XCTestCase {
         case .aborts: abort()
         case .faults: print(UnsafePointer<UInt8>(bitPattern: 8)?.pointee ?? 0)
         case .traps: print([UInt8]()[Int(getpid())])
-        case .watches:
-            signals?.startRun { number in
-                input.end()
-                exit(128 + number)
-            }
-            while true { pause() }
-        case .waits, .shell: while true { pause() }
+        case .watches, .waits, .shell: while true { pause() }
         }
     }
 }
