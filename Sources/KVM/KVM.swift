@@ -89,7 +89,9 @@ public final class KVM: Sendable {
 // Safe to use: the closures store an address and read none.
 @safe
 package struct KVMSystemCalls: Sendable {
-    package var open: @Sendable (_ path: String) -> Int32 = { unsafe ckvm_open($0, O_RDWR) }
+    package var open: @Sendable (_ path: String) -> Int32 = {
+        unsafe ckvm_open(ForeignText.cString($0), O_RDWR)
+    }
     var getAPIVersion: @Sendable (_ kvm: Int32) -> Int32 = { ckvm_get_api_version($0) }
     var checkExtension: @Sendable (_ kvm: Int32, _ capability: Int32) -> Int32 = {
         ckvm_check_extension($0, UInt64(truncatingIfNeeded: $1))

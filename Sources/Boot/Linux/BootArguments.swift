@@ -1,3 +1,4 @@
+import Host
 public import Memory
 
 /// What a Linux kernel is given when it starts, beside its memory.
@@ -26,7 +27,7 @@ public struct BootArguments: Sendable {
     ///   - limit: The most bytes that the kernel takes, without the terminating zero.
     ///   - path: What errors call the kernel.
     func writeCommandLine(limit: UInt64, to memory: GuestMemory, path: String) throws(ImageError) {
-        let bytes = [UInt8](commandLine.utf8)
+        let bytes = ForeignText.bytes(commandLine)
         let limit = min(limit, BootLayout.commandLineSize - 1)
         guard bytes.count <= limit else { throw .commandLineTooLong(size: bytes.count, limit: limit) }
         guard !bytes.contains(0) else { throw .commandLineHasZero }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Foundation
 import Glibc
 @testable import TestSupport
 import XCTest
@@ -76,6 +77,22 @@ final class ForeignTextCommandTests: XCTestCase {
         }
         let few = try time(1)
         XCTAssertLessThan(try time(20_000), few + .seconds(1))
+    }
+
+    /// Names that are not UTF-8, as files to read and to write.
+    func testNamesAreBytes() throws {
+        _ = try TestKVM.shared()
+        let folder = try makeFolder()
+        _ = try folder.file("image", [0xf4])
+        let script = """
+            cd "$1" && odd=$(printf 'a\\377b') && mv image "$odd.bin" &&
+            "$0" run "$odd.bin" --report "$odd.json" --stats-file "$odd.txt" && ls | od -An -c
+            """
+        let run = try CommandLineRun(
+            command: ["/bin/sh", "-c", script, MiniVMMExecutable.path(), folder.path])
+        run.assertStatus(0)
+        XCTAssertEqual(run.outputText.components(separatedBy: "377").count - 1, 3, run.outputText)
+        XCTAssertFalse(run.outputText.contains("357"), run.outputText)
     }
 
     func testWhereTheProgramBegins() {
