@@ -22,6 +22,8 @@ enum PlainArguments {
         while let word = words.popFirst() {
             if word == "--per-vcpu" {
                 configuration.statistics.perVCPU = true
+            } else if word == "--no-sandbox" {
+                configuration.host.isConfined = false
             } else if word.hasPrefix("--") {
                 guard let value = words.popFirst(), !value.hasPrefix("-"), configuration.set(word, value) else {
                     return nil

@@ -16,6 +16,7 @@ final class PlainArgumentsTests: XCTestCase {
             "run --guest hello --leaves s21 --exit-types svm --exits user",
             "run --stats json --stats-file out.json --guest counters", "run --guest hello --guest storm", "run help",
             "run --guest hello --timeout 5 --timeout 6", "run --stats table x", "run --guest hello --load-address 4096",
+            "run --guest hello --no-sandbox --stats none",
             "run vmlinuz --initrd i --append quiet --memory 1G --cpus 4",
         ]
         for line in lines {
