@@ -30,7 +30,7 @@ final class TimeAndSignalTests: KVMTestCase {
             ["exec", "--kernel", "/none", "--report", report, "--", "/bin/true"],
         ] {
             let words = arguments.prefix(1) + ["--timeout", "0.5"] + arguments.dropFirst()
-            try assertEnds(RunningProcess([program] + words, limit: 20), within: .seconds(2), 124)
+            try assertEnds(RunningProcess([program] + words, limit: 20), within: .seconds(4), 124)
             let process = try RunningProcess([program] + arguments, limit: 20)
             usleep(200_000)
             try process.send(SIGTERM)
@@ -48,11 +48,15 @@ final class TimeAndSignalTests: KVMTestCase {
             ["/bin/sh", "-c", "exec \"$0\" run \"$1\" \(arguments) 2>&1", program, image]
         }
         try assertEnds(
-            RunningProcess(command("--timeout 0.5"), output: .unread, limit: 20), within: .seconds(2), 124)
+            RunningProcess(command("--timeout 0.5"), output: .unread, limit: 20), within: .seconds(4), 124)
         let process = try RunningProcess(command(""), output: .unread, limit: 20)
         usleep(300_000)
         try process.send(SIGTERM)
-        try assertEnds(process, within: .seconds(1), 143)
+        let start = ContinuousClock.now
+        let end = try process.finish()
+        XCTAssertLessThan(start.duration(to: .now), .seconds(2))
+        // On a slow machine the run may not have begun.
+        XCTAssertTrue([.exited(143), .signaled(SIGTERM)].contains(end), "\(end)")
     }
 
     /// One SIGTERM at any moment: before, during and after the run.
