@@ -124,10 +124,11 @@ struct GuestTree: Sendable {
 
     /// The ELF files, by their paths without links.
     var codeFiles: [String: [UInt8]] {
-        nodes.compactMapValues { node in
-            guard case .file(let bytes, _) = node, ELFIdentity(bytes) != nil else { return nil }
-            return bytes
+        var files: [String: [UInt8]] = [:]
+        for (path, node) in nodes.sorted {
+            if case .file(let bytes, _) = node, ELFIdentity(bytes) != nil { files[path] = bytes }
         }
+        return files
     }
 
     /// The archive that the guest's kernel unpacks.

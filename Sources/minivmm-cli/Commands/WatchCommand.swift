@@ -60,18 +60,20 @@ struct WatchCommand: ParsableCommand {
         signal(SIGPIPE, SIG_IGN)
         let statistics = statistics.configuration
         try Diagnostics.report {
-            let signals = try SignalWatcher()
+            let signals = try ProcessWatch()
             let sink = try statistics.openSink()
             let process = try WatchedProcess(process)
             try tryTracepoints()
             let stop = try WatchStop()
             let watch = try ExitWatch(process)
-            signals.watch { stop.stop(signal: $0) }
+            signals.startRun { stop.stop(signal: $0) }
             StandardError.write("minivmm: watching \(watch.title).\n")
             let outcome = watch.run(
                 for: duration.map { .seconds($0) }, pulses: pulses(statistics), stop: stop)
+            signals.endRun()
             LiveStatus.line.end()
             try sink.write(statistics.text(outcome, style: sink.textStyle))
+            try sink.finish()
             if let error = outcome.error { throw error }
             return .success
         }
