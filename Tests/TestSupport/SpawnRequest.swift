@@ -10,6 +10,8 @@ struct SpawnRequest: ~Copyable {
     private let environment: [String: String]
     private var actions = posix_spawn_file_actions_t()
     private var attributes = posix_spawnattr_t()
+    /// The highest descriptor that the program is to have.
+    private var lastDescriptor: Int32 = 2
 
     init(_ command: [String], environment: [String: String] = [:]) throws {
         self.command = command
@@ -34,15 +36,20 @@ struct SpawnRequest: ~Copyable {
     }
 
     mutating func open(_ path: String, as descriptor: Int32, flags: Int32) throws {
+        lastDescriptor = max(lastDescriptor, descriptor)
         try Self.check(
             "posix_spawn_file_actions_addopen",
             posix_spawn_file_actions_addopen(&actions, descriptor, path, flags, 0))
     }
 
     mutating func duplicate(_ descriptor: Int32, as target: Int32) throws {
+        lastDescriptor = max(lastDescriptor, target)
         try Self.check(
             "posix_spawn_file_actions_adddup2", posix_spawn_file_actions_adddup2(&actions, descriptor, target))
     }
+
+    /// More than a process of tests has open at a time.
+    private static let descriptorLimit: Int32 = 1024
 
     /// Gives the program a process group of its own: in a terminal, it is then in the background.
     mutating func leadGroup() throws {
@@ -55,6 +62,8 @@ struct SpawnRequest: ~Copyable {
     ///
     /// - Returns: The number of the process.
     mutating func start() throws -> pid_t {
+        // What other tests and Foundation have left open is no program's.
+        for descriptor in lastDescriptor + 1..<Self.descriptorLimit { _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC) }
         let arguments = Self.pointers(command)
         let all = ProcessInfo.processInfo.environment.merging(environment) { $1 }
         let variables = Self.pointers(all.map { "\($0.key)=\($0.value)" })

@@ -68,7 +68,8 @@ extension RunConfiguration {
             var options = MachineOptions(
                 processors: processors, cpuid: cpuid, statistics: statistics, reports: reports, profile: profile,
                 host: host)
-            try AddressSpace.check(vcpuCount: processors.count, traceEvents: reports.trace == nil ? 0 : reports.traceEvents)
+            try AddressSpace.check(
+                vcpuCount: processors.count, traceEvents: reports.trace == nil ? 0 : reports.traceEvents)
             let outputs = [sink] + files.outputs + [profiles.file].compactMap(\.self)
             if host.isConfined {
                 Confinement.keepFromWriting(outputs: outputs, kvmDevice: host.kvmDevice)

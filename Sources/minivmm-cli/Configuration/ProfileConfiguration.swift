@@ -104,5 +104,6 @@ struct ProfileFiles {
             places, weight: weight, program: Self.programs(isFlat: machine.isFlat, program: program))
         let nanoseconds = UInt64(exactly: (outcome.seconds * 1e9).rounded()) ?? 0
         try file.write(isForPprof ? profile.pprof(duration: nanoseconds) : profile.folded)
+        try file.finish()
     }
 }

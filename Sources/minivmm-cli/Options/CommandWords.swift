@@ -35,7 +35,9 @@ struct CommandWords {
     private static let divider = Array("--".utf8)
 
     /// The options of `exec` that stand alone.
-    private static let flags: Set<String> = ["--kernel-log", "--per-vcpu", "--kernel-exits", "--force", "--no-sandbox"]
+    private static let flags: Set<String> = [
+        "--kernel-log", "--per-vcpu", "--kernel-exits", "--trace-kernel", "--force", "--no-sandbox",
+    ]
     /// Those after which nothing is run.
     private static let questions: Set<String> = ["-h", "--help", "-help", "--version", "--help-hidden", "-help-hidden"]
 
