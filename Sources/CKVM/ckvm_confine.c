@@ -7,7 +7,6 @@
 #include <linux/filter.h>
 #include <linux/landlock.h>
 #include <linux/seccomp.h>
-#include <malloc.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -21,10 +20,6 @@ int ckvm_close_range(unsigned first, unsigned last) {
     if (limit < 0 || limit > 65536) limit = 65536;
     for (unsigned fd = first; fd <= last && fd < (unsigned)limit; fd++) close((int)fd);
     return 0;
-}
-
-void ckvm_use_one_heap(void) {
-    mallopt(M_ARENA_MAX, 1);
 }
 
 int ckvm_give_up_new_privileges(void) {

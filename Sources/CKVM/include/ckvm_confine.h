@@ -14,10 +14,6 @@
 // Closes all descriptors from `first` to `last`.
 int ckvm_close_range(unsigned first, unsigned last);
 
-// Has all threads allocate from one heap. The C library makes others for threads, takes 64 MiB of addresses for each, and
-// opens a file in /proc when it gives memory of them back.
-void ckvm_use_one_heap(void);
-
 // No program that this process executes gets more privileges than it has (PR_SET_NO_NEW_PRIVS); no core file and no
 // debugger without privileges (PR_SET_DUMPABLE).
 int ckvm_give_up_new_privileges(void);

@@ -141,7 +141,9 @@ void ckvm_futex_wait(const uint32_t *word, uint32_t value, int64_t seconds, int6
 // Wakes all that sleep on the word at the address.
 void ckvm_futex_wake_all(const uint32_t *word);
 
-// Lets all threads allocate from one heap. For a program whose threads allocate little, before it starts any.
+// Has all threads allocate from one heap: for a program whose threads allocate little, before it starts any. The C
+// library makes others for threads, takes 64 MiB of addresses for each, and opens a file in /proc when it gives memory of
+// them back.
 void ckvm_use_one_heap(void);
 
 // Names the calling thread, as far as 15 bytes go.

@@ -23,7 +23,6 @@ enum EntryPoint {
         // One heap for all threads: they allocate little, and each heap more takes pages and system calls to make.
         ckvm_use_one_heap()
         _ = ProcessWatch.processStart
-        ckvm_use_one_heap()
         guard MainStack.isSmall else { return work() }
         MainStack.withLargerOne(work)
     }
