@@ -113,7 +113,8 @@ public final class Machine: Sendable {
             receiver.end()
             return nil
         }
-        return unsafe try ConsoleInput(input, to: receiver, whenAsked: true, bell: inputBell)
+        // A confined process starts no threads.
+        return unsafe try ConsoleInput(input, to: receiver, whenAsked: confinement == nil, bell: inputBell)
     }
 
     /// Starts the components' threads: all, or none that still runs.
