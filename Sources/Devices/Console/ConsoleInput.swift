@@ -199,8 +199,8 @@ extension ConsoleReceiver {
 }
 
 extension Serial16550: ConsoleReceiver {
-    /// A serial line has no end.
-    package func end() {}
+    /// A serial line has no end that a guest would see.
+    package func end() { noteEndOfInput() }
 
     /// Linux takes bytes in its interrupt handler.
     package var needsPauses: Bool { true }

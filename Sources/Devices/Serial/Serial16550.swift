@@ -1,5 +1,6 @@
-import Host
+package import Host
 package import Memory
+import Synchronization
 
 /// A serial port: a 16550A with FIFOs, interrupts and loopback.
 ///
@@ -31,6 +32,9 @@ package final class Serial16550: PortIODevice {
     private let state: Locked<State>
     private let transmit: @Sendable (UInt8) -> Void
     private let roomToReceive: @Sendable () -> Void
+    /// Notes every arrival of input, and its end, for firmware that waits for some.
+    package let arrivals = ConditionSignal()
+    private let hasEnded = Atomic(false)
 
     /// Makes a serial port.
     ///
@@ -54,34 +58,64 @@ package final class Serial16550: PortIODevice {
 
     /// Gives the guest bytes from the line: as many as fit into the FIFO, which are 16 at most.
     ///
-    /// No byte is taken while the guest would not notice: before its driver has enabled the interrupt, while the port is
-    /// closed or in loopback. So what is fed early, by a pipe for instance, waits instead of getting lost. A guest
-    /// without interrupts counts as listening once it has read the line status 8 times in a row.
+    /// What does not fit waits outside, as behind a line with flow control, and nothing gets lost: not what comes early
+    /// and is cleared by a driver that opens the port, nor what comes while the port is in loopback.
     ///
     /// - Returns: How many bytes were taken. If that is not all, `roomToReceive` is called when it is worthwhile to
     ///   come again.
     package func receive(_ bytes: some Collection<UInt8> & Sendable) -> Int {
-        state.withLock { state in
+        let taken = state.withLock { state in
             let taken = state.registers.receive(bytes)
             state.line.set(state.registers.interrupts)
             return taken
         }
+        if taken > 0 { arrivals.notifyAll() }
+        return taken
     }
 
-    /// Whether ``receive(_:)`` would take a byte now. If not, `roomToReceive` is called when it would.
+    /// Whether ``receive(_:)`` would take a byte now, and the guest has looked at the receiver or takes interrupts of it,
+    /// so that there is somebody to fetch input for. If not, `roomToReceive` is called when it is so.
     package func isReadyToReceive() -> Bool {
         state.withLock { $0.registers.isReadyToReceive() }
     }
 
     /// Gives the guest a break, which Linux takes as the start of a magic SysRq sequence.
     ///
-    /// - Returns: Whether the guest listens and there was room.
+    /// - Returns: Whether there was room.
     package func receiveBreak() -> Bool {
         state.withLock { state in
             let taken = state.registers.receiveBreak()
             state.line.set(state.registers.interrupts)
             return taken
         }
+    }
+
+    /// Takes the oldest byte out of the receiver, for firmware that hands it to the guest as a key.
+    package func takeInput() -> UInt8? {
+        access { $0.take() }
+    }
+
+    /// The oldest byte in the receiver.
+    package func peekInput() -> UInt8? {
+        access { $0.peek() }
+    }
+
+    private func access(_ body: @Sendable (inout SerialRegisterFile) -> UInt8?) -> UInt8? {
+        let (byte, hasRoom) = state.withLock { state in
+            let byte = body(&state.registers)
+            state.line.set(state.registers.interrupts)
+            return (byte, state.registers.takeRoomNotice())
+        }
+        if hasRoom { roomToReceive() }
+        return byte
+    }
+
+    /// Whether no more input will come than has.
+    package var inputHasEnded: Bool { hasEnded.load(ordering: .acquiring) }
+
+    func noteEndOfInput() {
+        hasEnded.store(true, ordering: .releasing)
+        arrivals.notifyAll()
     }
 
     /// Reads a register.
@@ -118,6 +152,8 @@ struct SerialReceiveQueue: Sendable {
 
     private var bytes = SIMD16<UInt8>()
     private var errors = SIMD16<UInt8>()
+    /// Which places have a byte that came over the line as data: not from the loop, nor of a break. A bit each.
+    private var inputPlaces: UInt16 = 0
     /// Where the oldest byte stands.
     private var head = 0
     /// How many bytes wait.
@@ -133,11 +169,13 @@ struct SerialReceiveQueue: Sendable {
     /// Adds a byte, if there is room.
     ///
     /// - Returns: Whether there was.
-    package mutating func append(_ byte: UInt8, errors newErrors: Errors = []) -> Bool {
+    package mutating func append(_ byte: UInt8, errors newErrors: Errors = [], isInput: Bool = true) -> Bool {
         guard count < Self.capacity else { return false }
         let place = place(count)
         bytes[place] = byte
         errors[place] = newErrors.rawValue
+        let bit: UInt16 = 1 << UInt16(truncatingIfNeeded: place)
+        inputPlaces = isInput ? inputPlaces | bit : inputPlaces & ~bit
         count &+= 1
         return true
     }
@@ -151,6 +189,20 @@ struct SerialReceiveQueue: Sendable {
         count &-= 1
         return byte
     }
+
+    /// The bytes that came over the line as data, in their order.
+    var input: SerialReceiveQueue {
+        var input = SerialReceiveQueue()
+        for distance in 0..<count {
+            let place = place(distance)
+            guard inputPlaces >> UInt16(truncatingIfNeeded: place) & 1 == 1 else { continue }
+            _ = input.append(bytes[place])
+        }
+        return input
+    }
+
+    /// The oldest byte, which stays.
+    var first: UInt8? { count > 0 ? bytes[head] : nil }
 
     /// Puts a byte in the place of the newest. Nothing happens when there is none.
     mutating func replaceLast(_ byte: UInt8) {

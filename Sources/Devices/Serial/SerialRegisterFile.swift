@@ -1,15 +1,18 @@
 /// What a 16550A knows and how its registers answer: ``Serial16550`` without locks and closures.
 ///
 /// Bytes take no time on the line: what the guest transmits is gone at once, and the pause after which a 16550A reports
-/// bytes that have not reached the trigger level has always passed.
+/// bytes that have not reached the trigger level has always passed. A byte that comes in is in the receiver at once, and
+/// sets the data-ready bit, whatever the guest does otherwise. Only after a reset of the receiver does the next byte take
+/// as long as a character takes on a real line, counted in accesses to the port. That is what drivers count on that
+/// reset the FIFO and then read whatever is left, as Linux does when it opens the port.
 struct SerialRegisterFile: Sendable {
     private typealias Identification = SerialRegister.InterruptIdentification
 
     /// The modem lines that the other end sets: always there and always willing.
     private static let connected: SerialRegister.ModemStatus = [.clearToSend, .dataSetReady, .carrierDetect]
-    /// Reads of the line status, and of nothing else in between, after which the guest is taken to wait for a byte.
-    /// Linux's start-up code makes two.
-    private static let readsThatMeanWaiting = 8
+    /// The accesses that fit into the time of a character: 10 bits at 115,200 baud, and 1.3 us for an access to the ISA
+    /// bus. Linux makes 22 of them from the reset until it takes interrupts (serial8250_do_startup).
+    package static let accessesPerCharacter = 64
 
     private var enabled: SerialRegister.InterruptEnable = []
     private var lineControl: UInt8 = 0
@@ -25,8 +28,12 @@ struct SerialRegisterFile: Sendable {
     private var errors: SerialRegister.LineStatus = []
     /// The transmitter has become empty, and the guest has not been told yet.
     private var announcesEmptyTransmitter = false
-    private var lineStatusReads = 0
-    private var polls = false
+    /// Input that a reset has cleared out of the receiver before the guest took it: it comes in again.
+    private var returned = SerialReceiveQueue()
+    /// The accesses until a character can have come in after a reset of the receiver.
+    private var silence = 0
+    /// Whether the guest has ever looked at the receiver. Until then it cannot know of a byte.
+    private var hasLooked = false
     /// Whether a feeder was turned away and waits to be called.
     private var feederWaits = false
 
@@ -34,11 +41,8 @@ struct SerialRegisterFile: Sendable {
     private var hasDivisorAccess: Bool { lineControl & SerialRegister.divisorLatchAccess != 0 }
     private var capacity: Int { usesFIFOs ? SerialReceiveQueue.capacity : 1 }
 
-    /// Whether the guest would notice a byte: it takes interrupts for received bytes, or it polls.
-    private var isListening: Bool {
-        guard !isLooping else { return false }
-        return polls || (enabled.contains(.received) && modemControl.contains(.out2))
-    }
+    /// Whether a byte from the line can come in, as far as the line goes: in loopback the receiver is cut off from it.
+    private var isLineOpen: Bool { !isLooping && silence == 0 && returned.isEmpty }
 
     /// The level of the interrupt line. In loopback OUT2 is held inactive, and with it a PC's interrupt gate shut
     /// (PC16550D data sheet, section 8.7).
@@ -58,9 +62,24 @@ struct SerialRegisterFile: Sendable {
         return Identification.none
     }
 
+    /// The oldest byte in the receiver, as a look at it.
+    mutating func peek() -> UInt8? {
+        hasLooked = true
+        passTime(isTransmission: false)
+        return queue.first
+    }
+
+    /// Takes the oldest byte out of the receiver, whatever the divisor latch hides.
+    mutating func take() -> UInt8? {
+        guard !queue.isEmpty else { return nil }
+        let byte = readReceived()
+        passTime(isTransmission: false)
+        return byte
+    }
+
     /// Whether a feeder that was turned away should try again; asking takes the answer away.
     mutating func takeRoomNotice() -> Bool {
-        guard feederWaits, queue.isEmpty, isListening else { return false }
+        guard feederWaits, hasLooked, queue.isEmpty, isLineOpen else { return false }
         feederWaits = false
         return true
     }
@@ -73,7 +92,7 @@ extension SerialRegisterFile {
     package mutating func receive(_ bytes: some Collection<UInt8>) -> Int {
         guard !bytes.isEmpty else { return 0 }
         var taken = 0
-        if isListening {
+        if isLineOpen {
             for byte in bytes.prefix(max(0, capacity &- queue.count)) {
                 enqueue(byte)
                 taken &+= 1
@@ -83,30 +102,61 @@ extension SerialRegisterFile {
         return taken
     }
 
-    /// Whether a byte from the line would be taken.
+    /// Whether a byte from the line would be taken, and the guest has looked for one.
     package mutating func isReadyToReceive() -> Bool {
-        let isReady = isListening && queue.count < capacity
+        let isReady = hasLooked && isLineOpen && queue.count < capacity
         feederWaits = !isReady
         return isReady
     }
 
     /// Takes a break from the line, which fills one place of the FIFO with a zero.
     mutating func receiveBreak() -> Bool {
-        guard isListening, queue.count < capacity else { return false }
-        enqueue(0, errors: .breakSignal)
+        guard isLineOpen, queue.count < capacity else { return false }
+        enqueue(0, errors: .breakSignal, isInput: false)
         return true
     }
 
-    private mutating func enqueue(_ byte: UInt8, errors newErrors: SerialRegister.LineStatus = []) {
-        _ = queue.append(byte, errors: newErrors)
+    /// - Parameter isInput: Whether the byte came over the line as data.
+    private mutating func enqueue(
+        _ byte: UInt8, errors newErrors: SerialRegister.LineStatus = [], isInput: Bool = true
+    ) {
+        _ = queue.append(byte, errors: newErrors, isInput: isInput)
         if queue.count == 1 { errors.formUnion(queue.takeFirstErrors()) }
+    }
+
+    /// Lets the time of one access pass on the line, and what was returned come in.
+    private mutating func passTime(isTransmission: Bool) {
+        guard silence != 0 || !returned.isEmpty else { return }
+        if isTransmission {
+            // Printing, a look at the line status for each byte, passes no time: it may go on beside a driver's start.
+            silence = silence == 0 ? 0 : min(silence &+ 1, Self.accessesPerCharacter)
+        } else if silence > 0 {
+            silence &-= 1
+        }
+        guard silence == 0, !isLooping else { return }
+        while queue.count < capacity, let byte = returned.popFirst() { enqueue(byte) }
+    }
+
+    /// Empties the receiver.
+    ///
+    /// A driver that takes interrupts has been told of the bytes. To any other they are returned, as if they had come
+    /// later: what is typed or piped early waits for a guest that opens the port, and does not get lost.
+    private mutating func resetReceiver() {
+        errors.subtract(.ofOneByte)
+        if !enabled.contains(.received) {
+            var bytes = queue.input
+            while let byte = returned.popFirst() { _ = bytes.append(byte) }
+            returned = bytes
+            silence = Self.accessesPerCharacter
+        }
+        queue.removeAll()
     }
 
     /// A byte that the guest sends to itself. With no room left the newest is lost, in the FIFO or before it
     /// (PC16550D data sheet, section 8.5, bit 1).
     private mutating func loopBack(_ byte: UInt8) {
         if queue.count < capacity {
-            enqueue(byte)
+            enqueue(byte, isInput: false)
         } else {
             errors.insert(.overrun)
             if !usesFIFOs { queue.replaceLast(byte) }
@@ -119,7 +169,7 @@ extension SerialRegisterFile {
 extension SerialRegisterFile {
     /// Answers a read of a register.
     package mutating func read(_ register: UInt16) -> UInt8 {
-        countLineStatusReads(register == SerialRegister.lineStatus)
+        defer { passTime(isTransmission: false) }
         return switch register {
         case SerialRegister.data where hasDivisorAccess: UInt8(truncatingIfNeeded: divisor)
         case SerialRegister.data: readReceived()
@@ -135,24 +185,22 @@ extension SerialRegisterFile {
         }
     }
 
-    private mutating func countLineStatusReads(_ isOne: Bool) {
-        lineStatusReads = isOne ? lineStatusReads &+ 1 : 0
-        if lineStatusReads >= Self.readsThatMeanWaiting { polls = true }
-    }
-
     private mutating func readReceived() -> UInt8 {
+        hasLooked = true
         let byte = queue.popFirst() ?? 0
         errors.formUnion(queue.takeFirstErrors())
         return byte
     }
 
     private mutating func readIdentification() -> UInt8 {
+        hasLooked = true
         let pending = pendingInterrupt
         if pending == Identification.holdingEmpty { announcesEmptyTransmitter = false }
         return usesFIFOs ? pending | Identification.fifosEnabled : pending
     }
 
     private mutating func readLineStatus() -> UInt8 {
+        hasLooked = true
         var status = errors.union([.holdingEmpty, .transmitterEmpty])
         if !queue.isEmpty { status.insert(.dataReady) }
         if usesFIFOs, queue.hasErrors || !errors.isDisjoint(with: .ofOneByte) { status.insert(.fifoError) }
@@ -185,7 +233,7 @@ extension SerialRegisterFile {
     ///
     /// - Returns: The byte to transmit, if the write was one to the transmitter.
     package mutating func write(_ register: UInt16, _ value: UInt8) -> UInt8? {
-        countLineStatusReads(false)
+        defer { passTime(isTransmission: register == SerialRegister.data && !hasDivisorAccess) }
         switch register {
         case SerialRegister.data where hasDivisorAccess:
             divisor = divisor & 0xFF00 | UInt16(value)
@@ -226,19 +274,21 @@ extension SerialRegisterFile {
     private mutating func enable(_ new: SerialRegister.InterruptEnable) {
         if new.contains(.holdingEmpty), !enabled.contains(.holdingEmpty) { announcesEmptyTransmitter = true }
         enabled = new
+        // The driver is ready.
+        if new.contains(.received) {
+            hasLooked = true
+            silence = 0
+        }
     }
 
     /// A change of mode leaves bytes that have been received where they are, as if they had come after the change. The
     /// data sheet has it clear them; but Linux first enables interrupts and then the FIFOs, and would lose input that
-    /// came in between. Bytes cleared by command are gone.
+    /// came in between.
     private mutating func controlFIFOs(_ control: SerialRegister.FIFOControl) {
         usesFIFOs = control.contains(.enable)
         // Without the enable bit the other bits are not looked at (PC16550D data sheet, section 8.4).
         guard usesFIFOs else { return }
         triggerLevel = control.triggerLevel
-        if control.contains(.resetReceiver) {
-            queue.removeAll()
-            errors.subtract(.ofOneByte)
-        }
+        if control.contains(.resetReceiver) { resetReceiver() }
     }
 }

@@ -44,6 +44,31 @@ final class ConsoleInputRunTests: XCTestCase {
         guard case .halted = run.outcome.ending else { return XCTFail(run.outcome.ending.summary) }
     }
 
+    /// Waits for input as the echo does, but reads other registers in between.
+    func testAGuestThatLooksAtOtherRegistersGetsAPipe() throws {
+        for register in [UInt8(0xfe), 0xff, 0xfb, 0xfa] {
+            let pipe = try PipeEnds()
+            defer { pipe.closeReader() }
+            pipe.supply(Array("hello.\n".utf8))
+            let code: [UInt8] = [
+                0xba, register, 0x03,  // mov dx, 0x3f8 + 2, 3, 6 or 7
+                0xec,  // in al, dx
+                0xba, 0xfd, 0x03,  // mov dx, 0x3fd
+                0xec,  // in al, dx: the line status
+                0xa8, 0x01,  // test al, 1
+                0x74, 0xf4,  // jz to the start
+                0xba, 0xf8, 0x03,  // mov dx, 0x3f8
+                0xec,  // in al, dx
+                0xe6, 0xe9,  // out 0xe9, al
+                0x3c, 0x0a,  // cmp al, '\n'
+                0x75, 0xea,  // jne to the start
+                0xf4,  // hlt
+            ]
+            let run = try run(code, input: .stream(pipe.reader))
+            XCTAssertEqual(run.console, "hello.\n")
+        }
+    }
+
     func testAGuestThatDoesNotListenLeavesTheInput() throws {
         let pipe = try PipeEnds()
         defer { pipe.closeReader() }
