@@ -14,6 +14,11 @@ public protocol Guest: Sendable {
     /// Only MiniVMM's own flat guests have them; the default is false.
     var hasFirmwareStubs: Bool { get }
 
+    /// The disk that such a guest was booted from, whose sectors its stubs read. The default is none.
+    var bootDisk: BootDisk? { get }
+    /// Whether the guest was told to reset the machine by a triple fault. Else one is a death; the default is false.
+    var resetsByTripleFault: Bool { get }
+
     /// Makes the guest's memory, all zero.
     ///
     /// - Throws: `GuestMemoryError`, or an error of the guest about its size.
@@ -31,6 +36,8 @@ public protocol Guest: Sendable {
 
 extension Guest {
     public var hasFirmwareStubs: Bool { false }
+    public var bootDisk: BootDisk? { nil }
+    public var resetsByTripleFault: Bool { false }
 }
 
 /// What runs at privilege level 0.

@@ -145,6 +145,8 @@ public enum MachineEvent: Sendable {
     case powerOff
     /// The guest resets the machine.
     case reset
+    /// The guest's kernel tells that it has panicked.
+    case panicked
     /// The guest's program has ended with an exit status.
     case programExited(UInt8)
     /// The guest's program was killed by the signal of this number.

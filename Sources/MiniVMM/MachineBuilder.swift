@@ -11,7 +11,8 @@ import Tracepoints
 struct MachineBuilder {
     /// What every machine has. A new built-in device is an entry here.
     static let standardComponents: [any Component] = [
-        DebugPorts(), SerialPort(), RealTimeClock(), Keyboard(), PowerManagement(), ResetControl(),
+        DebugPorts(), SerialPort(), RealTimeClock(), Keyboard(), SystemControl(), PowerManagement(), ResetControl(),
+        PanicNotifier(),
     ]
 
     let kvm: KVM
@@ -46,8 +47,10 @@ struct MachineBuilder {
         let vcpus = try makeVCPUs(machine, for: guest)
         try vcpus[0].enter(entry)
         if case .fault = trap { try CPUIDFaulting.enable(machine, vcpus) }
-        let parts = try makeParts(
+        var parts = try makeParts(
             memory, control, attachments, vcpus, trap.name, hasInterruptControllers: hasInterruptControllers)
+        parts.resetsByTripleFault = guest.resetsByTripleFault
+        if guest.hasFirmwareStubs { parts.firmware = FirmwareServices(guest.bootDisk, attachments) }
         let runners = try vcpus.enumerated().map { index, vcpu in
             try trap.makeRunner(vcpu, index, parts, hasFirmwareStubs: guest.hasFirmwareStubs)
         }
@@ -110,6 +113,10 @@ struct MachineBuilder {
             into: memory,
             on: GuestPlatform(acpiRootPointer: tables?.rsdp, kernelArguments: attachments.kernelArguments))
         if let tables { try memory.write(tables.bytes, at: tables.start) }
+        if guest.hasFirmwareStubs || guest.wantsACPI {
+            let tablesEnd = tables.map { $0.start &+ UInt64($0.bytes.count) }
+            try ResetVector.write(to: memory, above: tablesEnd)
+        }
         options.logger.info(
             "guest loaded",
             metadata: [
@@ -229,6 +236,10 @@ package struct MachineParts: Sendable {
     /// Whether KVM has interrupt controllers for the guest. Then HLT is KVM's as well, and comes out no more:
     /// ``HaltWatch`` finds a guest that has halted for good.
     var hasInterruptControllers = false
+    /// Whether the guest was told to reset the machine by a triple fault.
+    var resetsByTripleFault = false
+    /// What is behind the interrupt stubs of a flat guest.
+    var firmware: FirmwareServices?
     /// The host's CPUs that the vCPUs are kept on.
     var pinnedCPUs: CPUList?
     /// What is kept of the exits besides the counters.

@@ -73,12 +73,18 @@ public final class RunControl: Sendable {
             switch event {
             case .exit(let status): .exitPort(status)
             case .powerOff: .poweredOff
-            case .reset: state.withLock { $0.panicWatch?.hasPanicked ?? false } ? .panicked : .reset
+            case .reset: resetEnding
+            case .panicked: .panicked
             case .programExited(let status): .programExited(status)
             case .programKilled(let signal): .programKilled(signal)
             case .failed(let error): .failed(error)
             }
         end(ending, flushing: console)
+    }
+
+    /// What a reset means: the end of a panic, or a reboot.
+    var resetEnding: RunEnding {
+        state.withLock { $0.panicWatch?.hasPanicked ?? false } ? .panicked : .reset
     }
 
     /// Tells a reset after a panic from a reboot by what a console has seen.

@@ -61,6 +61,34 @@ final class SmallPortTests: XCTestCase {
         XCTAssertEqual(log.all.count, 2)
     }
 
+    func testSystemControlPort() throws {
+        let log = Log()
+        let device = SystemControlPort { log.add(1) }
+        let bus = try PortBus([PortAttachment(device, named: "system", at: SystemControl.port...SystemControl.port)])
+        XCTAssertEqual(bus.read(0x92, .byte), 0x02, "the A20 gate is open")
+        // As boot sectors open it: set bit 1, and leave bit 0 alone.
+        XCTAssertTrue(bus.write(0x92, .byte, 0x02))
+        XCTAssertTrue(bus.write(0x92, .byte, 0x00))
+        XCTAssertEqual(bus.read(0x92, .byte), 0x02, "and stays open")
+        XCTAssertEqual(log.all.count, 0)
+        XCTAssertTrue(bus.write(0x92, .byte, 0x03))
+        XCTAssertEqual(log.all.count, 1)
+        XCTAssertTrue(bus.write(0x92, .byte, 0x01))
+        XCTAssertEqual(log.all.count, 1, "only a rise resets")
+    }
+
+    func testPanicDevice() throws {
+        let log = Log()
+        let device = PanicDevice { log.add(1) }
+        let port = PanicNotifier.port
+        let bus = try PortBus([PortAttachment(device, named: "pvpanic", at: port...port)])
+        XCTAssertEqual(bus.read(0x505, .byte), 0x03)
+        XCTAssertTrue(bus.write(0x505, .byte, 0x02))
+        XCTAssertEqual(log.all.count, 0, "a crash kernel goes on")
+        XCTAssertTrue(bus.write(0x505, .byte, 0x01))
+        XCTAssertEqual(log.all.count, 1)
+    }
+
     func testResetControlRegisterIsAlone() throws {
         let device = ResetControlRegister {}
         let bus = try PortBus([PortAttachment(device, named: "reset", at: ResetControl.port...ResetControl.port)])

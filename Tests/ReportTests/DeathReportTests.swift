@@ -51,6 +51,18 @@ final class DeathReportTests: XCTestCase {
             """)
     }
 
+    func testTripleFaultWhoseStateIsLost() {
+        let death = GuestDeath(cause: .tripleFault, vcpu: 0, state: nil)
+        XCTAssertEqual(
+            DeathReport(death).text,
+            """
+            The guest died on vCPU 0: triple fault (KVM_EXIT_SHUTDOWN).
+            An exception struck while its handlers were missing or broken. This host's processor does not keep the \
+            registers at a triple fault; what the guest did last, `--trace FILE` shows.
+
+            """)
+    }
+
     func testCodeThatIsNotMapped() {
         let state = VCPUSnapshot(
             mode: .long, privilegeLevel: 0, general: [], control: [], segments: [],
@@ -75,6 +87,19 @@ final class DeathReportTests: XCTestCase {
             (
                 .unhandledVector(0x80, at: address), "unhandled_vector",
                 "unhandled interrupt vector 0x80 at 07C0:0005"
+            ),
+            (
+                .unhandledInterrupt(0x13, at: address), "unhandled_interrupt",
+                "unhandled INT 0x13 (the BIOS: disks) at 07C0:0005"
+            ),
+            (
+                .unhandledInterrupt(0x21, at: address), "unhandled_interrupt",
+                "unhandled INT 0x21 (DOS) at 07C0:0005"
+            ),
+            (.unhandledInterrupt(0x80, at: address), "unhandled_interrupt", "unhandled INT 0x80 at 07C0:0005"),
+            (
+                .codeOutsideMemory(at: GuestPhysicalAddress(0xa0000)), "code_outside_memory",
+                "the guest jumped to 0xa0000, where there is no memory"
             ),
             (
                 .emulationFailure(instruction: [0x0f, 0x58]), "emulation_failure",

@@ -45,6 +45,8 @@ final class RunSchemaTests: XCTestCase {
     func testEveryCauseOfDeathIsInTheSchema() throws {
         let causes: [GuestDeath.Cause] = [
             .tripleFault, .unhandledVector(6, at: SegmentedAddress(segment: 0, offset: 0)),
+            .unhandledInterrupt(0x21, at: SegmentedAddress(segment: 0, offset: 0)),
+            .codeOutsideMemory(at: GuestPhysicalAddress(0xa0000)),
             .emulationFailure(instruction: [1]), .internalError(suberror: 2), .failEntry(hardwareReason: 1),
             .crashEvent(type: 3), .unexpectedExit(name: "x", reason: 9),
         ]

@@ -30,6 +30,38 @@ package enum FirmwareStubs {
         }
     }
 
+    /// Writes what a guest may look for in the BIOS's data area.
+    ///
+    /// Source: Ralf Brown's Interrupt List, MEMORY.LST, segment 0040h.
+    ///
+    /// - Throws: `GuestMemoryError` when the guest's memory has no room for it.
+    package static func writeDataArea(to memory: GuestMemory) throws(GuestMemoryError) {
+        func store(_ value: UInt16, _ offset: UInt64) throws(GuestMemoryError) {
+            try memory.store(value, at: GuestPhysicalAddress(0x400 + offset))
+        }
+        try store(serialPort, 0x00)
+        try store(equipment, 0x10)
+        try store(baseMemoryKiB, 0x13)
+        try store(videoMode, 0x49)
+        try store(videoColumns, 0x4a)
+        // The index port of the video controller.
+        try store(0x3d4, 0x63)
+        // The number of hard disks.
+        try store(1, 0x75)
+        // Text rows, less one.
+        try store(24, 0x84)
+    }
+
+    private static let serialPort: UInt16 = 0x3f8
+    /// What INT 11h says: one floppy drive, an 80 x 25 color screen, one serial port.
+    package static let equipment: UInt16 = 0x0221
+    /// What INT 12h says: the memory below the graphics memory, in KiB.
+    package static let baseMemoryKiB: UInt16 = 640
+    /// Text in 16 colors.
+    package static let videoMode: UInt16 = 3
+    /// The columns of that mode.
+    package static let videoColumns: UInt16 = 80
+
     /// The vector whose stub executed an OUT, or nil when no stub did.
     ///
     /// - Parameters:
@@ -40,6 +72,35 @@ package enum FirmwareStubs {
         let offset = instructionPointer % UInt64(stub.count)
         guard offset == 0 || offset == outLength else { return nil }
         return UInt8(truncatingIfNeeded: instructionPointer / UInt64(stub.count))
+    }
+}
+
+/// What stands where a PC's processor starts, and where software jumps to for a reset: F000:FFF0, which is FFFF:0000.
+///
+/// Source: IBM PC BIOS; Linux, arch/x86/realmode/rm/reboot.S.
+package enum ResetVector {
+    private static let address = BootLayout.firmware &+ 0xfff0
+
+    /// A reset by the keyboard controller, in the code of every mode.
+    private static let code: [UInt8] = [
+        0xb0, 0xfe,  // mov al, 0xfe: pulse the reset line
+        0xe6, 0x64,  // out 0x64, al
+        0xf4,  // hlt
+        0xeb, 0xfd,  // jmp to the hlt
+    ]
+    /// The model, at F000:FFFE: an AT.
+    private static let model: [UInt8] = [0xfc]
+    private static let modelOffset: UInt64 = 0xe
+
+    /// Writes it, where the guest has memory for it.
+    ///
+    /// - Parameter end: Where the firmware's other tables end, if there are any: they come first.
+    package static func write(
+        to memory: GuestMemory, above end: GuestPhysicalAddress? = nil
+    ) throws(GuestMemoryError) {
+        guard memory.contains(address, byteCount: 16), end.map({ $0 <= address }) ?? true else { return }
+        try memory.write(code, at: address)
+        try memory.write(model, at: address &+ modelOffset)
     }
 }
 

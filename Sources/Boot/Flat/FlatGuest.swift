@@ -14,6 +14,9 @@ public struct FlatGuest: Guest {
     /// What the guest finds in ECX.
     public var argument: UInt32 = 0
 
+    /// Whether ``loadAddress`` was chosen by a person, who then wants the whole image there.
+    var hasChosenAddress = false
+
     /// A guest with the given image.
     public init(image: [UInt8]) {
         self.image = image
@@ -42,7 +45,10 @@ extension FlatGuest: GuestLoader {
         try settings.refuse([.initrd, .commandLine])
         self.init(image: image)
         if let memorySize = settings.memorySize { self.memorySize = memorySize }
-        if let loadAddress = settings.loadAddress { self.loadAddress = loadAddress }
+        if let loadAddress = settings.loadAddress {
+            self.loadAddress = loadAddress
+            hasChosenAddress = true
+        }
         if let argument = settings.argument { self.argument = argument }
         entry = settings.entry
     }
@@ -57,10 +63,21 @@ extension FlatGuest {
         static let lowestLoadAddress = BootLayout.biosDataEnd.rawValue
     }
 
-    public var code: GuestCode { .image(image, loadedAt: loadAddress) }
+    public var code: GuestCode { .image(loadedImage, loadedAt: loadAddress) }
     public var wantsInterruptControllers: Bool { false }
     public var wantsACPI: Bool { false }
     public var hasFirmwareStubs: Bool { true }
+    public var bootDisk: BootDisk? { BootDisk(image) }
+
+    /// Whether of the image only the first sector is loaded, as a PC boots from a disk: it carries the signature of a
+    /// boot sector, and does not fit where one is loaded.
+    package var bootsFromDisk: Bool {
+        !hasChosenAddress && loadAddress == Self.defaultLoadAddress && BootDisk.isBootable(image)
+            && UInt64(image.count) > Layout.conventionalEnd - loadAddress
+    }
+
+    /// What is loaded when the guest starts.
+    private var loadedImage: [UInt8] { bootsFromDisk ? Array(image.prefix(BootDisk.sectorSize)) : image }
 
     public func makeMemory() throws -> GuestMemory {
         try check()
@@ -77,7 +94,9 @@ extension FlatGuest {
     public func load(into memory: GuestMemory, on platform: GuestPlatform) throws -> LoadedGuest {
         let start = GuestPhysicalAddress(loadAddress)
         let entry = try entryState()
+        let image = loadedImage
         try FirmwareStubs.write(to: memory)
+        try FirmwareStubs.writeDataArea(to: memory)
         try memory.write(image, at: start)
         return LoadedGuest(entry: entry, image: start..<(start &+ UInt64(image.count)), initrd: nil)
     }
@@ -93,7 +112,7 @@ extension FlatGuest {
         case Layout.extendedStart..<max(memorySize, Layout.extendedStart + 1): room = memorySize &- loadAddress
         default: throw .badLoadAddress(loadAddress)
         }
-        guard UInt64(image.count) <= room, loadAddress < memorySize else {
+        guard UInt64(image.count) <= room || bootsFromDisk, loadAddress < memorySize else {
             throw .doesNotFit(imageSize: image.count, address: loadAddress, room: room)
         }
         _ = try effectiveEntry()
@@ -113,12 +132,11 @@ extension FlatGuest {
     package func entryState() throws(FlatGuestError) -> EntryState {
         var state = EntryState.real(at: try effectiveEntry(), stackPointer: Self.defaultLoadAddress)
         state.rcx = UInt64(argument)
-        state.rdx = Self.bootDrive
+        // A small image may be either; that of a disk is told by its size.
+        let isFloppy = bootsFromDisk && BootDisk.floppySizes.contains(image.count)
+        state.rdx = UInt64(isFloppy ? BootDisk.firstFloppy : BootDisk.firstHardDisk)
         return state
     }
-
-    /// What a PC's BIOS leaves in DL: the first hard disk.
-    private static let bootDrive: UInt64 = 0x80
 }
 
 /// Why a flat guest cannot be loaded as asked.

@@ -37,6 +37,7 @@ public struct LinuxGuest: Guest {
     public var wantsInterruptControllers: Bool { true }
     public var wantsACPI: Bool { true }
     public var hasFirmwareStubs: Bool { false }
+    public var resetsByTripleFault: Bool { RebootMethod(commandLine: commandLine) == .tripleFault }
 
     public func makeMemory() throws -> GuestMemory {
         try GuestMemory(layout: BootLayout.regions(memorySize: memorySize))
@@ -49,6 +50,37 @@ public struct LinuxGuest: Guest {
             acpiRootPointer: platform.acpiRootPointer)
         return try kernel.load(into: memory, arguments: arguments)
     }
+}
+
+/// How a kernel was told to reset the machine.
+enum RebootMethod: Character {
+    case bios = "b"
+    case acpi = "a"
+    case keyboard = "k"
+    case tripleFault = "t"
+    case efi = "e"
+    case pciForced = "p"
+    case pciSafe = "q"
+
+    /// What the last `reboot=` says that says anything. Source: Linux, kernel/reboot.c, reboot_setup().
+    package init?(commandLine: String) {
+        var method: Self?
+        for word in commandLine.split(whereSeparator: \.isWhitespace) {
+            // What follows is for the init program.
+            if word == "--" { break }
+            guard word.hasPrefix(Self.parameter) else { continue }
+            for part in word.dropFirst(Self.parameter.count).split(separator: ",")
+            where !part.hasPrefix(Self.ofPanics) {
+                if let named = part.first.flatMap(Self.init(rawValue:)) { method = named }
+            }
+        }
+        guard let method else { return nil }
+        self = method
+    }
+
+    private static let parameter = "reboot="
+    /// Such a part says how to reset after a panic: warm, cold, hard and so on, not by what means.
+    private static let ofPanics = "panic_"
 }
 
 /// A Linux kernel in some form.

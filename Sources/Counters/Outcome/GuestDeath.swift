@@ -19,8 +19,12 @@ public struct GuestDeath: Sendable {
     public enum Cause: Hashable, Sendable {
         /// A triple fault.
         case tripleFault
-        /// An exception or INT whose vector nobody handles, and where: the address that the processor pushed.
+        /// An exception whose vector nobody handles, and the address of the instruction that raised it.
         case unhandledVector(UInt8, at: SegmentedAddress)
+        /// An INT whose vector nobody handles, and its address.
+        case unhandledInterrupt(UInt8, at: SegmentedAddress)
+        /// The guest went on where there is no memory, at this address.
+        case codeOutsideMemory(at: GuestPhysicalAddress)
         /// An instruction that KVM cannot emulate, with its bytes where KVM gives them.
         case emulationFailure(instruction: [UInt8])
         /// KVM cannot go on for another reason. The numbers are those of KVM_INTERNAL_ERROR_….
@@ -50,6 +54,10 @@ extension GuestDeath.Cause {
             "triple fault (KVM_EXIT_SHUTDOWN)"
         case .unhandledVector(let vector, let address):
             "unhandled interrupt vector \(Hex.byte(vector))\(Self.exceptionName(vector)) at \(address)"
+        case .unhandledInterrupt(let vector, let address):
+            "unhandled INT \(Hex.byte(vector))\(Self.serviceName(vector)) at \(address)"
+        case .codeOutsideMemory(let address):
+            "the guest jumped to \(address), where there is no memory"
         case .emulationFailure(let instruction):
             "KVM cannot emulate an instruction (KVM_EXIT_INTERNAL_ERROR, suberror 1)"
                 + (instruction.isEmpty ? "" : ", bytes \(Hex.bytes(instruction))")
@@ -69,6 +77,8 @@ extension GuestDeath.Cause {
         switch self {
         case .tripleFault: "triple_fault"
         case .unhandledVector: "unhandled_vector"
+        case .unhandledInterrupt: "unhandled_interrupt"
+        case .codeOutsideMemory: "code_outside_memory"
         case .emulationFailure: "emulation_failure"
         case .internalError: "internal_error"
         case .failEntry: "fail_entry"
@@ -87,6 +97,26 @@ extension GuestDeath.Cause {
         ]
         guard Int(vector) < names.count, !names[Int(vector)].isEmpty else { return "" }
         return " (\(names[Int(vector)]))"
+    }
+
+    /// Whose services an INT calls on a PC. Source: Ralf Brown's Interrupt List.
+    private static func serviceName(_ vector: UInt8) -> String {
+        switch vector {
+        case 0x05: " (the BIOS: print screen)"
+        case 0x10: " (the BIOS: video)"
+        case 0x11: " (the BIOS: equipment)"
+        case 0x12: " (the BIOS: memory size)"
+        case 0x13: " (the BIOS: disks)"
+        case 0x14: " (the BIOS: serial ports)"
+        case 0x15: " (the BIOS: system)"
+        case 0x16: " (the BIOS: keyboard)"
+        case 0x17: " (the BIOS: printers)"
+        case 0x18: " (the BIOS: no disk to boot from)"
+        case 0x19: " (the BIOS: boot)"
+        case 0x1a: " (the BIOS: time)"
+        case 0x20...0x2f: " (DOS)"
+        default: ""
+        }
     }
 
     /// Source: include/uapi/linux/kvm.h, KVM_INTERNAL_ERROR_….

@@ -9,6 +9,7 @@ public struct AMLTerm: Hashable, Sendable {
         static let byte: UInt8 = 0x0A
         static let word: UInt8 = 0x0B
         static let long: UInt8 = 0x0C
+        static let string: UInt8 = 0x0D
         static let quad: UInt8 = 0x0E
         static let scope: UInt8 = 0x10
         static let buffer: UInt8 = 0x11
@@ -61,6 +62,19 @@ public struct AMLTerm: Hashable, Sendable {
         builder.add(vendor.byteSwapped)
         builder.add(number.byteSwapped)
         return AMLTerm(bytes: builder.bytes)
+    }
+
+    /// A device's identity: one of PNP's, or one of ACPI's such as `QEMU0001`, four letters or digits and four
+    /// hexadecimal digits, as a string.
+    ///
+    /// Source: ACPI 6.4, section 6.1.5 "_HID (Hardware ID)".
+    ///
+    /// - Throws: ``ACPIError/invalidName(_:)``.
+    public static func identity(_ text: String) throws(ACPIError) -> AMLTerm {
+        guard text.utf8.count == 8 else { return try eisaID(text) }
+        let isValid = text.utf8.allSatisfy { (0x30...0x39).contains($0) || (0x41...0x5A).contains($0) }
+        guard isValid, UInt16(text.dropFirst(4), radix: 16) != nil else { throw .invalidName(text) }
+        return AMLTerm(bytes: [Opcode.string] + Array(text.utf8) + [0])
     }
 
     /// A list of objects.

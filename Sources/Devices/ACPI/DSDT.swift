@@ -83,12 +83,12 @@ extension AMLTerm {
     ///
     /// - Parameters:
     ///   - name: The name in the namespace: up to four capitals, digits and underscores.
-    ///   - identity: The identity, such as `PNP0501`.
+    ///   - identity: The identity, such as `PNP0501` or `QEMU0001`.
     ///   - resources: What it occupies.
     /// - Throws: ``ACPIError`` when the name or the identity is malformed.
     public static func device(
         _ name: String, identity: String, resources: [AMLResource]
     ) throws(ACPIError) -> AMLTerm {
-        try .device(name, [.name("_HID", .eisaID(identity)), .name("_CRS", .resourceTemplate(resources))])
+        try .device(name, [.name("_HID", .identity(identity)), .name("_CRS", .resourceTemplate(resources))])
     }
 }

@@ -23,6 +23,8 @@ extension VCPURunner {
             return .booked(kind)
         case .systemEvent(let type):
             return serviceSystemEvent(kind, type)
+        case .shutdown where machine.resetsByTripleFault:
+            return over(kind, machine.control.resetEnding)
         default:
             return over(kind, .died(death(GuestDeath.Cause(exit, of: vcpu))))
         }

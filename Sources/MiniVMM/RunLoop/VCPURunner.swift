@@ -144,7 +144,33 @@ package final class VCPURunner: @unchecked Sendable {
 
     /// A death at the present state of the vCPU.
     func death(_ cause: GuestDeath.Cause) -> GuestDeath {
-        GuestDeath(cause: cause, vcpu: index, state: try? VCPUSnapshot(of: vcpu, memory: machine.memory))
+        guard let general = try? vcpu.registers(), let special = try? vcpu.specialRegisters() else {
+            return GuestDeath(cause: cause, vcpu: index, state: nil)
+        }
+        // On AMD's processors a triple fault leaves nothing defined, and KVM then resets the vCPU. No guest dies with
+        // the registers of a reset: there is no memory at the address that they lead to. Source: AMD APM, volume 2,
+        // "Shutdown Intercept"; Linux, arch/x86/kvm/svm/svm.c, shutdown_interception().
+        let isReset = special.cs.base == Self.resetSegment && general.rip == Self.resetPointer
+        if cause == .tripleFault, isReset { return GuestDeath(cause: cause, vcpu: index, state: nil) }
+        return GuestDeath(
+            cause: narrowed(cause, general, special), vcpu: index,
+            state: VCPUSnapshot(registers: general, special: special, memory: machine.memory))
+    }
+
+    /// CS's base and IP after a reset. Source: Intel SDM, volume 3, "Processor state after reset".
+    private static let resetSegment: UInt64 = 0xffff_0000
+    private static let resetPointer: UInt64 = 0xfff0
+
+    /// What an instruction that KVM cannot emulate comes to when there is none: the guest left its memory.
+    private func narrowed(
+        _ cause: GuestDeath.Cause, _ general: GeneralRegisters, _ special: SpecialRegisters
+    ) -> GuestDeath.Cause {
+        guard case .emulationFailure = cause,
+            let address = special.pageWalk.translate(
+                general.linearInstructionPointer(special), in: machine.memory),
+            !machine.memory.contains(address, byteCount: 1)
+        else { return cause }
+        return .codeOutsideMemory(at: address)
     }
 
     /// Sets KVM's debugging: breakpoints, single steps, or neither. The one place that does.

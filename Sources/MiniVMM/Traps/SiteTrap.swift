@@ -20,7 +20,8 @@ struct SiteTrap: Sendable {
     var patchBytes: [UInt8] { [Self.outImmediate, port] }
 
     /// Ports that no PC device has, in the order in which they are tried.
-    static let candidatePorts: [UInt8] = Array(0xe0...0xe8) + Array(0xb8...0xbf) + Array(0x90...0x9f)
+    static let candidatePorts: [UInt8] =
+        Array(0xe0...0xe8) + Array(0xb8...0xbf) + Array(0x90...0x91) + Array(0x93...0x9f)
 
     /// A port for the patch that no `OUT imm8, AL` of the image names, so that an OUT at a site is always ours.
     static func freePort(in image: [UInt8]) -> UInt8? {

@@ -19,6 +19,12 @@ extension RunEnding {
 extension GuestDeath {
     /// What to do about it.
     var remedy: String {
+        if case .tripleFault = cause, state == nil {
+            return """
+                An exception struck while its handlers were missing or broken. This host's processor does not keep \
+                the registers at a triple fault; what the guest did last, `--trace FILE` shows.
+                """
+        }
         guard isRingZeroEmulated, case .emulationFailure = cause else { return cause.remedy }
         return """
             This KVM emulates ring 0 instead of letting the processor run it, and its emulator lacks that \
@@ -33,13 +39,15 @@ extension GuestDeath.Cause {
         switch self {
         case .tripleFault:
             "Look at the registers and code below; an exception struck while its handlers were missing or broken."
-        case .unhandledVector:
+        case .unhandledVector, .unhandledInterrupt:
             "Install a handler for the vector, or look at the code at that address."
         case .emulationFailure:
             """
             Avoid the instruction here, or use a host whose processor runs the guest itself; `minivmm doctor` says \
             which KVM this is.
             """
+        case .codeOutsideMemory:
+            "Look for what led there: a jump, call or return to a wrong address, or code without an end."
         case .internalError, .failEntry:
             "Look at the registers below and at `dmesg | tail`; `minivmm doctor` says which KVM this is."
         case .crashEvent:

@@ -65,6 +65,11 @@ final class AMLTests: XCTestCase {
         for identity in ["", "PNP", "PNP050", "PNP05011", "pnp0501", "PNP05G1", "PNP+501", "PN00501"] {
             XCTAssertThrowsError(try AMLTerm.eisaID(identity), identity)
         }
+        XCTAssertEqual(try AMLTerm.identity("PNP0501"), try .eisaID("PNP0501"))
+        XCTAssertEqual(try AMLTerm.identity("QEMU0001").bytes, [0x0D] + Array("QEMU0001".utf8) + [0])
+        for identity in ["", "QEMU001", "QEMU00011", "qemu0001", "QEMU000G", "QEMU+001"] {
+            XCTAssertThrowsError(try AMLTerm.identity(identity), identity)
+        }
     }
 
     func testPackagesAndBuffers() throws {

@@ -73,6 +73,22 @@ final class LinuxBootTests: XCTestCase {
         XCTAssertEqual(run.outcome.ending.exitStatus, .success)
     }
 
+    func testEveryWayToRebootIsAReset() throws {
+        for way in ["b", "t"] {
+            var boot = LinuxBoot("reboot -f")
+            boot.arguments = "quiet reboot=\(way)"
+            let run = try boot.run()
+            XCTAssertEqual(run.ending, "reset", "reboot=\(way): \(run.console)")
+        }
+    }
+
+    func testPanicBeforeAResetByTripleFaultIsAPanic() throws {
+        var boot = LinuxBoot("exit 7")
+        boot.arguments = "quiet reboot=t"
+        let run = try boot.run()
+        XCTAssertEqual(run.ending, "panicked", run.console)
+    }
+
     func testPanicIsToldFromAReboot() throws {
         let run = try LinuxBoot("exit 7").run()
         XCTAssertEqual(run.ending, "panicked", run.console)

@@ -35,9 +35,11 @@ final class EndingTests: XCTestCase {
             0xcd, 0x60,  // int 0x60; KVM's emulator takes vectors from 0x80 on for negative numbers
         ])
         guard case .died(let death) = run.outcome.ending else { return XCTFail(run.outcome.ending.summary) }
-        // INT pushes the address of the next instruction.
-        XCTAssertEqual(death.cause, .unhandledVector(0x60, at: SegmentedAddress(segment: 0, offset: 0x7c03)))
+        // INT pushes the address of the next instruction; its own is the one that counts.
+        XCTAssertEqual(death.cause, .unhandledInterrupt(0x60, at: SegmentedAddress(segment: 0, offset: 0x7c01)))
         XCTAssertEqual(death.state?.mode, .real)
+        XCTAssertEqual(death.state?.code.prefix(2), [0xcd, 0x60])
+        XCTAssertEqual(death.state?.general.first { $0.name == "rip" }?.value, 0x7c01)
         XCTAssertEqual(run.outcome.ending.exitStatus, .guestDied)
     }
 
@@ -47,6 +49,50 @@ final class EndingTests: XCTestCase {
         XCTAssertEqual(death.cause, .unhandledVector(6, at: SegmentedAddress(segment: 0, offset: 0x7c00)))
         XCTAssertEqual(death.state?.code.prefix(2), [0x0f, 0x0b])
         XCTAssertEqual(death.state?.general.first { $0.name == "rsp" }?.value, 0x7c00)
+    }
+
+    func testAnINTIsNotTakenForTheExceptionOfItsVector() throws {
+        for vector: UInt8 in [0, 6, 0x0d, 0x18, 0x21] {
+            // nop; int vector
+            let run = try GuestRun([0x90, 0xcd, vector])
+            guard case .died(let death) = run.outcome.ending else { return XCTFail(run.outcome.ending.summary) }
+            XCTAssertEqual(
+                death.cause, .unhandledInterrupt(vector, at: SegmentedAddress(segment: 0, offset: 0x7c01)))
+        }
+    }
+
+    func testABreakpointIsNamedAtItsOwnAddress() throws {
+        let run = try GuestRun([0x90, 0xcc])  // nop; int3
+        guard case .died(let death) = run.outcome.ending else { return XCTFail(run.outcome.ending.summary) }
+        XCTAssertEqual(death.cause, .unhandledVector(3, at: SegmentedAddress(segment: 0, offset: 0x7c01)))
+    }
+
+    func testAFaultAfterAnINTOfAnotherVectorIsAFault() throws {
+        let run = try GuestRun([
+            0xcd, 0x12,  // int 0x12, which returns
+            0x0f, 0x0b,  // ud2
+        ])
+        guard case .died(let death) = run.outcome.ending else { return XCTFail(run.outcome.ending.summary) }
+        XCTAssertEqual(death.cause, .unhandledVector(6, at: SegmentedAddress(segment: 0, offset: 0x7c02)))
+    }
+
+    func testAJumpOutOfMemoryIsToldFromAnInstructionThatCannotBeEmulated() throws {
+        let run = try GuestRun([0xea, 0x00, 0x00, 0x00, 0xa0])  // jmp 0xa000:0
+        guard case .died(let death) = run.outcome.ending else { return XCTFail(run.outcome.ending.summary) }
+        XCTAssertEqual(death.cause, .codeOutsideMemory(at: GuestPhysicalAddress(0xa_0000)))
+        XCTAssertEqual(run.outcome.ending.exitStatus, .guestDied)
+        XCTAssertFalse(death.isRingZeroEmulated)
+    }
+
+    func testATripleFaultShowsNoRegistersThatAreNotDefined() throws {
+        let guest = try XCTUnwrap(BuiltInGuest(named: "triple-fault"))
+        let run = try GuestRun(guest.image)
+        guard case .died(let death) = run.outcome.ending else { return XCTFail(run.outcome.ending.summary) }
+        let pointer = death.state?.general.first { $0.name == "rip" }?.value
+        if try TestKVM.shared().linuxSupport() == .emulatesRingZero {
+            XCTAssertEqual(death.state?.mode, .protected16)
+        }
+        XCTAssertNotEqual(pointer, 0xfff0, "that is the state after a reset")
     }
 
     func testOwnHandlerIsUsed() throws {

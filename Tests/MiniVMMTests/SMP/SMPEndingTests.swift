@@ -90,7 +90,7 @@ final class SMPEndingTests: KVMTestCase {
 
     func testAVCPUThatDiesEndsTheMachine() throws {
         let run = try GuestRun(SeveralCPUGuests.othersDie, cpus: 2)
-        guard case .died(let death) = run.outcome.ending, case .unhandledVector(0x42, _) = death.cause else {
+        guard case .died(let death) = run.outcome.ending, case .unhandledInterrupt(0x42, _) = death.cause else {
             return XCTFail(run.outcome.ending.summary)
         }
         XCTAssertEqual(death.vcpu, 1)
