@@ -176,6 +176,8 @@ public struct PageWalk: Hashable, Sendable {
     @inlinable package static var eferLongModeActive: UInt64 { 1 << 10 }
     /// RFLAGS bit 1, which is always one.
     @inlinable package static var rflagsReserved: UInt64 { 1 << 1 }
+    /// RFLAGS.TF: a #DB after every instruction.
+    @inlinable package static var rflagsTrap: UInt64 { 1 << 8 }
     /// RFLAGS.IF.
     @inlinable package static var rflagsInterruptEnable: UInt64 { 1 << 9 }
     /// RFLAGS.RF: no breakpoint on the next instruction.

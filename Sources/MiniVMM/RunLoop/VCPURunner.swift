@@ -186,9 +186,10 @@ package final class VCPURunner: @unchecked Sendable {
 
     /// Services an exit that is neither port I/O nor MMIO, and no interceptor's.
     func serviceGuestsOwn(_ exit: Exit) throws(KVMError) -> Service {
-        guard case .debug = exit else { return serviceRare(exit) }
+        guard case .debug(_, let dr6) = exit else { return serviceRare(exit) }
         // A #DB of the guest's own, which KVM brings out while debug registers are ours: give it back.
         counters.begin(.debug)
+        try vcpu.addDebugStatus(dr6)
         try vcpu.injectDebugException(keeping: guestDebug)
         return .booked(.debug)
     }

@@ -52,8 +52,13 @@ extension FaultTrap: ExitInterceptor {
             try runner.responder.answer(&general, at: interrupted.frame.rip)
             resume(interrupted, &general, &special)
             // Where RIP was at the OUT, KVM would skip it; but RIP is elsewhere then, and KVM leaves it alone.
-            try runner.registers.setSpecial(special)
-            try runner.registers.setGeneral(general)
+            if general.rflags & RegisterBits.rflagsTrap == 0 {
+                try runner.registers.setSpecial(special)
+            } else {
+                // At once, for the sake of the #DB that is raised after it.
+                try runner.vcpu.setSpecialRegisters(special)
+            }
+            try runner.setAfterInstruction(general)
             return .booked(.cpuid)
         case .genuine:
             goOn(&general)

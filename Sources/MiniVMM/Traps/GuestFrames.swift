@@ -134,14 +134,18 @@ struct InstructionWindow {
     func prefixCount(is64Bit: Bool) -> Int {
         var count = 0
         while let byte = self[count], Self.isLegacyPrefix(byte) { count &+= 1 }
-        if is64Bit, let byte = self[count], byte & Self.rexMask == Self.rex { count &+= 1 }
+        if is64Bit, let byte = self[count], Self.isREX(byte) { count &+= 1 }
         return count
     }
 
     private static let rexMask: UInt8 = 0xf0
     private static let rex: UInt8 = 0x40
 
-    private static func isLegacyPrefix(_ byte: UInt8) -> Bool {
+    /// Whether a byte is REX in 64-bit code.
+    static func isREX(_ byte: UInt8) -> Bool { byte & rexMask == rex }
+
+    /// Whether a byte is a prefix in all code.
+    static func isLegacyPrefix(_ byte: UInt8) -> Bool {
         switch byte {
         case 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65: true  // segment overrides
         case 0x66, 0x67: true  // operand and address size

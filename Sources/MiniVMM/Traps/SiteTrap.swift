@@ -30,11 +30,13 @@ struct SiteTrap: Sendable {
         }
     }
 
-    /// Checks that a CPUID stands at every site.
+    /// Checks that a CPUID begins at every site.
     ///
+    /// - Parameter allowsPrefixes: Whether it may begin with prefixes.
     /// - Throws: ``SiteTrapError/notCPUID(address:)`` for the first site where none does.
-    func check(_ memory: GuestMemory) throws(SiteTrapError) {
+    func check(_ memory: GuestMemory, allowsPrefixes: Bool = false) throws(SiteTrapError) {
         for site in sites.addresses {
+            if allowsPrefixes, CPUIDSites.prefixCount(at: site, in: memory) != nil { continue }
             guard let bytes = try? memory.bytes(at: GuestPhysicalAddress(site), count: CPUIDSites.opcode.count),
                 bytes == CPUIDSites.opcode
             else { throw .notCPUID(address: site) }
@@ -63,12 +65,19 @@ extension SiteTrap {
         let sites =
             options.cpuidSites.map { CPUIDSites(addresses: $0) }
             ?? CPUIDSites(scanning: image, loadedAt: address)
-        let mechanism = try mechanism(options.trap, siteCount: sites.addresses.count, kvm: kvm)
+        // A breakpoint has to be where the instruction begins, with its first prefix. Whether the byte before a CPUID is
+        // one, or the end of another instruction, only running it would tell: there is to be a breakpoint for both.
+        let starts = CPUIDSites.possibleStarts(of: sites, in: image, loadedAt: address)
+        let mayHavePrefixes = starts != sites || CPUIDSites.mayHaveREX(sites, in: image, loadedAt: address)
+        let mechanism = try mechanism(
+            options.trap, siteCount: sites.addresses.count, mayHavePrefixes: mayHavePrefixes, kvm: kvm)
         switch mechanism {
         case .debug:
-            guard sites.addresses.count <= DebugRegisters.breakpointCount else {
-                throw SiteTrapError.tooManySites(count: sites.addresses.count)
+            let breakpoints = starts.addresses.count <= DebugRegisters.breakpointCount ? starts : sites
+            guard breakpoints.addresses.count <= DebugRegisters.breakpointCount else {
+                throw SiteTrapError.tooManySites(count: breakpoints.addresses.count)
             }
+            return SiteTrap(mechanism: mechanism, sites: breakpoints, port: 0)
         case .patch:
             guard let port = freePort(in: image) else { throw SiteTrapError.noFreePort }
             return SiteTrap(mechanism: mechanism, sites: sites, port: port)
@@ -79,7 +88,9 @@ extension SiteTrap {
     }
 
     /// The mechanism that was asked for, if it works here; for `auto` the best that does.
-    private static func mechanism(_ asked: CPUIDTrap, siteCount: Int, kvm: KVM) throws -> CPUIDTrap {
+    private static func mechanism(
+        _ asked: CPUIDTrap, siteCount: Int, mayHavePrefixes: Bool, kvm: KVM
+    ) throws -> CPUIDTrap {
         switch asked {
         case .none:
             return .none
@@ -87,7 +98,11 @@ extension SiteTrap {
             throw SiteTrapError.notForFlatGuests(asked)
         case .auto:
             // A guest without CPUID needs no trap, and no self-test either.
-            return siteCount == 0 ? .none : try kvm.trapSupport().choice(siteCount: siteCount)
+            guard siteCount != 0 else { return .none }
+            let support = try kvm.trapSupport()
+            let choice = support.choice(siteCount: siteCount)
+            guard choice == .debug, mayHavePrefixes else { return choice }
+            return support.patch ? .patch : support.step ? .step : .debug
         case .debug, .patch, .step:
             guard try kvm.trapSupport().includes(asked) else { throw SiteTrapError.notSupported(asked) }
             return asked
@@ -119,15 +134,57 @@ public struct CPUIDSites: Hashable, Sendable {
         addresses = found
     }
 
+    /// The sites, and the addresses before each where its instruction begins if the bytes there are prefixes.
+    static func possibleStarts(of sites: CPUIDSites, in image: [UInt8], loadedAt start: UInt64) -> CPUIDSites {
+        var starts = sites.addresses
+        for site in sites.addresses {
+            guard var index = Int(exactly: site &- start), index <= image.count else { continue }
+            while index > 0, InstructionWindow.isLegacyPrefix(image[index - 1]) {
+                index -= 1
+                starts.append(start &+ UInt64(index))
+            }
+        }
+        return CPUIDSites(addresses: starts)
+    }
+
+    /// Whether the byte before any site may be a REX prefix. In code of 16 and 32 bits it never is one; and as the last
+    /// byte of a counter leaf's number, which a CPUID often has before it, it is none either.
+    static func mayHaveREX(_ sites: CPUIDSites, in image: [UInt8], loadedAt start: UInt64) -> Bool {
+        sites.addresses.contains { site in
+            guard let index = Int(exactly: site &- start), index <= image.count, index > 0,
+                InstructionWindow.isREX(image[index - 1])
+            else { return false }
+            let number: UInt32? = index < 4 ? nil : image.integer(at: UInt64(index - 4))
+            return !(number.map(CounterLeaves.range.contains) ?? false)
+        }
+    }
+
+    /// How many prefixes stand at an address before the bytes of a CPUID; nil where none follows.
+    static func prefixCount(at address: UInt64, in memory: GuestMemory) -> Int? {
+        func byte(_ index: Int) -> UInt8? {
+            try? memory.load(UInt8.self, at: GuestPhysicalAddress(address &+ UInt64(index)))
+        }
+        for count in 0..<(InstructionWindow.longestInstruction - 1) {
+            if byte(count) == opcode[0], byte(count + 1) == opcode[1] { return count }
+            guard let next = byte(count), InstructionWindow.isLegacyPrefix(next) || InstructionWindow.isREX(next)
+            else { return nil }
+        }
+        return nil
+    }
+
     /// Whether an address is a site.
-    func contains(_ address: UInt64) -> Bool {
+    @inline(__always)
+    func contains(_ address: UInt64) -> Bool { index(of: address) != nil }
+
+    /// The place of a site in ``addresses``.
+    func index(of address: UInt64) -> Int? {
         var low = 0
         var high = addresses.count
         while low < high {
             let middle = low + (high - low) / 2
             if addresses[middle] < address { low = middle + 1 } else { high = middle }
         }
-        return low < addresses.count && addresses[low] == address
+        return low < addresses.count && addresses[low] == address ? low : nil
     }
 }
 

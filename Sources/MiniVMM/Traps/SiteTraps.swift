@@ -6,9 +6,13 @@ import Memory
 /// The trap `debug`: a debug register on each site.
 final class SiteBreakpoints: ExitInterceptor {
     private let sites: CPUIDSites
+    /// How many prefixes each CPUID has before its opcode, in the order of the sites.
+    private let prefixCounts: [Int]
 
-    init(_ sites: CPUIDSites) {
+    /// - Parameter memory: The guest's, as it is loaded.
+    init(_ sites: CPUIDSites, _ memory: GuestMemory) {
         self.sites = sites
+        prefixCounts = sites.addresses.map { CPUIDSites.prefixCount(at: $0, in: memory) ?? 0 }
     }
 
     var wantedRegisters: SynchronizedRegisters.Demand { .general }
@@ -18,12 +22,15 @@ final class SiteBreakpoints: ExitInterceptor {
     }
 
     func rare(_ exit: Exit, _ runner: VCPURunner) throws(KVMError) -> VCPURunner.Service? {
-        guard case .debug(let pc, _) = exit, sites.contains(pc) else { return nil }
+        // A single step that ends at a site is the guest's own: the breakpoint comes after it.
+        guard case .debug(let pc, let dr6) = exit, dr6 & DebugStatus.singleStep == 0, let index = sites.index(of: pc)
+        else { return nil }
         runner.counters.begin(.cpuid)
         var registers = try runner.registers.general()
-        try runner.responder.answer(&registers, at: registers.rip)
-        registers.rip = registers.rip &+ UInt64(CPUIDSites.opcode.count)
-        try runner.registers.setGeneral(registers)
+        let site = registers.rip &+ UInt64(prefixCounts[index])
+        try runner.responder.answer(&registers, at: site)
+        registers.rip = site &+ UInt64(CPUIDSites.opcode.count)
+        try runner.setAfterInstruction(registers)
         return .booked(.cpuid)
     }
 }
@@ -50,29 +57,44 @@ final class PatchedSites: ExitInterceptor {
     @inline(never)
     private func service(_ runner: VCPURunner) throws(KVMError) -> VCPURunner.Service? {
         var general = try runner.registers.general()
-        guard let site = site(general, try runner.registers.special()) else { return nil }
+        guard let (site, isPast) = site(general, try runner.registers.special()) else { return nil }
         runner.counters.begin(.cpuid)
         try runner.responder.answer(&general, at: site)
-        // RIP stays as it is: where it is still at the OUT, KVM skips the OUT at the next KVM_RUN.
-        try runner.registers.setGeneral(general)
+        // RIP stays as it is: where it is still at the OUT, KVM skips the OUT at the next KVM_RUN, and raises the #DB of
+        // a single step. Its emulator has forgotten that step.
+        if isPast {
+            try runner.setAfterInstruction(general)
+        } else {
+            try runner.registers.setGeneral(general)
+        }
         return .booked(.cpuid)
     }
 
-    /// The instruction pointer of an OUT that just exited, if it stands at a site. RIP is after it when KVM's emulator ran
-    /// it, else at it.
-    private func site(_ general: GeneralRegisters, _ special: SpecialRegisters) -> UInt64? {
+    /// The instruction pointer of an OUT that just exited, if it stands at a site, and whether RIP is past it already: it
+    /// is when KVM's emulator ran it.
+    private func site(_ general: GeneralRegisters, _ special: SpecialRegisters) -> (UInt64, isPast: Bool)? {
         let linear = general.linearInstructionPointer(special)
         let walk = special.pageWalk
         if let after = walk.translate(linear &- UInt64(CPUIDSites.opcode.count), in: memory),
             sites.contains(after.rawValue)
         {
-            return general.rip &- UInt64(CPUIDSites.opcode.count)
+            return (general.rip &- UInt64(CPUIDSites.opcode.count), true)
         }
         // Prefixes of the CPUID are now the OUT's.
         let prefixes = InstructionWindow(at: linear, walk: walk, memory: memory)
             .prefixCount(is64Bit: special.isCode64Bit)
         guard let at = walk.translate(linear &+ UInt64(prefixes), in: memory) else { return nil }
-        return sites.contains(at.rawValue) ? general.rip &+ UInt64(prefixes) : nil
+        return sites.contains(at.rawValue) ? (general.rip &+ UInt64(prefixes), false) : nil
+    }
+}
+
+extension VCPURunner {
+    /// Sets the general registers after an instruction that was serviced in the guest's place. A guest that steps
+    /// itself gets its #DB there.
+    func setAfterInstruction(_ general: GeneralRegisters) throws(KVMError) {
+        guard general.rflags & RegisterBits.rflagsTrap != 0 else { return try registers.setGeneral(general) }
+        try registers.setGeneralNow(general)
+        try vcpu.raiseSingleStep()
     }
 }
 

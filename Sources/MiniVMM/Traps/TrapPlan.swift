@@ -8,7 +8,7 @@ package import Memory
 /// Which trap a run has, chosen once. A new trap is a case here and an ``ExitInterceptor``.
 enum TrapPlan {
     case none
-    case breakpoints(CPUIDSites)
+    case breakpoints(CPUIDSites, GuestMemory)
     case patches(CPUIDSites, port: UInt8, GuestMemory)
     case step
     case fault(GuestMemory, FaultTrap.Mechanism)
@@ -23,8 +23,8 @@ enum TrapPlan {
             switch site.mechanism {
             case .debug:
                 // A breakpoint is taken for a CPUID. What a person names must be one; what a scan finds is.
-                try site.check(memory)
-                self = .breakpoints(site.sites)
+                try site.check(memory, allowsPrefixes: true)
+                self = .breakpoints(site.sites, memory)
             case .patch:
                 try site.patch(memory)
                 self = .patches(site.sites, port: site.port, memory)
@@ -52,7 +52,7 @@ enum TrapPlan {
     var metadata: Logger.Metadata {
         let sites: [UInt64] =
             switch self {
-            case .breakpoints(let sites), .patches(let sites, _, _): sites.addresses
+            case .breakpoints(let sites, _), .patches(let sites, _, _): sites.addresses
             case .none, .step, .fault: []
             }
         return ["mechanism": "\(name.rawValue)", "sites": "\(sites.map { Hex.number($0) })"]
@@ -73,7 +73,7 @@ enum TrapPlan {
     private var loop: RunLoop {
         switch self {
         case .none: RunLoop(NoTrap())
-        case .breakpoints(let sites): RunLoop(SiteBreakpoints(sites))
+        case .breakpoints(let sites, let memory): RunLoop(SiteBreakpoints(sites, memory))
         case .patches(let sites, let port, let memory): RunLoop(PatchedSites(sites, port: port, memory: memory))
         case .step: RunLoop(SingleStep())
         case .fault(let memory, let mechanism): RunLoop(FaultTrap(memory: memory, mechanism: mechanism))
@@ -84,7 +84,7 @@ enum TrapPlan {
     private var loopWithFirmwareCalls: RunLoop {
         switch self {
         case .none, .fault: RunLoop(FirmwareCalls(NoTrap()))
-        case .breakpoints(let sites): RunLoop(FirmwareCalls(SiteBreakpoints(sites)))
+        case .breakpoints(let sites, let memory): RunLoop(FirmwareCalls(SiteBreakpoints(sites, memory)))
         case .patches(let sites, let port, let memory):
             RunLoop(FirmwareCalls(PatchedSites(sites, port: port, memory: memory)))
         case .step: RunLoop(FirmwareCalls(SingleStep()))
