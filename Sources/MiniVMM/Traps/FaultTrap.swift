@@ -64,6 +64,11 @@ package final class FaultTrap {
     /// without it.
     private static let exitsPerCheck = 256
     private var hasServed = false
+    /// Where Linux has its descriptor table from the time on at which it has set up its interrupts, long before the first
+    /// program: what is found there is the final one, and not asked for at every exit either. A kernel that has it
+    /// elsewhere is asked until a program was served. Source: Linux, arch/x86/include/asm/cpu_entry_area.h,
+    /// CPU_ENTRY_AREA_RO_IDT; arch/x86/kernel/idt.c, idt_setup_apic_and_irq_gates().
+    static let finalTable: UInt64 = 0xffff_fe00_0000_0000
 
     /// Where a program asks once it asks more: the C library some tens of times when a program starts. So for this many
     /// exits after an answer the registers come along, which costs less than to ask for them at the next hit.
@@ -147,6 +152,7 @@ package final class FaultTrap {
         armed = Armed(
             idtBase: special.idt.base, gateAddress: gateAddress, gate: gate, handler: gate.handler,
             handlerAddress: handlerAddress)
+        if special.idt.base == Self.finalTable { hasServed = true }
     }
 
     private func gate(at address: GuestPhysicalAddress) -> InterruptGate? {

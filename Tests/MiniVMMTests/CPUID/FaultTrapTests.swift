@@ -218,3 +218,40 @@ final class FaultTrapRegistersTests: XCTestCase {
         XCTAssertFalse(trap.wantsSpecialRegisters)
     }
 }
+
+/// How long the fault trap asks for the registers at every exit.
+final class FaultTrapAttentionTests: XCTestCase {
+    private func trap(tableAt base: UInt64, _ sandbox: RingThreeSandbox, _ patches: HandlerPatches) -> FaultTrap {
+        let trap = FaultTrap(memory: sandbox.memory, mechanism: .patch(patches))
+        var special = SpecialRegisters()
+        special.cr0 = RegisterBits.cr0ProtectionEnable | RegisterBits.cr0Paging
+        special.cr3 = 0x1000
+        special.cr4 = RegisterBits.cr4PhysicalAddressExtension
+        special.efer = RegisterBits.eferLongModeEnable | RegisterBits.eferLongModeActive
+        special.idt.base = base
+        special.idt.limit = 0xfff
+        trap.follow(special)
+        return trap
+    }
+
+    func testOnlyUntilLinuxHasItsFinalTable() throws {
+        // nop; nop; nop
+        let sandbox = try RingThreeSandbox(program: [], handler: [0x90, 0x90, 0x90])
+        let patches = HandlerPatches(memory: sandbox.memory, port: SiteTrap.candidatePorts[0])
+        let handler = GuestPhysicalAddress(RingThreeSandbox.handler)
+        XCTAssertTrue(trap(tableAt: RingThreeSandbox.interruptTable, sandbox, patches).wantsSpecialRegisters)
+        XCTAssertEqual(try sandbox.memory.load(UInt8.self, at: handler), 0xe6, "it is armed")
+        // The first 2 MiB once more, at the entry of Linux's table: entry 508 of the page-map level 4.
+        let first = try sandbox.memory.load(UInt64.self, at: GuestPhysicalAddress(0x1000))
+        try sandbox.memory.store(first, at: GuestPhysicalAddress(0x1000 + 508 * 8))
+        let gate = try sandbox.memory.bytes(
+            at: GuestPhysicalAddress(RingThreeSandbox.interruptTable + 13 * InterruptGate.size), count: 16)
+        XCTAssertTrue(
+            trap(tableAt: FaultTrap.finalTable, sandbox, patches).wantsSpecialRegisters, "there is no gate in it yet")
+        try sandbox.memory.write(gate, at: GuestPhysicalAddress(13 * InterruptGate.size))
+        let trap = trap(tableAt: FaultTrap.finalTable, sandbox, patches)
+        XCTAssertFalse(trap.wantsSpecialRegisters)
+        for _ in 0..<256 { trap.follow(nil) }
+        XCTAssertTrue(trap.wantsSpecialRegisters, "now and then all the same")
+    }
+}
