@@ -39,6 +39,54 @@ final class DeathReportTests: XCTestCase {
             """)
     }
 
+    func testBacktraceWithNames() {
+        var state = Self.state
+        state.backtrace = [0x8005, 0x9000]
+        let death = GuestDeath(cause: .tripleFault, vcpu: 0, state: state)
+        let names: [UInt64: String] = [0x7c10: "fail+0x10", 0x8004: "work+0x4"]
+        let report = DeathReport(death, remedy: "Look.") { names[$0] }
+        XCTAssertTrue(
+            report.text.hasSuffix(
+                """
+                  code at 0x7c10: 0f 0b 00
+                  in     0000000000007c10  fail+0x10
+                  from   0000000000008005  work+0x4
+                  from   0000000000009000  ?
+
+                """), report.text)
+        XCTAssertFalse(DeathReport(death, remedy: "Look.").text.contains("from"), "without symbols")
+    }
+
+    func testBacktraceByFramePointers() throws {
+        let memory = try GuestMemory(layout: [(start: GuestPhysicalAddress(0), size: 0x10000)])
+        var special = SpecialRegisters()
+        special.cr0 = RegisterBits.cr0ProtectionEnable
+        special.cs.db = 1
+        var registers = GeneralRegisters()
+        // What is above 32 bits is not looked at.
+        registers.rbp = 0xffff_0000_0000_1000
+        func frame(_ address: UInt64, next: UInt32, returnsTo: UInt32) throws {
+            try memory.store(next, at: GuestPhysicalAddress(address))
+            try memory.store(returnsTo, at: GuestPhysicalAddress(address + 4))
+        }
+        try frame(0x1000, next: 0x1100, returnsTo: 0x7c20)
+        try frame(0x1100, next: 0x1200, returnsTo: 0x7c40)
+        func backtrace() -> [UInt64] {
+            VCPUSnapshot(registers: registers, special: special, memory: memory).backtrace
+        }
+        try frame(0x1200, next: 0, returnsTo: 0x7c60)
+        XCTAssertEqual(backtrace(), [0x7c20, 0x7c40, 0x7c60], "the outermost frame has none above")
+        try frame(0x1100, next: 0x1000, returnsTo: 0x7c40)
+        XCTAssertEqual(backtrace(), [0x7c20, 0x7c40], "a loop is not followed")
+        registers.rbp = 0x1001
+        XCTAssertEqual(backtrace(), [])
+        registers.rbp = 0x1_0000
+        XCTAssertEqual(backtrace(), [], "outside memory")
+        registers.rbp = 0x1000
+        special.cr0 = 0
+        XCTAssertEqual(backtrace(), [], "in real mode there are no frames")
+    }
+
     func testStateThatKVMDoesNotTell() {
         let death = GuestDeath(cause: .failEntry(hardwareReason: 0x8000_0021), vcpu: 0, state: nil)
         XCTAssertEqual(

@@ -55,6 +55,12 @@ public struct VCPUSnapshot: Hashable, Sendable {
     /// The bytes at the instruction pointer, as far as they are mapped.
     public let code: [UInt8]
 
+    /// Where the functions return to that were entered, the innermost first, as far as frame pointers lead.
+    public package(set) var backtrace: [UInt64] = []
+
+    /// How many frames are followed at most.
+    private static let maximumDepth = 32
+
     /// How many bytes of code a snapshot holds: the longest instruction and one more.
     static let codeLength = 16
 }
@@ -87,6 +93,33 @@ extension VCPUSnapshot {
         linearInstructionPointer = registers.linearInstructionPointer(special)
         code = special.pageWalk
             .bytes(at: linearInstructionPointer, count: Self.codeLength, in: memory)
+        backtrace = Self.backtrace(from: registers.rbp, mode, special, memory)
+    }
+
+    /// Follows the frame pointers: each points at the caller's, behind which the return address stands. Where functions
+    /// keep none, there is nothing to follow, and whatever is in the register leads nowhere.
+    private static func backtrace(
+        from start: UInt64, _ mode: Mode, _ special: SpecialRegisters, _ memory: GuestMemory
+    ) -> [UInt64] {
+        let isWide = mode == .long
+        guard isWide || mode == .protected32 else { return [] }
+        let walk = special.pageWalk
+        let size: UInt64 = isWide ? 8 : 4
+        func word(_ address: UInt64) -> UInt64? {
+            let linear = isWide ? address : UInt64(UInt32(truncatingIfNeeded: special.ss.base &+ address))
+            guard address % size == 0, let physical = walk.translate(linear, in: memory) else { return nil }
+            if isWide { return try? memory.load(UInt64.self, at: physical) }
+            return (try? memory.load(UInt32.self, at: physical)).map(UInt64.init)
+        }
+        var found: [UInt64] = []
+        var frame = isWide ? start : UInt64(UInt32(truncatingIfNeeded: start))
+        while found.count < maximumDepth, let next = word(frame), let address = word(frame &+ size), address != 0 {
+            found.append(address)
+            // Stacks grow down: a caller's frame is above.
+            guard next > frame else { break }
+            frame = next
+        }
+        return found
     }
 
     private static func general(_ registers: GeneralRegisters) -> [Register] {

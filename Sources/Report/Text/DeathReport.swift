@@ -5,22 +5,35 @@ import Host
 public struct DeathReport: Sendable {
     private let death: GuestDeath
     private let remedy: String
+    private let functionName: (@Sendable (UInt64) -> String?)?
 
     /// A report of a death.
     ///
     /// - Parameters:
     ///   - death: The death.
     ///   - remedy: What to do about it.
-    public init(_ death: GuestDeath, remedy: String) {
+    ///   - functionName: The function that has an address, where there are symbols: then there is a backtrace.
+    public init(_ death: GuestDeath, remedy: String, functionName: (@Sendable (UInt64) -> String?)? = nil) {
         self.death = death
         self.remedy = remedy
+        self.functionName = functionName
     }
 
     /// The whole report. Every line ends with a newline.
     public var text: String {
         var lines = ["The guest died on vCPU \(death.vcpu): \(death.cause.summary).", remedy]
-        if let state = death.state { lines += Self.describe(state) }
+        if let state = death.state { lines += Self.describe(state) + backtrace(state) }
         return lines.map { $0 + "\n" }.joined()
+    }
+
+    /// Where the guest was and by which calls, innermost first.
+    private func backtrace(_ state: VCPUSnapshot) -> [String] {
+        guard let functionName else { return [] }
+        return ([state.linearInstructionPointer] + state.backtrace).enumerated().map { depth, address in
+            // What is returned to stands behind a call, which may be the last thing in its function.
+            let name = functionName(depth == 0 ? address : address &- 1) ?? "?"
+            return "  \(depth == 0 ? "in  " : "from")   \(Hex.digits(address, 16))  \(name)"
+        }
     }
 
     private static func describe(_ state: VCPUSnapshot) -> [String] {

@@ -77,7 +77,7 @@ struct ExecCommand: ParsableCommand {
             watch.endRun()
             if let symbols { profiles.add(symbols, files: codeFiles) }
             profiles.name(&outcome)
-            RunAnnouncement.announce(outcome)
+            RunAnnouncement.announce(outcome, functionName: profiles.functionName(outcome))
             try sink.write(statistics.text(outcome, leaves: options.leaves, style: sink.textStyle))
             try sink.finish()
             try files.write(

@@ -88,7 +88,7 @@ extension RunConfiguration {
             }
             watch.endRun()
             profiles.name(&outcome)
-            RunAnnouncement.announce(outcome)
+            RunAnnouncement.announce(outcome, functionName: profiles.functionName(outcome))
             try sink.write(statistics.text(outcome, leaves: options.leaves, style: sink.textStyle))
             try sink.finish()
             try files.write(outcome, leaves: options.leaves, machine: machine, guest: guest.displayName)

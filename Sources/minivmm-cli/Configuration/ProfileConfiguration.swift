@@ -2,6 +2,7 @@ import ArgumentParser
 import Boot
 import Counters
 import Exec
+import Host
 import MiniVMM
 import Report
 import Symbols
@@ -57,9 +58,7 @@ struct ProfileFiles {
     /// Names the functions in an outcome.
     func name(_ outcome: inout RunOutcome) {
         guard !symbols.isEmpty || mappings != nil else { return }
-        let tables = symbols.map { table in
-            outcome.systemCallHandler.flatMap { table.moved(toSystemCallHandler: $0) } ?? table
-        }
+        let tables = tables(outcome)
         outcome.places?.name { place in
             guard let address = place.address else { return nil }
             guard !Self.isInits(place) else {
@@ -71,6 +70,27 @@ struct ProfileFiles {
                 }
             }
             return mappings?.function(at: address).map { ExitPlaces.Function(name: $0.name, offset: $0.offset) }
+        }
+    }
+
+    /// The symbols of the kernel where it has moved itself to.
+    private func tables(_ outcome: RunOutcome) -> [SymbolTable] {
+        symbols.map { table in
+            outcome.systemCallHandler.flatMap { table.moved(toSystemCallHandler: $0) } ?? table
+        }
+    }
+
+    /// What names the function at an address, for a death report; nil without symbols.
+    func functionName(_ outcome: RunOutcome) -> (@Sendable (UInt64) -> String?)? {
+        guard !symbols.isEmpty else { return nil }
+        let tables = tables(outcome)
+        return { address in
+            for table in tables {
+                if let function = table.function(at: address) {
+                    return "\(function.name)+\(Hex.number(function.offset))"
+                }
+            }
+            return nil
         }
     }
 

@@ -46,14 +46,16 @@ enum Diagnostics {
 
 /// Says how a run ended, where that is more than the guest's own ending.
 enum RunAnnouncement {
-    static func announce(_ outcome: RunOutcome) {
+    /// - Parameter functionName: What names the guest's functions, where there are symbols.
+    static func announce(_ outcome: RunOutcome, functionName: (@Sendable (UInt64) -> String?)? = nil) {
         switch outcome.ending {
         case .halted, .exitPort, .programExited, .poweredOff: break
         // What happens to every program whose reader has gone. Shells say nothing either.
         case .programKilled(SIGPIPE): break
         case .programKilled, .reset, .panicked, .timeout, .signal, .stopped:
             StandardError.write("minivmm: \(outcome.ending.summary).\n")
-        case .died(let death): StandardError.write(DeathReport(death, remedy: death.remedy).text)
+        case .died(let death):
+            StandardError.write(DeathReport(death, remedy: death.remedy, functionName: functionName).text)
         case .failed(let error): Diagnostics.show(error)
         }
     }
