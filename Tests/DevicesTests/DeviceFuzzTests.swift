@@ -37,6 +37,7 @@ final class DeviceFuzzTests: XCTestCase {
             powerOff: tally.call,
             now: { random.withLock { $0.next() } }
         )
+        let timer = IntervalTimer(now: { random.withLock { $0.next() } })
         return try PortBus([
             PortAttachment(serial, named: "serial", at: 0...7),
             PortAttachment(keyboard.data, named: "keyboard", at: 8...8),
@@ -47,6 +48,10 @@ final class DeviceFuzzTests: XCTestCase {
             PortAttachment(DebugConsole { _ in tally.call() }, named: "debug", at: 25...25),
             PortAttachment(ExitPort { _ in tally.call() }, named: "exit", at: 26...26),
             PortAttachment(ResetControlRegister(reset: tally.call), named: "reset", at: 27...27),
+            PortAttachment(timer.counters, named: "timer", at: 28...31),
+            PortAttachment(timer.control, named: "timer", at: 32...32),
+            PortAttachment(InterruptControllerRegisters(mask: 0xB8), named: "PIC", at: 33...34),
+            PortAttachment(SystemControlPort(reset: tally.call), named: "system", at: 35...35),
         ])
     }
 
@@ -58,7 +63,7 @@ final class DeviceFuzzTests: XCTestCase {
         let widths: [AccessWidth] = [.byte, .word, .long]
         for _ in 0..<Self.accesses {
             let word = generator.next()
-            let port = UInt16(word & 31)
+            let port = UInt16(word & 63)
             let width = widths[Int(word >> 8 & 0xFF) % widths.count]
             let value = UInt32(truncatingIfNeeded: word >> 32) & UInt32(truncatingIfNeeded: width.allOnes)
             switch word >> 16 & 7 {
@@ -85,7 +90,7 @@ final class DeviceFuzzTests: XCTestCase {
             var generator = SeededGenerator(seed: UInt64(thread))
             for _ in 0..<(Self.accesses / 10) {
                 let word = generator.next()
-                let port = UInt16(word & 31)
+                let port = UInt16(word & 63)
                 if word & 0x100 == 0 {
                     _ = bus.read(port, .byte)
                 } else {
