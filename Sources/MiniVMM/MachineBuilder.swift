@@ -12,7 +12,7 @@ struct MachineBuilder {
     /// What every machine has. A new built-in device is an entry here.
     static let standardComponents: [any Component] = [
         DebugPorts(), SerialPort(), RealTimeClock(), Keyboard(), SystemControl(), PowerManagement(), ResetControl(),
-        PanicNotifier(), TimerCounters(), InterruptControllers(),
+        PanicNotifier(), TimerCounters(), InterruptControllers(), VideoRegisters(),
     ]
 
     let kvm: KVM

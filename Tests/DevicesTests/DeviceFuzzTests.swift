@@ -37,6 +37,7 @@ final class DeviceFuzzTests: XCTestCase {
             powerOff: tally.call,
             now: { random.withLock { $0.next() } }
         )
+        let video = VideoPorts()
         let timer = IntervalTimer(now: { random.withLock { $0.next() } })
         return try PortBus([
             PortAttachment(serial, named: "serial", at: 0...7),
@@ -51,6 +52,8 @@ final class DeviceFuzzTests: XCTestCase {
             PortAttachment(timer.counters, named: "timer", at: 28...31),
             PortAttachment(timer.control, named: "timer", at: 32...32),
             PortAttachment(InterruptControllerRegisters(mask: 0xB8), named: "PIC", at: 33...34),
+            PortAttachment(video.registers, named: "video", at: 36...37),
+            PortAttachment(video.status, named: "video", at: 38...38),
             PortAttachment(SystemControlPort(reset: tally.call), named: "system", at: 35...35),
         ])
     }

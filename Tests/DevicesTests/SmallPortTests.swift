@@ -77,6 +77,30 @@ final class SmallPortTests: XCTestCase {
         XCTAssertEqual(log.all.count, 1, "only a rise resets")
     }
 
+    func testVideoPorts() throws {
+        let time = Locked<UInt64>(0)
+        let video = VideoPorts { time.withLock { $0 } }
+        let (registers, status) = (VideoRegisters.registerPorts, VideoRegisters.statusPort)
+        let bus = try PortBus([
+            PortAttachment(video.registers, named: "CRT controller", at: registers),
+            PortAttachment(video.status, named: "video status", at: status...status),
+        ])
+        // Index and data in one access, as is usual.
+        XCTAssertTrue(bus.write(0x3D4, .word, 0x500F))
+        XCTAssertEqual(bus.read(0x3D5, .byte), 0x50)
+        XCTAssertTrue(bus.write(0x3D4, .byte, 0x0A))
+        XCTAssertEqual(bus.read(0x3D4, .word), 0x060A)
+        XCTAssertTrue(bus.write(0x3D4, .word, 0xFFFF))
+        XCTAssertEqual(bus.read(0x3D5, .byte), 0, "there is no such register")
+        XCTAssertEqual(bus.read(0x3DA, .byte), 0)
+        time.withLock { $0 = 31_000 }
+        XCTAssertEqual(bus.read(0x3DA, .byte), 0x01, "between two lines")
+        time.withLock { $0 = 14_000_000 }
+        XCTAssertEqual(bus.read(0x3DA, .byte), 0x09, "between two frames")
+        time.withLock { $0 = 449 * 31_778 + 10 }
+        XCTAssertEqual(bus.read(0x3DA, .byte), 0)
+    }
+
     func testPanicDevice() throws {
         let log = Log()
         let device = PanicDevice { log.add(1) }
