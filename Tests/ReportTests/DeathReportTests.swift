@@ -137,6 +137,10 @@ final class DeathReportTests: XCTestCase {
                 "unhandled interrupt vector 0x80 at 07C0:0005"
             ),
             (
+                .unhandledVector(13, at: nil), "unhandled_vector",
+                "unhandled interrupt vector 0x0d, with a stack outside memory"
+            ),
+            (
                 .unhandledInterrupt(0x13, at: address), "unhandled_interrupt",
                 "unhandled INT 0x13 (the BIOS: disks) at 07C0:0005"
             ),

@@ -19,8 +19,9 @@ public struct GuestDeath: Sendable {
     public enum Cause: Hashable, Sendable {
         /// A triple fault.
         case tripleFault
-        /// An exception whose vector nobody handles, and the address of the instruction that raised it.
-        case unhandledVector(UInt8, at: SegmentedAddress)
+        /// An exception whose vector nobody handles, and the address of the instruction that raised it; nil where it was
+        /// pushed onto a stack outside memory, and is lost. Then it may have been an INT, too.
+        case unhandledVector(UInt8, at: SegmentedAddress?)
         /// An INT whose vector nobody handles, and its address.
         case unhandledInterrupt(UInt8, at: SegmentedAddress)
         /// The guest went on where there is no memory, at this address.
@@ -53,7 +54,11 @@ extension GuestDeath.Cause {
         case .tripleFault:
             "triple fault (KVM_EXIT_SHUTDOWN)"
         case .unhandledVector(let vector, let address):
-            "unhandled interrupt vector \(Hex.byte(vector))\(Self.exceptionName(vector)) at \(address)"
+            if let address {
+                "unhandled interrupt vector \(Hex.byte(vector))\(Self.exceptionName(vector)) at \(address)"
+            } else {
+                "unhandled interrupt vector \(Hex.byte(vector)), with a stack outside memory"
+            }
         case .unhandledInterrupt(let vector, let address):
             "unhandled INT \(Hex.byte(vector))\(Self.serviceName(vector)) at \(address)"
         case .codeOutsideMemory(let address):

@@ -162,19 +162,23 @@ extension VCPURunner {
     /// An interrupt in real mode pushes FLAGS, CS and IP, two bytes each, so that they stand at SS:SP in the opposite
     /// order. Source: Intel SDM, volume 3, "Real-address mode".
     private func unhandled(_ vector: UInt8, _ registers: GeneralRegisters, _ special: SpecialRegisters) -> GuestDeath {
-        func pushed(_ index: UInt16) -> UInt16 {
+        func pushed(_ index: UInt16) -> UInt16? {
             let pointer = UInt16(truncatingIfNeeded: registers.rsp) &+ index &* 2
             let address = GuestPhysicalAddress(special.ss.base &+ UInt64(pointer))
-            // All ones where the guest's stack lies outside memory.
-            return (try? machine.memory.load(UInt16.self, at: address)) ?? .max
+            return try? machine.memory.load(UInt16.self, at: address)
         }
-        let returnAddress = SegmentedAddress(segment: pushed(1), offset: pushed(0))
+        guard let offset = pushed(0), let segment = pushed(1), let flags = pushed(2) else {
+            return GuestDeath(
+                cause: .unhandledVector(vector, at: nil), vcpu: index,
+                state: VCPUSnapshot(registers: registers, special: special, memory: machine.memory))
+        }
+        let returnAddress = SegmentedAddress(segment: segment, offset: offset)
         let (length, isSoftware) = instruction(raising: vector, before: returnAddress)
         let address = SegmentedAddress(segment: returnAddress.segment, offset: returnAddress.offset &- length)
         var registers = registers
         var special = special
         registers.rip = UInt64(address.offset)
-        registers.rflags = UInt64(pushed(2))
+        registers.rflags = UInt64(flags)
         registers.rsp = registers.rsp &+ 6
         special.cs.selector = address.segment
         special.cs.base = UInt64(address.segment) << 4

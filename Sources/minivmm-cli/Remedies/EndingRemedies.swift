@@ -39,6 +39,8 @@ extension GuestDeath.Cause {
         switch self {
         case .tripleFault:
             "Look at the registers and code below; an exception struck while its handlers were missing or broken."
+        case .unhandledVector(_, at: nil):
+            "Look at SS and RSP below: what the interrupt pushed there is lost, and with it the address where it struck."
         case .unhandledVector, .unhandledInterrupt:
             "Install a handler for the vector, or look at the code at that address."
         case .emulationFailure:

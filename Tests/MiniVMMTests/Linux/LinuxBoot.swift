@@ -52,7 +52,9 @@ struct LinuxBoot {
         }
         output.closeWriter()
         listening.join()
-        return LinuxRun(outcome: try outcome.get(), console: peer.text)
+        return LinuxRun(
+            outcome: try outcome.get(), console: peer.text,
+            interruptTable: try? machine.runners.first?.vcpu.specialRegisters().idt.base)
     }
 
     private static func initrd(script: String, files: [String: [UInt8]]) throws -> ImageFile {

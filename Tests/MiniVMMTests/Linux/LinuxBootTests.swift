@@ -4,6 +4,8 @@
 @testable import KVM
 @testable import TestSupport
 import XCTest
+
+@testable import MiniVMM
 @testable import minivmm_cli
 
 /// Stock Linux kernels boot, work, and end in every way that they know. One boot checks many things: it takes seconds.
@@ -22,6 +24,7 @@ final class LinuxBootTests: XCTestCase {
         ).run()
         XCTAssertEqual(run.ending, "powered_off", run.console)
         XCTAssertEqual(run.outcome.ending.exitStatus, .success)
+        XCTAssertEqual(run.interruptTable, FaultTrap.finalTable)
         XCTAssertEqual(run["clock"], "kvm-clock", run.console)
         XCTAssertTrue((64 << 10...128 << 10).contains(try run.kibibytes("memory")), run.console)
         XCTAssertGreaterThan(try run.number("log"), 5, "the log is there to be searched")

@@ -6,6 +6,8 @@ import XCTest
 struct LinuxRun {
     let outcome: RunOutcome
     let console: String
+    /// Where the first vCPU's interrupt descriptor table was at the end.
+    var interruptTable: UInt64?
 
     /// How the run ended, by its name in the JSON format.
     var ending: String { outcome.ending.name }

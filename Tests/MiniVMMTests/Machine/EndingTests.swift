@@ -67,6 +67,17 @@ final class EndingTests: XCTestCase {
         XCTAssertEqual(death.cause, .unhandledVector(3, at: SegmentedAddress(segment: 0, offset: 0x7c01)))
     }
 
+    func testAnAddressThatAStackOutsideMemoryHasLostIsNotMadeUp() throws {
+        let run = try GuestRun([
+            0xb8, 0x00, 0xb0,  // mov ax, 0xb000
+            0x8e, 0xd0,  // mov ss, ax
+            0xcd, 0x60,  // int 0x60
+        ])
+        guard case .died(let death) = run.outcome.ending else { return XCTFail(run.outcome.ending.summary) }
+        XCTAssertEqual(death.cause, .unhandledVector(0x60, at: nil))
+        XCTAssertEqual(death.state?.general.first { $0.name == "rsp" }?.value, 0x7bfa)
+    }
+
     func testAFaultAfterAnINTOfAnotherVectorIsAFault() throws {
         let run = try GuestRun([
             0xcd, 0x12,  // int 0x12, which returns
