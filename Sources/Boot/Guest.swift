@@ -16,6 +16,8 @@ public protocol Guest: Sendable {
 
     /// The disk that such a guest was booted from, whose sectors its stubs read. The default is none.
     var bootDisk: BootDisk? { get }
+    /// Whether the guest has memory for a text screen at 0xB8000, to be shown on the console. The default is false.
+    var hasScreen: Bool { get }
     /// Whether the guest was told to reset the machine by a triple fault. Else one is a death; the default is false.
     var resetsByTripleFault: Bool { get }
 
@@ -37,6 +39,7 @@ public protocol Guest: Sendable {
 extension Guest {
     public var hasFirmwareStubs: Bool { false }
     public var bootDisk: BootDisk? { nil }
+    public var hasScreen: Bool { false }
     public var resetsByTripleFault: Bool { false }
 }
 

@@ -46,6 +46,8 @@ public struct GuestSettings: Hashable, Sendable {
     public var entry: SegmentedAddress?
     /// What a flat guest finds in ECX.
     public var argument: UInt32?
+    /// Whether a flat guest has a text screen.
+    public var hasScreen = false
 
     /// Nothing.
     public init() {}
@@ -62,6 +64,8 @@ public struct GuestSettings: Hashable, Sendable {
         case entry
         /// ``GuestSettings/argument``.
         case argument
+        /// ``GuestSettings/hasScreen``.
+        case screen
     }
 
     /// Checks that only settings are given that a guest has.
@@ -79,6 +83,7 @@ public struct GuestSettings: Hashable, Sendable {
         case .loadAddress: loadAddress != nil
         case .entry: entry != nil
         case .argument: argument != nil
+        case .screen: hasScreen
         }
     }
 }

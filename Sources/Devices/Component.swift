@@ -28,6 +28,8 @@ public struct Attachments {
     package var receiver: (any ConsoleReceiver)?
     /// The first serial port.
     package var serial: Serial16550?
+    /// The text screen, where the guest has one.
+    package var screen: TextScreen?
     /// Arguments for the guest's kernel, in order. They come after those that the guest is given.
     public var kernelArguments: [String] = []
 

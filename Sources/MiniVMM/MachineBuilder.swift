@@ -38,8 +38,11 @@ struct MachineBuilder {
         if hasInterruptControllers { try machine.createInterruptControllers() }
 
         let control = RunControl()
+        let components =
+            Self.standardComponents + (guest.hasScreen ? [ScreenMemory()] : []) + options.components
         let attachments = try attach(
-            memory, machine, control, readsACPI: guest.wantsACPI, hasInterruptControllers: hasInterruptControllers)
+            components, memory, machine, control, readsACPI: guest.wantsACPI,
+            hasInterruptControllers: hasInterruptControllers)
         let entry = try load(guest, into: memory, attachments)
         let trap = try TrapPlan(for: guest, options: options, kvm: kvm, memory: memory)
         options.logger.info("CPUID trap", metadata: trap.metadata)
@@ -50,6 +53,7 @@ struct MachineBuilder {
         var parts = try makeParts(
             memory, control, attachments, vcpus, trap.name, hasInterruptControllers: hasInterruptControllers)
         parts.resetsByTripleFault = guest.resetsByTripleFault
+        parts.screen = attachments.screen
         if guest.hasFirmwareStubs { parts.firmware = FirmwareServices(guest.bootDisk, attachments) }
         let runners = try vcpus.enumerated().map { index, vcpu in
             try trap.makeRunner(vcpu, index, parts, hasFirmwareStubs: guest.hasFirmwareStubs)
@@ -76,10 +80,10 @@ struct MachineBuilder {
         return machine
     }
 
-    /// Attaches all components, the standard ones first.
+    /// Attaches components, the standard ones first.
     private func attach(
-        _ memory: GuestMemory, _ machine: VirtualMachine, _ control: RunControl, readsACPI: Bool,
-        hasInterruptControllers: Bool
+        _ components: [any Component], _ memory: GuestMemory, _ machine: VirtualMachine, _ control: RunControl,
+        readsACPI: Bool, hasInterruptControllers: Bool
     ) throws -> Attachments {
         let console = try ConsoleOutput(
             descriptor: options.consoleDescriptor,
@@ -95,7 +99,7 @@ struct MachineBuilder {
             end: { event in control.end(event, flushing: console) })
         control.watch(context.panicWatch)
         var attachments = Attachments(machine: context)
-        for component in Self.standardComponents + options.components { try component.attach(to: &attachments) }
+        for component in components { try component.attach(to: &attachments) }
         return attachments
     }
 
@@ -238,6 +242,8 @@ package struct MachineParts: Sendable {
     var hasInterruptControllers = false
     /// Whether the guest was told to reset the machine by a triple fault.
     var resetsByTripleFault = false
+    /// The text screen, whose last lines are shown when the run ends.
+    var screen: TextScreen?
     /// What is behind the interrupt stubs of a flat guest.
     var firmware: FirmwareServices?
     /// The host's CPUs that the vCPUs are kept on.

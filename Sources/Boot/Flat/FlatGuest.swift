@@ -1,3 +1,4 @@
+import Devices
 public import Host
 public import Memory
 
@@ -11,6 +12,9 @@ public struct FlatGuest: Guest {
     public var entry: SegmentedAddress?
     /// The size of the guest's memory, in bytes.
     public var memorySize = FlatGuest.defaultMemorySize
+    /// Whether it has memory for a text screen, to be shown on the console. Without it an access to the address of a
+    /// PC's screen is an exit, as to any where there is no memory.
+    public var hasScreen = false
     /// What the guest finds in ECX.
     public var argument: UInt32 = 0
 
@@ -50,6 +54,7 @@ extension FlatGuest: GuestLoader {
             hasChosenAddress = true
         }
         if let argument = settings.argument { self.argument = argument }
+        hasScreen = settings.hasScreen
         entry = settings.entry
     }
 }
@@ -85,6 +90,7 @@ extension FlatGuest {
             (start: GuestPhysicalAddress(0), size: Layout.conventionalEnd),
             (start: BootLayout.firmware, size: BootLayout.firmwareSize),
         ]
+        if hasScreen { layout.insert((start: TextScreen.start, size: TextScreen.size), at: 1) }
         if memorySize > Layout.extendedStart {
             layout.append((start: GuestPhysicalAddress(Layout.extendedStart), size: memorySize - Layout.extendedStart))
         }

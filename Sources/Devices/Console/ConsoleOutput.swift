@@ -84,6 +84,17 @@ extension ConsoleOutput {
         if let failure { onFailure(.notWritable(failure)) }
     }
 
+    /// Takes bytes from a thread that must not wait for the reader: a vCPU's thread writes them in time. Of what there is
+    /// no room for the end gets lost.
+    package func keep(_ bytes: [UInt8]) {
+        guard !bytes.isEmpty else { return }
+        state.withLock { state in
+            guard !state.hasFailed else { return }
+            state.buffer += bytes.prefix(Self.capacity - 1 - state.buffer.count)
+            startWaiting()
+        }
+    }
+
     /// Writes what is kept. It blocks while the reader does not read.
     package func flush() {
         let failure = state.withLock { state in state.buffer.isEmpty ? nil : writeOut(&state) }

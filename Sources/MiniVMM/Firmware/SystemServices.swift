@@ -1,4 +1,5 @@
 import Boot
+import Devices
 import Host
 import KVM
 import Memory
@@ -71,7 +72,8 @@ struct SystemServices: Sendable {
 
     /// An entry of the memory map, by the number in EBX, to ES:DI: base and length, 64 bits each, and the type.
     private func memoryMap(_ call: inout FirmwareCall) {
-        let regions = call.memory.regions
+        // The screen is no memory to be used.
+        let regions = call.memory.regions.filter { $0.start != TextScreen.start }
         let number = Int(UInt32(truncatingIfNeeded: call.registers.rbx))
         guard UInt32(truncatingIfNeeded: call.registers.rdx) == Self.mapSignature,
             UInt32(truncatingIfNeeded: call.registers.rcx) >= UInt32(Self.mapEntrySize), number < regions.count

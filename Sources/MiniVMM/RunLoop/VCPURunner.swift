@@ -87,6 +87,9 @@ package final class VCPURunner: @unchecked Sendable {
         } catch {
             machine.control.end(RunEnding.failed(error), flushing: machine.console)
         }
+        if let screen = machine.screen {
+            for byte in screen.look(isLast: true) { machine.console.write(byte) }
+        }
         // Where the run was ended from outside. Before this thread can be kicked no more: the reader may not read.
         machine.console.flush()
         machine.control.leave(vcpu)

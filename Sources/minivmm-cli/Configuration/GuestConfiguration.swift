@@ -23,6 +23,8 @@ struct GuestConfiguration: Hashable, Sendable {
     var entry: SegmentedAddress?
     /// What a flat guest finds in ECX.
     var argument: UInt32 = 0
+    /// Whether a flat guest has a text screen.
+    var hasScreen = false
 
     /// The guest, as a report names it.
     var displayName: String { name ?? file ?? "" }
@@ -61,6 +63,7 @@ struct GuestConfiguration: Hashable, Sendable {
         settings.loadAddress = loadAddress
         settings.entry = entry
         settings.argument = argument == 0 ? nil : argument
+        settings.hasScreen = hasScreen
         if let builtIn = name.flatMap(BuiltInGuest.init(named:)) {
             return try FlatGuest(image: builtIn.image, settings)
         }
@@ -76,6 +79,7 @@ struct GuestConfiguration: Hashable, Sendable {
             case .loadAddress: ("--load-address", "a flat image")
             case .entry: ("--entry", "a flat image")
             case .argument: ("--argument", "a flat image")
+            case .screen: ("--screen", "a flat image")
             }
         return "\(option) is for \(kind), and this guest is none."
     }

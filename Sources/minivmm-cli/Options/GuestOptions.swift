@@ -33,11 +33,14 @@ struct GuestOptions: ParsableArguments {
     @Option(help: ArgumentHelp("A number that the guest finds in ECX.", valueName: "number"))
     var argument = GuestConfiguration().argument
 
+    @Flag(help: "Flat images: text memory at 0xB8000, whose lines are shown on the console.")
+    var screen = false
+
     /// What they ask for.
     var configuration: GuestConfiguration {
         GuestConfiguration(
             file: file, name: name, memory: memory, initrd: initrd, append: append, loadAddress: loadAddress?.value,
-            entry: entry, argument: argument)
+            entry: entry, argument: argument, hasScreen: screen)
     }
 
     func validate() throws {

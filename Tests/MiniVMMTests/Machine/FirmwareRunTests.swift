@@ -1,6 +1,8 @@
 @testable import Boot
 @testable import Counters
 @testable import Devices
+import Glibc
+@testable import Host
 @testable import TestSupport
 import XCTest
 
@@ -107,6 +109,52 @@ final class FirmwareRunTests: KVMTestCase {
         ]
         let run = try GuestRun(code + Array("abcd".utf8) + [0x07] + Array("e".utf8) + [0x07])
         XCTAssertEqual(run.console, "abcde")
+    }
+
+    /// Writes "AB" to the second row of the screen, reads it back, and goes on as a test wants.
+    private static let artist: [UInt8] = [
+        0xb8, 0x00, 0xb8,  // mov ax, 0xb800
+        0x8e, 0xc0,  // mov es, ax
+        0x26, 0xc7, 0x06, 0xa0, 0x00, 0x41, 0x07,  // mov word es:[160], 0x0741
+        0x26, 0xc7, 0x06, 0xa2, 0x00, 0x42, 0x07,  // mov word es:[162], 0x0742
+        0x26, 0xa0, 0xa2, 0x00,  // mov al, es:[162]
+    ]
+
+    func testAScreenIsShownWithoutExits() throws {
+        var guest = FlatGuest(image: Self.artist + [0xe6, 0xf4])  // out 0xf4, al
+        guest.hasScreen = true
+        let run = try GuestRun(guest)
+        guard case .exitPort(0x42) = run.outcome.ending else { return XCTFail(run.outcome.ending.summary) }
+        XCTAssertEqual(run.console, "AB\n")
+        XCTAssertEqual(run.outcome.statistics.total.exits, 1)
+        XCTAssertEqual(run.outcome.unclaimedPages, [])
+    }
+
+    func testAScreenIsShownWhileTheGuestRuns() throws {
+        let pipe = try PipeEnds()
+        defer { pipe.closeReader() }
+        var options = MachineOptions()
+        options.trap = .none
+        options.consoleDescriptor = pipe.writer
+        var guest = FlatGuest(image: Self.artist + [0xeb, 0xfe])  // jmp to itself
+        guest.hasScreen = true
+        let machine = try Machine(kvm: TestKVM.shared(), guest: guest, options: options)
+        let reader = try PosixThread(name: "reader") { [descriptor = pipe.reader] in
+            var bytes = [UInt8](repeating: 0, count: 3)
+            // It comes while the guest runs on, and ends the run.
+            while read(descriptor, &bytes, 3) < 0 {}
+            machine.control.stop(.exitPort(bytes == Array("AB\n".utf8) ? 7 : 1))
+        }
+        let outcome = try machine.run(timeout: .seconds(GuestRun.limit))
+        reader.join()
+        guard case .exitPort(7) = outcome.ending else { return XCTFail(outcome.ending.summary) }
+    }
+
+    func testWithoutAScreenThereIsNoMemory() throws {
+        let run = try GuestRun(Self.artist + [0xe6, 0xf4])
+        guard case .exitPort(0xff) = run.outcome.ending else { return XCTFail(run.outcome.ending.summary) }
+        XCTAssertEqual(run.console, "")
+        XCTAssertEqual(run.exits(.mmioWrite), 2)
     }
 
     /// Prints keys up to a full stop.
