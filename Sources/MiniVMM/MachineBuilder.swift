@@ -38,8 +38,9 @@ struct MachineBuilder {
         if hasInterruptControllers { try machine.createInterruptControllers() }
 
         let control = RunControl()
-        let components =
-            Self.standardComponents + (guest.hasScreen ? [ScreenMemory()] : []) + options.components
+        var components = Self.standardComponents
+        if guest.hasScreen { components.append(ScreenMemory()) }
+        components += options.components
         let attachments = try attach(
             components, memory, machine, control, readsACPI: guest.wantsACPI,
             hasInterruptControllers: hasInterruptControllers)

@@ -6,7 +6,7 @@ public struct BootDisk: Hashable, Sendable {
     /// The image.
     public let bytes: [UInt8]
     /// How sectors are told by cylinder, head and sector.
-    public let geometry: Geometry
+    public var geometry: Geometry { Self.geometry(of: bytes.count) }
 
     /// The sectors of a disk by cylinder, head and sector.
     public struct Geometry: Hashable, Sendable {
@@ -42,7 +42,6 @@ public struct BootDisk: Hashable, Sendable {
     /// A disk with the given image.
     public init(_ bytes: [UInt8]) {
         self.bytes = bytes
-        geometry = Self.geometry(of: bytes.count)
     }
 
     /// Whether an image starts with a boot sector. Source: IBM PC BIOS, INT 19h.

@@ -14,12 +14,14 @@ package import Memory
 /// State is kept in order by a lock; the clock is read with it held.
 package final class IntervalTimer: Sendable {
     private struct State {
-        var counters: [IntervalCounter]
+        /// None before the first access: most guests make none.
+        var counters: [IntervalCounter] = []
         /// Bits 0 to 3 of port B: the gate of counter 2, the speaker, and two checks.
         var control: UInt8 = 0
     }
 
-    private let state: Locked<State>
+    private let state = Locked(State())
+    private let start: UInt64
     private let now: @Sendable () -> UInt64
 
     /// Makes a timer whose counter 0 runs at 18.2 Hz.
@@ -27,14 +29,21 @@ package final class IntervalTimer: Sendable {
     /// - Parameter now: Nanoseconds that never go back.
     package init(now: @escaping @Sendable () -> UInt64 = HostClock.monotonicNanoseconds) {
         self.now = now
-        let start = now()
-        state = Locked(
-            State(counters: [
-                IntervalCounter(mode: .squareWave, reload: 0, at: start),
-                // It used to refresh the memory, every 15 us.
-                IntervalCounter(mode: .rate, reload: 18, at: start),
-                IntervalCounter(mode: .squareWave, reload: 0, at: start, isGateOpen: false),
-            ]))
+        start = now()
+    }
+
+    private func withState<Result>(_ body: (inout State) -> Result) -> Result {
+        state.withLock { state in
+            if state.counters.isEmpty {
+                state.counters = [
+                    IntervalCounter(mode: .squareWave, reload: 0, at: start),
+                    // It used to refresh the memory, every 15 us.
+                    IntervalCounter(mode: .rate, reload: 18, at: start),
+                    IntervalCounter(mode: .squareWave, reload: 0, at: start, isGateOpen: false),
+                ]
+            }
+            return body(&state)
+        }
     }
 
     /// Ports 0x40 to 0x43.
@@ -44,17 +53,17 @@ package final class IntervalTimer: Sendable {
     package var control: ControlPort { ControlPort(self) }
 
     private func readCounter(_ number: Int) -> UInt8 {
-        state.withLock { $0.counters[number].read(at: now()) }
+        withState { $0.counters[number].read(at: now()) }
     }
 
     private func writeCounter(_ number: Int, _ value: UInt8) {
-        state.withLock { $0.counters[number].write(value, at: now()) }
+        withState { $0.counters[number].write(value, at: now()) }
     }
 
     /// The control word: bits 7:6 the counter, 5:4 how it is accessed, 3:1 the mode. Counter 3 is the read-back command,
     /// whose bits 3:1 choose counters.
     private func command(_ word: UInt8) {
-        state.withLock { state in
+        withState { state in
             let time = now()
             let number = Int(word >> 6)
             guard number == state.counters.count else {
@@ -76,7 +85,7 @@ package final class IntervalTimer: Sendable {
     private static let refreshPeriod: UInt64 = 15_085
 
     private func readControl() -> UInt8 {
-        state.withLock { state in
+        withState { state in
             let time = now()
             var value = state.control
             if state.counters[2].isOutputHigh(at: time) { value |= Self.outputOfCounter2 }
@@ -86,7 +95,7 @@ package final class IntervalTimer: Sendable {
     }
 
     private func writeControl(_ value: UInt8) {
-        state.withLock { state in
+        withState { state in
             state.control = value & Self.writable
             state.counters[2].setGate(isOpen: value & Self.gate != 0, at: now())
         }

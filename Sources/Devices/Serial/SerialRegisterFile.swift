@@ -32,6 +32,9 @@ struct SerialRegisterFile: Sendable {
     private var returned = SerialReceiveQueue()
     /// The accesses until a character can have come in after a reset of the receiver.
     private var silence = 0
+    /// Whether there is anything to be done as time passes: a silence that lasts, or something returned. One comparison
+    /// an access.
+    private var isSettling = false
     /// Whether the guest has ever looked at the receiver. Until then it cannot know of a byte.
     private var hasLooked = false
     /// Whether a feeder was turned away and waits to be called.
@@ -125,8 +128,13 @@ extension SerialRegisterFile {
     }
 
     /// Lets the time of one access pass on the line, and what was returned come in.
+    @inline(__always)
     private mutating func passTime(isTransmission: Bool) {
-        guard silence != 0 || !returned.isEmpty else { return }
+        if isSettling { settle(isTransmission: isTransmission) }
+    }
+
+    @inline(never)
+    private mutating func settle(isTransmission: Bool) {
         if isTransmission {
             // Printing, a look at the line status for each byte, passes no time: it may go on beside a driver's start.
             silence = silence == 0 ? 0 : min(silence &+ 1, Self.accessesPerCharacter)
@@ -135,6 +143,7 @@ extension SerialRegisterFile {
         }
         guard silence == 0, !isLooping else { return }
         while queue.count < capacity, let byte = returned.popFirst() { enqueue(byte) }
+        isSettling = !returned.isEmpty
     }
 
     /// Empties the receiver.
@@ -148,6 +157,7 @@ extension SerialRegisterFile {
             while let byte = returned.popFirst() { _ = bytes.append(byte) }
             returned = bytes
             silence = Self.accessesPerCharacter
+            isSettling = true
         }
         queue.removeAll()
     }

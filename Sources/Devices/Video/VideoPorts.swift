@@ -12,14 +12,21 @@ package import Memory
 package final class VideoPorts: Sendable {
     private struct State {
         var index: UInt8 = 0
-        var registers: [UInt8]
+        /// None before the first access: most guests make none.
+        var registers: [UInt8] = []
+
+        mutating func prepare() {
+            guard registers.isEmpty else { return }
+            registers = [UInt8](repeating: 0, count: VideoPorts.registerCount)
+            (registers[0x0A], registers[0x0B]) = VideoPorts.cursorShape
+        }
     }
 
     /// The registers that there are: 00h to 18h.
     private static let registerCount = 0x19
     private static let cursorShape: (start: UInt8, end: UInt8) = (0x06, 0x07)
 
-    private let state: Locked<State>
+    private let state = Locked(State())
     private let now: @Sendable () -> UInt64
 
     /// Makes the ports.
@@ -27,9 +34,6 @@ package final class VideoPorts: Sendable {
     /// - Parameter now: Nanoseconds that never go back.
     package init(now: @escaping @Sendable () -> UInt64 = HostClock.monotonicNanoseconds) {
         self.now = now
-        var registers = [UInt8](repeating: 0, count: Self.registerCount)
-        (registers[0x0A], registers[0x0B]) = Self.cursorShape
-        state = Locked(State(registers: registers))
     }
 
     /// Ports 0x3D4 and 0x3D5.
@@ -41,12 +45,14 @@ package final class VideoPorts: Sendable {
     private func read(_ offset: UInt16) -> UInt8 {
         state.withLock { state in
             if offset == 0 { return state.index }
+            state.prepare()
             return Int(state.index) < state.registers.count ? state.registers[Int(state.index)] : 0
         }
     }
 
     private func write(_ offset: UInt16, _ value: UInt8) {
         state.withLock { state in
+            state.prepare()
             if offset == 0 {
                 state.index = value
             } else if Int(state.index) < state.registers.count {

@@ -25,13 +25,13 @@ final class FirmwareServices: Sendable {
     private let disk: DiskServices?
     private let keyboard: KeyboardServices?
     private let system = SystemServices()
-    /// What the console's input comes to; nil where it does not come to the serial port.
+    /// What the console's input comes to.
     let serial: Serial16550?
 
     init(_ disk: BootDisk?, _ attachments: Attachments) {
         console = attachments.machine.console
         self.disk = disk.map(DiskServices.init)
-        serial = attachments.receiver as? Serial16550
+        serial = attachments.serial
         keyboard = serial.map(KeyboardServices.init)
     }
 
