@@ -92,4 +92,14 @@ package struct SynchronizedRegisters {
         unsafe ckvm_synced_sregs(vcpu.runPage).pointee = registers.kernelValue
         unsafe vcpu.runPage.pointee.kvm_dirty_regs |= ckvm_sync_sregs
     }
+
+    /// Sets the segment and control registers at once, so that an ioctl that follows finds them.
+    package func setSpecialNow(_ registers: SpecialRegisters) throws(KVMError) {
+        // First: KVM refuses what no processor would accept.
+        try vcpu.setSpecialRegisters(registers)
+        guard canHaveSpecial else { return }
+        // Sound: as for reading. The page's copy is what is read until the next exit.
+        unsafe ckvm_synced_sregs(vcpu.runPage).pointee = registers.kernelValue
+        unsafe vcpu.runPage.pointee.kvm_dirty_regs &= ~ckvm_sync_sregs
+    }
 }

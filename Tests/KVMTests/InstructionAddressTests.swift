@@ -61,7 +61,8 @@ final class LinearInstructionPointerTests: XCTestCase {
 final class DebugRegistersTests: XCTestCase {
     /// The eight values as an array.
     private func values(_ addresses: [UInt64]) -> [UInt64] {
-        let (dr0, dr1, dr2, dr3, dr4, dr5, dr6, dr7) = DebugRegisters.executionBreakpoints(at: addresses)
+        let (dr0, dr1, dr2, dr3, dr4, dr5, dr6, dr7) = DebugRegisters.values(
+            for: addresses.map { DebugPoint(.execute, at: $0) })
         return [dr0, dr1, dr2, dr3, dr4, dr5, dr6, dr7]
     }
 
@@ -78,6 +79,18 @@ final class DebugRegistersTests: XCTestCase {
     /// Address 0 is an address as any other.
     func testBreakpointAtZero() {
         XCTAssertEqual(values([0]), [0, 0, 0, 0, 0, 0, 0, 0x402])
+    }
+
+    /// R/W in bits 16 and 17 and LEN in bits 18 and 19, and four bits further on for each register.
+    func testWatchpoints() {
+        func control(_ points: [DebugPoint]) -> UInt64 { DebugRegisters.values(for: points).7 }
+        XCTAssertEqual(control([DebugPoint(.write, at: 0x500)]), 0x1_0402)
+        XCTAssertEqual(control([DebugPoint(.write, at: 0x500, length: 2)]), 0x5_0402)
+        XCTAssertEqual(control([DebugPoint(.write, at: 0x500, length: 4)]), 0xd_0402)
+        XCTAssertEqual(control([DebugPoint(.readWrite, at: 0x500, length: 8)]), 0xb_0402)
+        XCTAssertEqual(
+            control([DebugPoint(.execute, at: 0x500, length: 4), DebugPoint(.readWrite, at: 0x500, length: 4)]),
+            0xf0_040a)
     }
 
     func testFurtherOnesAreLeftOut() {

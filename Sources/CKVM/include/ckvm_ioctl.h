@@ -72,6 +72,8 @@ CKVM_IOCTL_POINTER(ckvm_get_regs, KVM_GET_REGS, struct kvm_regs)
 CKVM_IOCTL_POINTER(ckvm_set_regs, KVM_SET_REGS, const struct kvm_regs)
 CKVM_IOCTL_POINTER(ckvm_get_sregs, KVM_GET_SREGS, struct kvm_sregs)
 CKVM_IOCTL_POINTER(ckvm_set_sregs, KVM_SET_SREGS, const struct kvm_sregs)
+CKVM_IOCTL_POINTER(ckvm_get_fpu, KVM_GET_FPU, struct kvm_fpu)
+CKVM_IOCTL_POINTER(ckvm_set_fpu, KVM_SET_FPU, const struct kvm_fpu)
 CKVM_IOCTL_POINTER(ckvm_get_cpuid2, KVM_GET_CPUID2, struct kvm_cpuid2)
 CKVM_IOCTL_POINTER(ckvm_set_cpuid2, KVM_SET_CPUID2, const struct kvm_cpuid2)
 CKVM_IOCTL_POINTER(ckvm_set_guest_debug, KVM_SET_GUEST_DEBUG, const struct kvm_guest_debug)
@@ -142,7 +144,9 @@ static inline int ckvm_get_feature_msr(int fd, uint32_t index, uint64_t *value) 
 // Macros with casts or without a type that Swift imports.
 static const uint32_t ckvm_guestdbg_enable = KVM_GUESTDBG_ENABLE;
 static const uint32_t ckvm_guestdbg_singlestep = KVM_GUESTDBG_SINGLESTEP;
+static const uint32_t ckvm_guestdbg_use_sw_bp = KVM_GUESTDBG_USE_SW_BP;
 static const uint32_t ckvm_guestdbg_use_hw_bp = KVM_GUESTDBG_USE_HW_BP;
 static const uint32_t ckvm_guestdbg_inject_db = KVM_GUESTDBG_INJECT_DB;
+static const uint32_t ckvm_guestdbg_inject_bp = KVM_GUESTDBG_INJECT_BP;
 
 #endif
