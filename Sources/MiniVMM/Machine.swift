@@ -18,7 +18,7 @@ public final class Machine: Sendable {
     private let receiver: (any ConsoleReceiver)?
     private let workers: [Worker]
     private let inputBell: Doorbell
-    private let kvm: KVM
+    let kvm: KVM
     private let trap: CPUIDTrap
     private let confinement: (any RunConfinement)?
     /// Whether the guest is a flat image, without an operating system that would handle a terminal.
@@ -48,6 +48,7 @@ public final class Machine: Sendable {
         inputBell = product.attachments.machine.inputBell
         workers = product.attachments.workers
         tscKHz = runners.first?.vcpu.tscKHz
+        options.debugging?.connect(to: parts.control, vcpuCount: runners.count)
     }
 
     /// Runs the guest until it ends, is ended, or the time is up. Blocks the calling thread.

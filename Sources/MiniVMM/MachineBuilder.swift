@@ -57,7 +57,8 @@ struct MachineBuilder {
         parts.screen = attachments.screen
         if guest.hasFirmwareStubs { parts.firmware = FirmwareServices(guest.bootDisk, attachments) }
         let runners = try vcpus.enumerated().map { index, vcpu in
-            try trap.makeRunner(vcpu, index, parts, hasFirmwareStubs: guest.hasFirmwareStubs)
+            try trap.makeRunner(
+                vcpu, index, parts, hasFirmwareStubs: guest.hasFirmwareStubs, debugging: options.debugging)
         }
         return Product(
             parts: parts, runners: runners, trap: trap.name, attachments: attachments,

@@ -36,6 +36,10 @@ public struct MachineOptions: Sendable {
     /// Components that the machine has besides the standard ones.
     public var components: [any Component] = []
 
+    /// What a debugger stops the machine by, if there may be one. Traps that need the debug registers are then not to be
+    /// had.
+    package var debugging: DebugControl?
+
     /// A line that makes way for the guest's console on the same terminal.
     package var statusLine: StatusLine?
 

@@ -23,6 +23,8 @@ public final class RunControl: Sendable {
         var pauses = 0
         /// The vCPUs that are out of KVM_RUN because of a pause.
         var parkedCount = 0
+        /// The ids of vCPUs that stay there when the others go on.
+        var held: Set<UInt32> = []
     }
 
     /// A vCPU whose thread runs.
@@ -145,8 +147,14 @@ public final class RunControl: Sendable {
     /// - Returns: Whether the run is paused; false when it has ended, or ends.
     @discardableResult
     public func pause() -> Bool {
-        state.withLock { askForPause(&$0) }
+        askForPause()
         return waitUntilParked(before: nil)
+    }
+
+    /// The first half of ``pause()``, which waits for nobody: for vCPUs' threads too, which park before they enter the
+    /// guest again.
+    package func askForPause() {
+        state.withLock { askForPause(&$0) }
     }
 
     private func askForPause(_ state: inout State) {
@@ -155,13 +163,20 @@ public final class RunControl: Sendable {
         for running in state.threads { Self.kick(running) }
     }
 
-    /// - Parameter deadline: Until when at most; nil for as long as it takes.
+    /// The second half of ``pause()``.
+    ///
+    /// - Parameters:
+    ///   - deadline: Until when at most; nil for as long as it takes.
+    ///   - count: How many vCPUs there have to be: a run that has not been started has none yet.
     /// - Returns: Whether all vCPUs are parked; false when the run ends, or the time is up.
-    private func waitUntilParked(before deadline: ContinuousClock.Instant?) -> Bool {
+    package func waitUntilParked(before deadline: ContinuousClock.Instant?, count: Int = 0) -> Bool {
         while true {
             let ticket = change.ticket
             let (isParked, isRunning) = state.withLock { state in
-                (state.missingCount == 0 && state.parkedCount == state.threads.count, state.ending == nil)
+                (
+                    state.missingCount == 0 && state.parkedCount == state.threads.count && state.parkedCount >= count,
+                    state.ending == nil
+                )
             }
             guard isRunning else { return false }
             if isParked { return true }
@@ -196,7 +211,16 @@ public final class RunControl: Sendable {
 
     /// Takes one ``pause()`` back.
     public func resume() {
+        resume(holding: nil)
+    }
+
+    /// Takes one ``pause()`` back.
+    ///
+    /// - Parameter held: The ids of the vCPUs that stay out of KVM_RUN all the same, until it is said otherwise; nil for
+    ///   those that do so already.
+    package func resume(holding held: Set<UInt32>?) {
         state.withLock { state in
+            if let held { state.held = held }
             guard state.pauses > 0 else { return }
             state.pauses -= 1
             if state.pauses == 0 { pausing.store(false, ordering: .sequentiallyConsistent) }
@@ -209,20 +233,20 @@ public final class RunControl: Sendable {
     ///
     /// - Returns: Whether it was kept.
     @inline(__always)
-    func parkWhilePaused() -> Bool {
+    func parkWhilePaused(_ vcpu: VCPU) -> Bool {
         guard pausing.load(ordering: .sequentiallyConsistent) else { return false }
-        park()
+        park(vcpu)
         return true
     }
 
     @inline(never)
-    private func park() {
+    private func park(_ vcpu: VCPU) {
         state.withLock { $0.parkedCount += 1 }
         change.notifyAll()
         while true {
             let ticket = change.ticket
             let goesOn = state.withLock { state in
-                guard state.pauses == 0 || state.ending != nil else { return false }
+                guard state.pauses == 0 && !state.held.contains(vcpu.id) || state.ending != nil else { return false }
                 state.parkedCount -= 1
                 return true
             }

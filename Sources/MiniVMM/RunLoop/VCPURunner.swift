@@ -39,8 +39,10 @@ package final class VCPURunner: @unchecked Sendable {
     var entry: UInt64 = 0
     /// How the run ended, once an exit has ended it.
     private var ending: RunEnding?
-    /// What KVM's debugging is set to. ``setGuestDebug(_:)`` alone changes it.
+    /// What KVM's debugging is set to for a trap. ``setGuestDebug(_:)`` alone changes it.
     private var guestDebug = VCPU.GuestDebug.off
+    /// What a debugger wants of it besides. ``setDebugPlan(_:)`` alone changes it.
+    private var debugPlan = VCPU.DebugPlan()
 
     /// - Throws: `ResourceError` when the system refuses memory.
     init(
@@ -135,7 +137,7 @@ package final class VCPURunner: @unchecked Sendable {
         vcpu.clearImmediateExit()
         machine.console.flushIfOverdue()
         // A pause is nobody's time.
-        if machine.control.parkWhilePaused() { serviceStart = ckvm_rdtsc() }
+        if machine.control.parkWhilePaused(vcpu) { serviceStart = ckvm_rdtsc() }
         return !machine.control.isStopping
     }
 
@@ -176,10 +178,16 @@ package final class VCPURunner: @unchecked Sendable {
         return .codeOutsideMemory(at: address)
     }
 
-    /// Sets KVM's debugging: breakpoints, single steps, or neither. The one place that does.
+    /// Sets KVM's debugging: breakpoints, single steps, or neither. The one place that does for a trap.
     func setGuestDebug(_ debug: VCPU.GuestDebug) throws(KVMError) {
         guestDebug = debug
-        try vcpu.setGuestDebug(debug)
+        try vcpu.setGuestDebug(debug, debugPlan)
+    }
+
+    /// Sets what a debugger wants of KVM's debugging, and leaves what a trap wants as it is.
+    func setDebugPlan(_ plan: VCPU.DebugPlan) throws(KVMError) {
+        debugPlan = plan
+        try vcpu.setGuestDebug(guestDebug, plan)
     }
 
     /// The first breakpoint that is set, if any is.
@@ -192,8 +200,9 @@ package final class VCPURunner: @unchecked Sendable {
         guard case .debug(_, let dr6) = exit else { return serviceRare(exit) }
         // A #DB of the guest's own, which KVM brings out while debug registers are ours: give it back.
         counters.begin(.debug)
-        try vcpu.addDebugStatus(dr6)
-        try vcpu.injectDebugException(keeping: guestDebug)
+        let isBreakpoint = debugPlan.takesSoftwareBreakpoints && vcpu.isBreakpointException
+        if !isBreakpoint { try vcpu.addDebugStatus(dr6) }
+        try vcpu.injectDebugException(isBreakpoint: isBreakpoint, keeping: guestDebug, debugPlan)
         return .booked(.debug)
     }
 }

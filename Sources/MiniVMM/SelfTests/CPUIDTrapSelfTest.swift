@@ -120,9 +120,14 @@ public struct CPUIDTrapSupport: Hashable, Sendable {
     /// Debug registers come first because they leave the guest's memory alone, so that a site that is data after all
     /// costs nothing.
     public func choice(siteCount: Int) -> CPUIDTrap {
+        choice(siteCount: siteCount, hasDebugger: false)
+    }
+
+    /// The same where there may be a debugger, which has the debug registers and the single steps for itself.
+    package func choice(siteCount: Int, hasDebugger: Bool) -> CPUIDTrap {
         if siteCount == 0 { return .none }
-        if debug && siteCount <= DebugRegisters.breakpointCount { return .debug }
+        if debug && siteCount <= DebugRegisters.breakpointCount && !hasDebugger { return .debug }
         if patch { return .patch }
-        return step ? .step : .none
+        return step && !hasDebugger ? .step : .none
     }
 }

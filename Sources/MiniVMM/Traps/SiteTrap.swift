@@ -70,7 +70,8 @@ extension SiteTrap {
         let starts = CPUIDSites.possibleStarts(of: sites, in: image, loadedAt: address)
         let mayHavePrefixes = starts != sites || CPUIDSites.mayHaveREX(sites, in: image, loadedAt: address)
         let mechanism = try mechanism(
-            options.trap, siteCount: sites.addresses.count, mayHavePrefixes: mayHavePrefixes, kvm: kvm)
+            options.trap, siteCount: sites.addresses.count, mayHavePrefixes: mayHavePrefixes, kvm: kvm,
+            hasDebugger: options.debugging != nil)
         switch mechanism {
         case .debug:
             let breakpoints = starts.addresses.count <= DebugRegisters.breakpointCount ? starts : sites
@@ -89,7 +90,7 @@ extension SiteTrap {
 
     /// The mechanism that was asked for, if it works here; for `auto` the best that does.
     private static func mechanism(
-        _ asked: CPUIDTrap, siteCount: Int, mayHavePrefixes: Bool, kvm: KVM
+        _ asked: CPUIDTrap, siteCount: Int, mayHavePrefixes: Bool, kvm: KVM, hasDebugger: Bool
     ) throws -> CPUIDTrap {
         switch asked {
         case .none:
@@ -100,10 +101,11 @@ extension SiteTrap {
             // A guest without CPUID needs no trap, and no self-test either.
             guard siteCount != 0 else { return .none }
             let support = try kvm.trapSupport()
-            let choice = support.choice(siteCount: siteCount)
+            let choice = support.choice(siteCount: siteCount, hasDebugger: hasDebugger)
             guard choice == .debug, mayHavePrefixes else { return choice }
             return support.patch ? .patch : support.step ? .step : .debug
         case .debug, .patch, .step:
+            guard asked == .patch || !hasDebugger else { throw SiteTrapError.notWithDebugger(asked) }
             guard try kvm.trapSupport().includes(asked) else { throw SiteTrapError.notSupported(asked) }
             return asked
         }
@@ -202,6 +204,8 @@ public enum SiteTrapError: Error, Hashable, Sendable {
     case notForLinuxGuests(CPUIDTrap)
     /// The mechanism does not work on this host.
     case notSupported(CPUIDTrap)
+    /// The mechanism needs what a debugger needs: the debug registers, or single steps.
+    case notWithDebugger(CPUIDTrap)
 }
 
 extension SiteTrapError: DiagnosticError {
@@ -219,6 +223,8 @@ extension SiteTrapError: DiagnosticError {
             "The CPUID trap `\(trap.rawValue)` is for flat guests, and this guest is Linux."
         case .notSupported(let trap):
             "The CPUID trap `\(trap.rawValue)` does not work on this host."
+        case .notWithDebugger(let trap):
+            "The CPUID trap `\(trap.rawValue)` needs the debug registers or single steps, which a debugger needs too."
         }
     }
 }

@@ -32,7 +32,8 @@ enum TrapPlan {
             case .none, .auto, .fault: self = .none
             }
         case .operatingSystem:
-            let mechanism = try CPUIDFaulting.mechanism(options.trap, kvm: kvm, memory: memory)
+            let mechanism = try CPUIDFaulting.mechanism(
+                options.trap, kvm: kvm, memory: memory, hasDebugger: options.debugging != nil)
             self = mechanism.map { .fault(memory, $0) } ?? .none
         }
     }
@@ -62,11 +63,14 @@ enum TrapPlan {
     ///
     /// - Throws: `ResourceError` when the system refuses memory.
     func makeRunner(
-        _ vcpu: VCPU, _ index: Int, _ parts: MachineParts, hasFirmwareStubs: Bool
+        _ vcpu: VCPU, _ index: Int, _ parts: MachineParts, hasFirmwareStubs: Bool, debugging: DebugControl? = nil
     ) throws(ResourceError) -> VCPURunner {
-        try VCPURunner(
-            vcpu: vcpu, index: index, machine: parts,
-            loop: hasFirmwareStubs ? loopWithFirmwareCalls : loop)
+        let chosen =
+            switch debugging {
+            case let debugging?: debuggedLoop(debugging, hasFirmwareStubs: hasFirmwareStubs)
+            case nil: hasFirmwareStubs ? loopWithFirmwareCalls : loop
+            }
+        return try VCPURunner(vcpu: vcpu, index: index, machine: parts, loop: chosen)
     }
 
     /// The run loop with the trap.
@@ -92,28 +96,51 @@ enum TrapPlan {
     }
 }
 
+extension TrapPlan {
+    /// The loop that a debugger can stop. Traps that need the debug registers, or single steps, are refused with one.
+    private func debuggedLoop(_ control: DebugControl, hasFirmwareStubs: Bool) -> RunLoop {
+        switch (self, hasFirmwareStubs) {
+        case (.fault(let memory, let mechanism), _):
+            RunLoop(Debugged(FaultTrap(memory: memory, mechanism: mechanism), control))
+        case (.patches(let sites, let port, let memory), true):
+            RunLoop(Debugged(FirmwareCalls(PatchedSites(sites, port: port, memory: memory)), control))
+        case (.patches(let sites, let port, let memory), false):
+            RunLoop(Debugged(PatchedSites(sites, port: port, memory: memory), control))
+        case (.none, true), (.breakpoints, true), (.step, true):
+            RunLoop(Debugged(FirmwareCalls(NoTrap()), control))
+        case (.none, false), (.breakpoints, false), (.step, false):
+            RunLoop(Debugged(NoTrap(), control))
+        }
+    }
+}
+
 /// CPUID faulting: the processor's feature that the fault trap is made of.
 package enum CPUIDFaulting {
     /// What makes a handler exit: a debug register where they work, else an OUT.
     ///
     /// - Returns: nil when there is to be no trap.
     /// - Throws: ``SiteTrapError`` when a trap is asked for that cannot be had; `KVMError`.
-    static func mechanism(_ asked: CPUIDTrap, kvm: KVM, memory: GuestMemory) throws -> FaultTrap.Mechanism? {
+    static func mechanism(
+        _ asked: CPUIDTrap, kvm: KVM, memory: GuestMemory, hasDebugger: Bool
+    ) throws -> FaultTrap.Mechanism? {
         switch asked {
         case .none: return nil
         case .auto: guard try kvm.supportsFaultTrap() else { return nil }
         case .fault: guard try kvm.supportsFaultTrap() else { throw SiteTrapError.notSupported(.fault) }
         case .debug, .patch, .step: throw SiteTrapError.notForLinuxGuests(asked)
         }
-        return try best(kvm: kvm, memory: memory)
+        return hasDebugger ? patch(memory) : try best(kvm: kvm, memory: memory)
+    }
+
+    private static func patch(_ memory: GuestMemory) -> FaultTrap.Mechanism {
+        .patch(HandlerPatches(memory: memory, port: SiteTrap.candidatePorts[0]))
     }
 
     /// The mechanism that works here.
     ///
     /// - Throws: `KVMError` or `GuestMemoryError` when not even a throw-away machine can be made.
     package static func best(kvm: KVM, memory: GuestMemory) throws -> FaultTrap.Mechanism {
-        try kvm.trapSupport().debug
-            ? .debugRegister : .patch(HandlerPatches(memory: memory, port: SiteTrap.candidatePorts[0]))
+        try kvm.trapSupport().debug ? .debugRegister : patch(memory)
     }
 
     /// Switches CPUID faulting on, and lets the guest's own accesses to its MSR exit.

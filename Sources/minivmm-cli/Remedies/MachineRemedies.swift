@@ -49,12 +49,13 @@ extension SiteTrapError: CommandError {
         case .notForFlatGuests: "Use --cpuid-trap auto, debug, patch, step or none."
         case .notForLinuxGuests: "Use --cpuid-trap auto, fault or none."
         case .notSupported: "Use --cpuid-trap auto; `minivmm doctor` lists what works here."
+        case .notWithDebugger: "Use --cpuid-trap auto, patch, fault or none with --gdb."
         }
     }
 
     var exitStatus: ExitStatus {
         switch self {
-        case .notCPUID, .tooManySites, .noFreePort, .notForFlatGuests, .notForLinuxGuests: .usage
+        case .notCPUID, .tooManySites, .noFreePort, .notForFlatGuests, .notForLinuxGuests, .notWithDebugger: .usage
         case .notSupported: .kvmUnavailable
         }
     }
