@@ -25,7 +25,7 @@ func tests(of name: String, on others: Target.Dependency...) -> Target {
 /// All layers, for tests.
 let layers: [Target.Dependency] = [
     "CKVM", "GuestImages", "Host", "Memory", "KVM", "Tracepoints", "Counters", "Devices", "Boot", "Symbols", "MiniVMM",
-    "Report", "Exec", "Bench", "Doctor", "Watch", "minivmm-cli",
+    "Report", "Exec", "Bench", "Doctor", "Watch", "Debugger", "minivmm-cli",
 ]
 
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
@@ -66,13 +66,14 @@ let package = Package(
             "Bench", on: "CKVM", "Host", "Memory", "KVM", "Tracepoints", "Counters", "Devices", "Boot", "MiniVMM",
             "Report"),
         layer("Doctor", on: "Host", "Memory", "KVM", "Tracepoints", "Counters", "MiniVMM", "Report"),
+        layer("Debugger", on: "CKVM", "Host", "Memory", "KVM", "Counters", "MiniVMM"),
         layer("Watch", on: "CKVM", "Host", "Tracepoints", "Counters", "Report"),
         .executableTarget(
             name: "minivmm-cli",
             dependencies: [
                 "CKVM", "Host", "Memory", "KVM", "Tracepoints", "Counters", "Devices", "Boot", "Symbols", "MiniVMM",
                 "Report", "Exec",
-                "Bench", "Doctor", "Watch", argumentParser, logging,
+                "Bench", "Doctor", "Debugger", "Watch", argumentParser, logging,
             ],
             swiftSettings: safeSettings
         ),
@@ -92,6 +93,7 @@ let package = Package(
         tests(of: "Exec"),
         tests(of: "Bench"),
         tests(of: "Doctor"),
+        tests(of: "Debugger"),
         tests(of: "Watch"),
         tests(of: "minivmm-cli", on: argumentParser, logging),
     ],

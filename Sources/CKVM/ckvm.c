@@ -6,11 +6,15 @@
 #include <limits.h>
 #include <linux/futex.h>
 #include <malloc.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sched.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <time.h>
 
 // SIGUSR1 is left to applications that embed the library; the first real-time signals are taken by the C library.
@@ -120,6 +124,87 @@ int ckvm_eventfd(void) {
 
 void ckvm_use_one_heap(void) {
     mallopt(M_ARENA_MAX, 1);
+}
+
+static struct sockaddr_in loopback(uint16_t port) {
+    return (struct sockaddr_in){
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)}};
+}
+
+// Fills in the address of a path. Returns 0, or -errno.
+static int path_address(const char *path, struct sockaddr_un *address) {
+    *address = (struct sockaddr_un){.sun_family = AF_UNIX};
+    size_t length = strlen(path);
+    if (length == 0) return -EINVAL;
+    if (length >= sizeof address->sun_path) return -ENAMETOOLONG;
+    memcpy(address->sun_path, path, length);
+    return 0;
+}
+
+// Makes a socket and binds it, or connects it. Returns the descriptor, or -errno.
+static int make_socket(const struct sockaddr *address, socklen_t size, bool listens) {
+    int fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) return -errno;
+    int one = 1;
+    int result;
+    if (!listens) {
+        result = connect(fd, address, size);
+    } else {
+        if (address->sa_family == AF_INET) (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+        // A socket's file gets the mode of the socket, less what the umask takes.
+        else (void)fchmod(fd, S_IRUSR | S_IWUSR);
+        result = bind(fd, address, size);
+        if (result == 0) result = listen(fd, 1);
+    }
+    if (result == 0) return fd;
+    int error = errno;
+    close(fd);
+    return -error;
+}
+
+int ckvm_listen_loopback(uint16_t port) {
+    struct sockaddr_in address = loopback(port);
+    return make_socket((const struct sockaddr *)&address, sizeof address, true);
+}
+
+int ckvm_listen_path(const char *path) {
+    struct sockaddr_un address;
+    int result = path_address(path, &address);
+    return result < 0 ? result : make_socket((const struct sockaddr *)&address, sizeof address, true);
+}
+
+int ckvm_listening_port(int fd) {
+    struct sockaddr_in address;
+    socklen_t size = sizeof address;
+    if (getsockname(fd, (struct sockaddr *)&address, &size) < 0) return -errno;
+    return ntohs(address.sin_port);
+}
+
+int ckvm_accept(int fd, int seconds) {
+    int peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
+    if (peer < 0) return -errno;
+    int one = 1;
+    // Only where it is TCP; elsewhere nothing is held back.
+    (void)setsockopt(peer, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    struct timeval limit = {.tv_sec = seconds};
+    (void)setsockopt(peer, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+    return peer;
+}
+
+int ckvm_connect_loopback(uint16_t port) {
+    struct sockaddr_in address = loopback(port);
+    return make_socket((const struct sockaddr *)&address, sizeof address, false);
+}
+
+int ckvm_connect_path(const char *path) {
+    struct sockaddr_un address;
+    int result = path_address(path, &address);
+    return result < 0 ? result : make_socket((const struct sockaddr *)&address, sizeof address, false);
+}
+
+ssize_t ckvm_send(int fd, const void *bytes, size_t count) {
+    ssize_t result = send(fd, bytes, count, MSG_NOSIGNAL);
+    return result < 0 ? -errno : result;
 }
 
 int ckvm_poll(struct pollfd *descriptors, nfds_t count, int64_t seconds, int64_t nanoseconds) {

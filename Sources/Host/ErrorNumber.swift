@@ -39,5 +39,6 @@ extension ErrorNumber {
     package static let tooManyFilesInSystem = ErrorNumber(rawValue: ENFILE)
     package static let tooManyFiles = ErrorNumber(rawValue: EMFILE)
     package static let notImplemented = ErrorNumber(rawValue: ENOSYS)
+    package static let addressInUse = ErrorNumber(rawValue: EADDRINUSE)
     static let argumentListTooLong = ErrorNumber(rawValue: E2BIG)
 }

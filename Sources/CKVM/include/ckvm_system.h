@@ -120,6 +120,25 @@ static inline ssize_t ckvm_pread(int fd, void *bytes, size_t count, int64_t offs
 // A new eventfd(2) at zero, close-on-exec. Returns the descriptor, or -errno.
 int ckvm_eventfd(void);
 
+// A stream socket that listens for one peer, close-on-exec: on the loopback address at a port (0 for any that is free),
+// or at a path, for this user alone. Returns the descriptor, or -errno; -ENAMETOOLONG for a path that no socket can have.
+int ckvm_listen_loopback(uint16_t port);
+int ckvm_listen_path(const char *path);
+
+// The port that a socket of the loopback address listens at. Returns it, or -errno.
+int ckvm_listening_port(int fd);
+
+// accept(2), close-on-exec. What is sent comes out at once, and a peer that reads nothing for `seconds` makes a send fail.
+// Returns the descriptor, or -errno.
+int ckvm_accept(int fd, int seconds);
+
+// connect(2) to a port of the loopback address, or to a path. Returns the descriptor, or -errno. For tests.
+int ckvm_connect_loopback(uint16_t port);
+int ckvm_connect_path(const char *path);
+
+// send(2) without SIGPIPE. Returns the number of bytes, or -errno.
+ssize_t ckvm_send(int fd, const void *bytes, size_t count);
+
 // pidfd_open(2): a descriptor that can be read from when the process has ended. Returns it, or -errno.
 int ckvm_pidfd(int32_t process);
 
