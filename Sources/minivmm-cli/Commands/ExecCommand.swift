@@ -31,6 +31,7 @@ struct ExecCommand: ParsableCommand {
     @OptionGroup(title: "Reports") var profile: ProfileOptions
     @OptionGroup(title: "Machine") var host: HostOptions
     @OptionGroup(title: "Machine") var limits: RunLimits
+    @OptionGroup(title: "Debugger") var debugger: DebuggerOptions
 
     func validate() throws {
         try reports.configuration.validate(exits: cpuid.exits ?? .auto)
@@ -43,7 +44,9 @@ struct ExecCommand: ParsableCommand {
         signal(SIGXFSZ, SIG_IGN)
         let (statistics, reports, host) = (statistics.configuration, reports.configuration, host.configuration)
         try Diagnostics.report {
-            Confinement.begin(isWanted: host.isConfined)
+            // A debugger comes by a socket, and goes wherever it likes in the guest.
+            let isConfined = host.isConfined && debugger.configuration.address == nil
+            Confinement.begin(isWanted: isConfined, unless: host.isConfined ? "--gdb" : "--no-sandbox")
             let watch = try ProcessWatch(timeout: limits.configuration.duration)
             try FilePlan.check(
                 inputs: [guest.kernel].compactMap(\.self) + profile.configuration.symbols,
@@ -60,7 +63,7 @@ struct ExecCommand: ParsableCommand {
             try AddressSpace.check(
                 vcpuCount: options.cpuCount, traceEvents: reports.trace == nil ? 0 : reports.traceEvents)
             let outputs = [sink] + files.outputs + [profiles.file].compactMap(\.self)
-            if host.isConfined {
+            if isConfined {
                 Confinement.keepFromWriting(outputs: outputs, kvmDevice: host.kvmDevice)
                 options.confinement = Confinement(isFlat: false, outputs: outputs)
             }
@@ -70,10 +73,13 @@ struct ExecCommand: ParsableCommand {
             let (image, codeFiles) = try makeGuest(host, sendsSymbols: symbols != nil)
             let kvm = try KVM(path: host.kvmDevice)
             if host.force { Diagnostics.announceForcedLinux(kvm) }
+            let entrance = try debugger.configuration.open(for: &options)
             let machine = try Machine(kvm: kvm, guest: image, options: options)
-            if host.isConfined { Confinement.keepFromEverythingElse(outputs: outputs) }
+            if isConfined { Confinement.keepFromEverythingElse(outputs: outputs) }
             watch.startRun { machine.control.stop(.signal($0)) }
-            var outcome = try machine.run(timeout: watch.timeLeft, input: .stream(STDIN_FILENO))
+            var outcome = try entrance.serve(machine) {
+                try machine.run(timeout: watch.timeLeft, input: .stream(STDIN_FILENO))
+            }
             watch.endRun()
             if let symbols { profiles.add(symbols, files: codeFiles) }
             profiles.name(&outcome)

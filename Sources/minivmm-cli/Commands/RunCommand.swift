@@ -31,13 +31,14 @@ struct RunCommand: ParsableCommand {
     @OptionGroup(title: "Machine") var host: HostOptions
 
     @OptionGroup(title: "Machine") var limits: RunLimits
+    @OptionGroup(title: "Debugger") var debugger: DebuggerOptions
 
     /// What the options ask for.
     var configuration: RunConfiguration {
         RunConfiguration(
             guest: guest.configuration, processors: processors.configuration, cpuid: cpuid.configuration,
             statistics: statistics.configuration, reports: reports.configuration, profile: profile.configuration,
-            host: host.configuration, limits: limits.configuration)
+            host: host.configuration, limits: limits.configuration, debugger: debugger.configuration)
     }
 
     func validate() throws {
@@ -57,7 +58,9 @@ extension RunConfiguration {
         // Likewise a file that may grow no more.
         signal(SIGXFSZ, SIG_IGN)
         try Diagnostics.report {
-            Confinement.begin(isWanted: host.isConfined)
+            // A debugger comes by a socket, and goes wherever it likes in the guest.
+            let isConfined = host.isConfined && debugger.address == nil
+            Confinement.begin(isWanted: isConfined, unless: host.isConfined ? "--gdb" : "--no-sandbox")
             let watch = try ProcessWatch(timeout: limits.duration)
             try FilePlan.check(
                 inputs: [guest.file, guest.initrd].compactMap(\.self) + profile.symbols,
@@ -71,20 +74,23 @@ extension RunConfiguration {
             try AddressSpace.check(
                 vcpuCount: processors.count, traceEvents: reports.trace == nil ? 0 : reports.traceEvents)
             let outputs = [sink] + files.outputs + [profiles.file].compactMap(\.self)
-            if host.isConfined {
+            if isConfined {
                 Confinement.keepFromWriting(outputs: outputs, kvmDevice: host.kvmDevice)
                 options.confinement = Confinement(isFlat: true, outputs: outputs)
             }
             let isWatched = LiveStatus.isWanted(by: statistics)
             if isWatched { LiveStatus.apply(to: &options) }
+            let entrance = try debugger.open(for: &options)
             let machine = try guest.makeMachine(kvmDevice: host.kvmDevice, options: options)
-            if host.isConfined { Confinement.keepFromEverythingElse(outputs: outputs) }
+            if isConfined { Confinement.keepFromEverythingElse(outputs: outputs) }
             watch.startRun { machine.control.stop(.signal($0)) }
             let live = isWatched ? try LiveStatus(machine) : nil
             var outcome: RunOutcome
             do {
                 defer { live?.end() }
-                outcome = try machine.run(timeout: watch.timeLeft, input: StandardInput.source(for: machine))
+                outcome = try entrance.serve(machine) {
+                    try machine.run(timeout: watch.timeLeft, input: StandardInput.source(for: machine))
+                }
             }
             watch.endRun()
             profiles.name(&outcome)

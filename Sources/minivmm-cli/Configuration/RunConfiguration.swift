@@ -27,6 +27,8 @@ struct RunConfiguration: Hashable, Sendable {
     var host = HostConfiguration()
     /// How long the run may take.
     var limits = LimitConfiguration()
+    /// Whether a debugger may come.
+    var debugger = DebuggerConfiguration()
 
     /// Checks what can be checked before anything is done.
     ///
@@ -37,6 +39,7 @@ struct RunConfiguration: Hashable, Sendable {
         try reports.validate()
         try reports.validate(exits: cpuid.exits ?? .user)
         try limits.validate()
+        try debugger.validate()
     }
 }
 

@@ -48,10 +48,12 @@ struct Confinement: RunConfinement {
 
     /// The first step of a run, before anything is opened.
     ///
-    /// - Parameter isWanted: Whether there is to be a confinement; else a word on standard error says that there is none.
-    static func begin(isWanted: Bool) {
+    /// - Parameters:
+    ///   - isWanted: Whether there is to be a confinement; else a word on standard error says that there is none.
+    ///   - option: The option because of which there is none.
+    static func begin(isWanted: Bool, unless option: String) {
         guard isWanted else {
-            StandardError.write("minivmm: this run is not confined, because of --no-sandbox.\n")
+            StandardError.write("minivmm: this run is not confined, because of \(option).\n")
             return
         }
         // Neither can fail on a Linux that has KVM as MiniVMM needs it.

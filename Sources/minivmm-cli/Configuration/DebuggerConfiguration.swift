@@ -1,0 +1,62 @@
+import ArgumentParser
+import Counters
+import Debugger
+import MiniVMM
+
+/// Whether a debugger may come.
+struct DebuggerConfiguration: Hashable, Sendable {
+    /// Where it connects, if it may.
+    var address: DebugAddress?
+    /// Whether the guest waits for it before its first instruction.
+    var waits = false
+
+    /// Checks that the two go together.
+    func validate() throws {
+        if waits, address == nil { throw ValidationError("--gdb-wait is for --gdb.") }
+    }
+
+    /// Begins to listen, and changes the machine that will be made.
+    ///
+    /// - Returns: What serves the debugger of that machine; nil when there is to be none.
+    /// - Throws: `DebuggerError`, `ResourceError`.
+    func open(for options: inout MachineOptions) throws -> DebuggerEntrance? {
+        guard let address else { return nil }
+        let entrance = DebuggerEntrance(listener: try DebugListener(at: address), control: try DebugControl())
+        if waits { entrance.control.holdFromTheStart() }
+        options.debugging = entrance.control
+        StandardError.write(
+            "minivmm: \(waits ? "the guest waits for GDB" : "GDB may connect"): target remote \(entrance.place)\n")
+        return entrance
+    }
+}
+
+/// Where a debugger comes in, from the time when it may connect to the end of the run.
+struct DebuggerEntrance {
+    fileprivate let listener: DebugListener
+    fileprivate let control: DebugControl
+
+    fileprivate var place: String { listener.place }
+
+    /// Does something while debuggers are served: running the machine.
+    func serve(_ machine: Machine, while body: () throws -> RunOutcome) throws -> RunOutcome {
+        let server = try DebugServer(listener, machine: machine, control: control)
+        do {
+            let outcome = try body()
+            server.end(outcome.ending)
+            return outcome
+        } catch {
+            server.end(.stopped)
+            throw error
+        }
+    }
+}
+
+extension DebuggerEntrance? {
+    /// The same where there may be no debugger.
+    func serve(_ machine: Machine, while body: () throws -> RunOutcome) throws -> RunOutcome {
+        switch self {
+        case let entrance?: try entrance.serve(machine, while: body)
+        case nil: try body()
+        }
+    }
+}
