@@ -25,10 +25,14 @@ package final class DebugServer: Sendable {
     ///   - listener: Where debuggers connect.
     ///   - machine: The machine, which was made with the control.
     ///   - control: What the machine is stopped by.
+    ///   - support: What works on this host; nil for what the self-test finds.
     /// - Throws: `ResourceError` when the system refuses a thread; `KVMError` or `GuestMemoryError` when it cannot be
     ///   found out what works here.
-    package init(_ listener: DebugListener, machine: Machine, control: DebugControl) throws {
-        let target = MachineTarget(machine: machine, control: control, support: try machine.debugSupport())
+    package init(
+        _ listener: DebugListener, machine: Machine, control: DebugControl, support: DebugSupport? = nil
+    ) throws {
+        let target = MachineTarget(
+            machine: machine, control: control, support: try support ?? machine.debugSupport())
         let shared = Shared(control)
         self.shared = shared
         thread = try PosixThread(name: "debugger") {

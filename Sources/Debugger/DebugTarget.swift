@@ -18,8 +18,8 @@ package protocol DebugTarget {
     ///
     /// - Returns: Whether they are; false when the run has ended.
     func pause() -> Bool
-    /// Lets them go on.
-    func resume(_ motions: [DebugControl.Motion], at points: DebugControl.Points)
+    /// Lets them go on, with a debugger that watches or without.
+    func resume(_ motions: [DebugControl.Motion], at points: DebugControl.Points, isWatched: Bool)
     /// Takes the oldest stop that has not been taken.
     func takeStop() -> DebugControl.Stop?
     /// Ends the run.
@@ -47,8 +47,8 @@ struct MachineTarget: DebugTarget {
     var memory: GuestMemory { machine.guestMemory }
 
     func pause() -> Bool { control.pause() }
-    func resume(_ motions: [DebugControl.Motion], at points: DebugControl.Points) {
-        control.resume(motions, at: points)
+    func resume(_ motions: [DebugControl.Motion], at points: DebugControl.Points, isWatched: Bool) {
+        control.resume(motions, at: points, isWatched: isWatched)
     }
     func takeStop() -> DebugControl.Stop? { control.takeStop() }
     func kill() { machine.control.stop(.stopped) }

@@ -5,7 +5,7 @@ import MiniVMM
 /// The breakpoints and watchpoints that a debugger has set, and by what means each stops the guest.
 ///
 /// A debug register is what costs nothing while the guest runs. There are four, and not every host has them; then a step
-/// after every instruction stands in, which is exact and slow.
+/// after every instruction stands in, which is exact and slow. A breakpoint in ring 0 can be an instruction that exits.
 struct PointTable {
     /// The kinds of points, by their numbers in the protocol's packets Z and z.
     enum Kind: UInt64 {
@@ -26,7 +26,7 @@ struct PointTable {
     private enum Means {
         case register([DebugPoint])
         case steps
-        /// INT3 at this physical address.
+        /// INT3, or an OUT, at this physical address.
         case instruction(GuestPhysicalAddress)
     }
 
@@ -41,14 +41,15 @@ struct PointTable {
 
     private let support: DebugSupport
     private var means: [Point: Means] = [:]
-    /// The bytes under the INT3s that are in the guest's memory.
-    private var displaced: [(GuestPhysicalAddress, UInt8)] = []
+    /// The bytes under what is in the guest's memory instead.
+    private var displaced: [(address: GuestPhysicalAddress, bytes: [UInt8])] = []
 
     /// How many points there may be, and how long one.
     private static let maximumCount = 1024
     private static let maximumLength: UInt64 = 4096
-    /// INT3.
-    private static let breakpointInstruction: UInt8 = 0xcc
+    private static let int3: [UInt8] = [0xcc]
+    /// What stands for a breakpoint in the guest's memory.
+    private var instruction: [UInt8] { support.softwareBreakpoints ? Self.int3 : DebugControl.Points.patch }
 
     init(support: DebugSupport) {
         self.support = support
@@ -62,8 +63,12 @@ struct PointTable {
 
     /// Sets a point; one that there is already, too.
     ///
-    /// - Parameter physical: Where the address is in memory, if it is.
-    mutating func set(_ point: Point, physical: GuestPhysicalAddress?, in memory: GuestMemory) -> Outcome {
+    /// - Parameters:
+    ///   - physical: Where the address is in memory, if it is.
+    ///   - isKernel: Whether the code there runs in ring 0, where an OUT exits.
+    mutating func set(
+        _ point: Point, physical: GuestPhysicalAddress?, isKernel: Bool = true, in memory: GuestMemory
+    ) -> Outcome {
         guard means[point] == nil else { return .set }
         let isWatch = point.kind != .software && point.kind != .hardware
         guard means.count < Self.maximumCount, !isWatch || (1...Self.maximumLength).contains(point.length) else {
@@ -80,11 +85,27 @@ struct PointTable {
             means[point] = .register(registers)
             return .set
         }
+        if point.kind == .software, support.patches, isKernel, let physical, canHold(physical, memory) {
+            means[point] = .instruction(physical)
+            return .set
+        }
         // A step does not tell what was read.
         let canStep = support.steps && (!isWatch || point.kind == .write)
         guard canStep else { return hasRegisters ? .refused : .unknown }
         means[point] = .steps
         return .set
+    }
+
+    /// Whether the breakpoint's bytes fit: in one page, as the next may be elsewhere, and without another breakpoint's.
+    private func canHold(_ address: GuestPhysicalAddress, _ memory: GuestMemory) -> Bool {
+        let length = UInt64(instruction.count)
+        guard memory.contains(address, byteCount: length),
+            address.rawValue % GuestMemory.pageSize <= GuestMemory.pageSize - length
+        else { return false }
+        return !means.values.contains { means in
+            guard case .instruction(let other) = means else { return false }
+            return other.rawValue < address.rawValue + length && address.rawValue < other.rawValue + length
+        }
     }
 
     /// Takes a point away, if there is one.
@@ -121,8 +142,11 @@ struct PointTable {
 
     // MARK: While the guest runs
 
-    /// What the vCPUs stop at, with the INT3s put into the guest's memory.
-    mutating func arm(in memory: GuestMemory) -> DebugControl.Points {
+    /// What the vCPUs stop at, with what stands for breakpoints put into the guest's memory.
+    ///
+    /// - Parameter places: The linear addresses that vCPUs are at. What they execute next stays as it is: a breakpoint
+    ///   there is found by steps.
+    mutating func arm(in memory: GuestMemory, sparing places: Set<UInt64> = []) -> DebugControl.Points {
         var points = DebugControl.Points()
         // In an order that does not change from run to run.
         for point in means.keys.sorted(by: { ($0.address, $0.kind.rawValue) < ($1.address, $1.kind.rawValue) }) {
@@ -131,22 +155,28 @@ struct PointTable {
             case .steps where point.kind == .write:
                 points.steppedWatches.append(DebugPoint(.write, at: point.address, length: point.length))
             case .steps: points.steppedBreakpoints.insert(point.address)
+            case .instruction where places.contains { $0 &- point.address < UInt64(instruction.count) }:
+                points.steppedBreakpoints.insert(point.address)
             case .instruction(let address):
-                guard let byte = try? memory.load(UInt8.self, at: address) else { continue }
-                displaced.append((address, byte))
-                try? memory.store(Self.breakpointInstruction, at: address)
-                points.softwareBreakpoints.insert(point.address)
+                guard let bytes = try? memory.bytes(at: address, count: instruction.count) else { continue }
+                displaced.append((address, bytes))
+                try? memory.write(instruction, at: address)
+                if support.softwareBreakpoints {
+                    points.softwareBreakpoints.insert(point.address)
+                } else {
+                    points.patches.insert(point.address)
+                }
             case nil: break
             }
         }
         return points
     }
 
-    /// Takes the INT3s out of the guest's memory again, but for what the guest has written over them.
+    /// Takes them out of the guest's memory again, but for what the guest has written over them.
     mutating func disarm(in memory: GuestMemory) {
-        for (address, byte) in displaced.reversed()
-        where (try? memory.load(UInt8.self, at: address)) == Self.breakpointInstruction {
-            try? memory.store(byte, at: address)
+        for (address, bytes) in displaced.reversed()
+        where (try? memory.bytes(at: address, count: bytes.count)) == instruction {
+            try? memory.write(bytes, at: address)
         }
         displaced = []
     }

@@ -162,7 +162,9 @@ package struct RemoteSession<Target: DebugTarget> {
     }
 
     private mutating func letGo() {
-        target.resume([DebugControl.Motion](repeating: .running, count: target.vcpuCount), at: DebugControl.Points())
+        target.resume(
+            [DebugControl.Motion](repeating: .running, count: target.vcpuCount), at: DebugControl.Points(),
+            isWatched: false)
     }
 
     /// Notes that all vCPUs are parked, and tells the first stop.
@@ -174,14 +176,24 @@ package struct RemoteSession<Target: DebugTarget> {
         tellStop(byInterrupt: byInterrupt)
     }
 
-    /// Tells a stop. Of several, those at breakpoints come again by themselves; what a watchpoint has seen does not.
+    /// Tells a stop. Of several, those at breakpoints come again by themselves; what a watchpoint has seen does not, and
+    /// death neither.
     private mutating func tellStop(byInterrupt: Bool) {
         let stop = pending.isEmpty ? nil : pending.removeFirst()
-        pending.removeAll { if case .watch = $0.reason { false } else { true } }
+        pending.removeAll { !Self.isLasting($0.reason) }
         if let stop { lastStopped = stop.vcpu }
         selected = lastStopped
-        let signal = byInterrupt && stop == nil ? "T02" : "T05"
+        // SIGSEGV, SIGINT, SIGTRAP.
+        let signal = stop?.reason == .death ? "T0b" : byInterrupt && stop == nil ? "T02" : "T05"
         reply(signal + expeditedRegisters + "thread:\(Self.threadNumber(lastStopped));" + reason(of: stop))
+    }
+
+    /// Whether a stop does not come again by itself.
+    private static func isLasting(_ reason: DebugControl.Reason) -> Bool {
+        switch reason {
+        case .watch, .death: true
+        case .step, .breakpoint: false
+        }
     }
 
     private func reason(of stop: DebugControl.Stop?) -> String {
@@ -198,7 +210,7 @@ package struct RemoteSession<Target: DebugTarget> {
                 case .software, .hardware, nil: nil
                 }
             return name.map { "\($0):\(String(hit.address, radix: 16));" } ?? ""
-        case .step, nil:
+        case .step, .death, nil:
             return ""
         }
     }
@@ -225,19 +237,25 @@ package struct RemoteSession<Target: DebugTarget> {
     /// - Returns: The answer; nil when it comes with the next stop.
     mutating func resume(_ motions: [DebugControl.Motion]) -> String? {
         guard motions.contains(where: { $0 != .held }) else { return "E01" }
-        pending.removeAll { stop in
-            if case .watch(let hit) = stop.reason { points.watch(hit) == nil } else { true }
-        }
+        pending.removeAll { if case .watch(let hit) = $0.reason { points.watch(hit) == nil } else { false } }
         guard pending.isEmpty else {
             tellStop(byInterrupt: false)
             return nil
         }
         if hasLooked { exitsAtStart = target.exits() }
         hasLooked = false
-        let armed = points.arm(in: target.memory)
+        let armed = points.arm(in: target.memory, sparing: places)
         phase = .running
-        target.resume(motions, at: armed)
+        target.resume(motions, at: armed, isWatched: true)
         return nil
+    }
+
+    /// Where the vCPUs are.
+    private var places: Set<UInt64> {
+        Set(
+            (0..<target.vcpuCount).compactMap { vcpu in
+                target.registers(ofVCPU: vcpu).map { $0.general.linearInstructionPointer($0.special) }
+            })
     }
 
     /// Lets one vCPU execute an instruction while the others run, or all run.
@@ -291,8 +309,11 @@ package struct RemoteSession<Target: DebugTarget> {
             points.remove(point)
             return "OK"
         }
-        let physical = walk.flatMap { $0.translate(address, in: target.memory) }
-        return switch points.set(point, physical: physical, in: target.memory) {
+        let special = target.registers(ofVCPU: selected)?.special
+        let physical = special?.pageWalk.translate(address, in: target.memory)
+        // With paging, kernels keep to the upper half of the addresses, and programs to the lower.
+        let isKernel = special?.pageWalk.mode == PageWalk.Mode.none || Int64(bitPattern: address) < 0
+        return switch points.set(point, physical: physical, isKernel: isKernel, in: target.memory) {
         case .set: "OK"
         case .refused: "E1c"
         case .unknown: ""

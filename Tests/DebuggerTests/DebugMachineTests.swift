@@ -73,6 +73,73 @@ final class DebugMachineTests: KVMTestCase {
         XCTAssertEqual(try run.finish().statistics.total.exits, 1003)
     }
 
+    /// Without debug registers, breakpoints are OUTs where there is no paging, and steps elsewhere.
+    func testPatchesAndSteps() throws {
+        try TestKVM.require(.patch)
+        let support = DebugSupport(breakpoints: false, watchpoints: false, patches: true, steps: true)
+        let run = try DebuggedMachine(DebugGuests.modes, support: support)
+        let client = try run.connect()
+        for (address, count) in [(DebugGuests.real, 1), (DebugGuests.protected, 2), (DebugGuests.long, 3)] {
+            XCTAssertEqual(try client.ask("Z0,\(String(address, radix: 16)),1"), "OK")
+            assertStop(try client.ask("vCont;c"), "thread:1;swbreak:;")
+            XCTAssertEqual(try client.register(Register.eip), address)
+            XCTAssertEqual(try client.number(at: DebugGuests.variable), UInt32(count))
+            // The guest's own OUT stands there.
+            XCTAssertEqual(try client.ask("m\(String(address, radix: 16)),2"), "e680")
+        }
+        XCTAssertEqual(try client.ask("Z2,7cc0,4"), "OK")
+        assertStop(try client.ask("vCont;c"), "thread:1;watch:7cc0;")
+        XCTAssertEqual(try client.register(Register.eip), DebugGuests.long)
+        XCTAssertEqual(try client.ask("D"), "OK")
+        XCTAssertEqual(try run.finish().statistics.total.exits, 1003)
+    }
+
+    /// The same breakpoint again and again, by the OUT that the guest comes back to.
+    func testAPatchInALoop() throws {
+        try TestKVM.require(.patch)
+        let support = DebugSupport(breakpoints: false, watchpoints: false, patches: true, steps: true)
+        let (image, outs) = try storm()
+        let run = try DebuggedMachine(image, cpus: 2, argument: 50, support: support)
+        let client = try run.connect()
+        // DEC ECX after the OUT of vCPU 1: at its first, it has made one OUT.
+        let address = String(outs[1] + 2, radix: 16)
+        XCTAssertEqual(try client.ask("Z0,\(address),1"), "OK")
+        for left in (46...50).reversed() {
+            assertStop(try client.ask("vCont;c"), "thread:2;swbreak:;")
+            XCTAssertEqual(try client.register(Register.eip), outs[1] + 2)
+            XCTAssertEqual(try client.register(Register.ecx), UInt64(left))
+            // As GDB gets over a breakpoint.
+            XCTAssertEqual(try client.ask("z0,\(address),1"), "OK")
+            assertStop(try client.ask("vCont;s:2"), "thread:2;")
+            XCTAssertEqual(try client.ask("Z0,\(address),1"), "OK")
+        }
+        XCTAssertEqual(try client.ask("D"), "OK")
+        let outcome = try run.finish()
+        XCTAssertEqual(outcome.ending.name, "exit_port")
+        XCTAssertEqual(outcome.statistics.total.kinds.first { $0.kind == .portOut }?.exits, 101)
+    }
+
+    /// The debugger sees a guest that has died before the run is over; after it has gone, there is nobody to wait for.
+    func testADeath() throws {
+        for isWatched in [true, false] {
+            let run = try DebuggedMachine(TinyGuest.divideByZero)
+            let client = try run.connect()
+            if isWatched {
+                let reply = try client.ask("vCont;c")
+                XCTAssertTrue(reply.hasPrefix("T0b") && reply.hasSuffix("thread:1;"), reply)
+                // FLAGS, CS and IP on the stack: the DIV at 0000:7C00.
+                XCTAssertEqual(try client.register(4), 0x7c00 - 6)
+                XCTAssertEqual(try client.number(at: 0x7c00 - 6), 0x0000_7c00)
+                XCTAssertEqual(try client.ask("vCont;c"), "X0b")
+            } else {
+                XCTAssertEqual(try client.ask("D"), "OK")
+            }
+            let outcome = try run.finish()
+            XCTAssertEqual(outcome.ending.name, "died")
+            XCTAssertEqual(outcome.statistics.total.exits, 1)
+        }
+    }
+
     func testAVariableIsWatched() throws {
         let run = try DebuggedMachine(DebugGuests.modes)
         let client = try run.connect()

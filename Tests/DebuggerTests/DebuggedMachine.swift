@@ -26,7 +26,7 @@ final class DebuggedMachine {
     /// - Parameter waits: Whether it waits for a debugger before its first instruction.
     init(
         _ image: [UInt8], cpus: Int = 1, argument: UInt32 = 0, waits: Bool = true, trap: CPUIDTrap = .auto,
-        address: DebugAddress = .port(0)
+        address: DebugAddress = .port(0), support: DebugSupport? = nil
     ) throws {
         let control = try DebugControl()
         if waits { control.holdFromTheStart() }
@@ -39,7 +39,7 @@ final class DebuggedMachine {
         let machine = try Machine(kvm: TestKVM.shared(), guest: guest, options: options)
         self.machine = machine
         listener = try DebugListener(at: address)
-        let server = try DebugServer(listener, machine: machine, control: control)
+        let server = try DebugServer(listener, machine: machine, control: control, support: support)
         self.server = server
         let result = result
         thread = try PosixThread(name: "run") {

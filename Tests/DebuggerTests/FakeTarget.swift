@@ -40,7 +40,7 @@ final class FakeTarget: DebugTarget {
         return !isKilled
     }
 
-    func resume(_ motions: [DebugControl.Motion], at points: DebugControl.Points) {
+    func resume(_ motions: [DebugControl.Motion], at points: DebugControl.Points, isWatched: Bool) {
         self.motions = motions
         self.points = points
         resumeCount += 1

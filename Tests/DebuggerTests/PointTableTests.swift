@@ -114,6 +114,34 @@ final class PointTableTests: XCTestCase {
         XCTAssertEqual(try memory.bytes(at: GuestPhysicalAddress(0x100), count: 3), [0x90, 0x11, 0x92])
     }
 
+    /// An OUT of two bytes, where there is nothing better: not over another, not across pages, and not in programs.
+    func testPatches() throws {
+        let memory = try memory()
+        var table = PointTable(
+            support: DebugSupport(breakpoints: false, watchpoints: false, patches: true, steps: true))
+        try memory.write([1, 2, 3, 4, 5, 6], at: GuestPhysicalAddress(0x100))
+        XCTAssertEqual(set(.software, 0x100, in: &table, memory), .set)
+        XCTAssertEqual(set(.software, 0x101, in: &table, memory), .set)
+        XCTAssertEqual(set(.software, 0x104, in: &table, memory), .set)
+        XCTAssertEqual(set(.software, 0xfff, in: &table, memory), .set)
+        XCTAssertEqual(set(.hardware, 0x200, in: &table, memory), .set)
+        let program = PointTable.Point(kind: .software, address: 0x300, length: 1)
+        let address = GuestPhysicalAddress(0x300)
+        XCTAssertEqual(table.set(program, physical: address, isKernel: false, in: memory), .set)
+        var points = table.arm(in: memory)
+        XCTAssertEqual(points.patches, [0x100, 0x104])
+        XCTAssertEqual(points.steppedBreakpoints, [0x101, 0xfff, 0x200, 0x300])
+        XCTAssertEqual(try memory.bytes(at: GuestPhysicalAddress(0x100), count: 6), [0xe6, 0xbf, 3, 4, 0xe6, 0xbf])
+        table.disarm(in: memory)
+        XCTAssertEqual(try memory.bytes(at: GuestPhysicalAddress(0x100), count: 6), [1, 2, 3, 4, 5, 6])
+        // What a vCPU executes next is left alone.
+        points = table.arm(in: memory, sparing: [0x105, 0x200])
+        XCTAssertEqual(points.patches, [0x100])
+        XCTAssertTrue(points.steppedBreakpoints.contains(0x104))
+        XCTAssertEqual(try memory.bytes(at: GuestPhysicalAddress(0x100), count: 6), [0xe6, 0xbf, 3, 4, 5, 6])
+        table.disarm(in: memory)
+    }
+
     func testThereIsAnEndToThem() throws {
         let memory = try memory()
         var table = PointTable(support: all)

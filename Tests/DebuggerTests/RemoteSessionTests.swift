@@ -182,6 +182,9 @@ final class RemoteSessionTests: XCTestCase {
         XCTAssertEqual(talk.ask("Z2,100,4"), "OK")
         XCTAssertEqual(try reason(.watch(DebugPoint(.write, at: 0x100, length: 4))), "watch:100;")
         XCTAssertEqual(try reason(.step), "")
+        XCTAssertNil(talk.ask("vCont;c"))
+        let death = try XCTUnwrap(talk.stop(DebugControl.Stop(vcpu: 0, reason: .death)))
+        XCTAssertTrue(death.hasPrefix("T0b") && death.hasSuffix("thread:1;"), death)
         for wrong in ["Z", "Z0", "Z0,1", "Z0,,1", "Z0,1,1,1", "Zx,1,1"] {
             XCTAssertEqual(talk.ask(wrong), "E01", wrong)
         }

@@ -28,6 +28,15 @@ package final class DebugControl: Sendable {
         /// The linear addresses at which an INT3 was put in the guest's memory.
         package var softwareBreakpoints: Set<UInt64> = []
 
+        /// The linear addresses at which ``patch`` was put in the guest's memory.
+        package var patches: Set<UInt64> = []
+
+        /// OUT imm8, AL, to a port that no PC device has: what stands for a breakpoint where neither debug registers nor
+        /// INT3 stop a guest. It stops one in ring 0 in every mode.
+        package static let patch: [UInt8] = [SiteTrap.outImmediate, patchPort]
+        /// None of those that CPUID traps use.
+        static let patchPort: UInt8 = 0xbf
+
         /// None.
         package init() {}
 
@@ -43,6 +52,8 @@ package final class DebugControl: Sendable {
         case breakpoint(UInt64)
         /// It has accessed what this point watches.
         case watch(DebugPoint)
+        /// Its guest has died. When it goes on, the run is over.
+        case death
     }
 
     /// A vCPU that has stopped.
@@ -63,6 +74,8 @@ package final class DebugControl: Sendable {
     struct Orders: Sendable {
         var motion = Motion.running
         var points = Points()
+        /// Whether a debugger is there, which is told of a death before the run is over.
+        var isWatched = false
         /// Counted up with every order.
         var number = 0
     }
@@ -70,6 +83,7 @@ package final class DebugControl: Sendable {
     private struct State {
         var motions: [Motion] = []
         var points = Points()
+        var isWatched = false
         var number = 0
         var stops: [Stop] = []
         /// Whether this control holds a pause.
@@ -105,7 +119,7 @@ package final class DebugControl: Sendable {
         state.withLock { state in
             Orders(
                 motion: state.motions.indices.contains(vcpu) ? state.motions[vcpu] : .running, points: state.points,
-                number: state.number)
+                isWatched: state.isWatched, number: state.number)
         }
     }
 
@@ -156,8 +170,10 @@ package final class DebugControl: Sendable {
     /// - Parameters:
     ///   - motions: What each vCPU does.
     ///   - points: What they stop at.
-    package func resume(_ motions: [Motion], at points: Points) {
+    ///   - isWatched: Whether the debugger stays.
+    package func resume(_ motions: [Motion], at points: Points, isWatched: Bool) {
         state.withLock { state in
+            state.isWatched = isWatched
             state.motions = motions
             state.points = points
             state.number &+= 1

@@ -10,14 +10,19 @@ package struct DebugSupport: Hashable, Sendable {
     package var watchpoints: Bool
     /// INT3 stops the guest, and does not reach it (KVM_GUESTDBG_USE_SW_BP).
     package var softwareBreakpoints: Bool
+    /// An OUT in place of an instruction stops the guest.
+    package var patches: Bool
     /// The guest stops after every instruction.
     package var steps: Bool
 
     /// The given findings.
-    package init(breakpoints: Bool, watchpoints: Bool, softwareBreakpoints: Bool, steps: Bool) {
+    package init(
+        breakpoints: Bool, watchpoints: Bool, softwareBreakpoints: Bool = false, patches: Bool = false, steps: Bool
+    ) {
         self.breakpoints = breakpoints
         self.watchpoints = watchpoints
         self.softwareBreakpoints = softwareBreakpoints
+        self.patches = patches
         self.steps = steps
     }
 }
@@ -35,7 +40,7 @@ extension KVM {
                 // A mechanism whose ioctl fails does not work.
                 watchpoints: (try? DebugSelfTest(kvm: self).watchpointsWork()) ?? false,
                 softwareBreakpoints: (try? DebugSelfTest(kvm: self).softwareBreakpointsWork()) ?? false,
-                steps: traps.step)
+                patches: traps.patch, steps: traps.step)
         }
     }
 }

@@ -9,6 +9,8 @@ import Memory
 /// While nobody debugs, an exit costs it a comparison. All that it causes, steps and breakpoints, is booked as MiniVMM's
 /// own doing.
 final class Debugged<Inner: ExitInterceptor>: ExitInterceptor {
+    private static var patchPort: UInt16 { UInt16(DebugControl.Points.patchPort) }
+
     private let inner: Inner
     private let control: DebugControl
     private var orders = DebugControl.Orders()
@@ -38,12 +40,16 @@ final class Debugged<Inner: ExitInterceptor>: ExitInterceptor {
 
     @inline(__always)
     func portOut(_ access: PortAccess, _ runner: VCPURunner) throws(KVMError) -> VCPURunner.Service? {
-        try inner.portOut(access, runner)
+        if let serviced = try inner.portOut(access, runner) { return stopAtDeath(serviced, runner) }
+        return access.port == Self.patchPort ? try servicePatch(runner) : nil
     }
 
     func rare(_ exit: Exit, _ runner: VCPURunner) throws(KVMError) -> VCPURunner.Service? {
-        if let serviced = try inner.rare(exit, runner) { return serviced }
-        guard case .debug(let pc, let dr6) = exit, orders.number != 0 else { return nil }
+        if let serviced = try inner.rare(exit, runner) { return stopAtDeath(serviced, runner) }
+        guard orders.number != 0 else { return nil }
+        guard case .debug(let pc, let dr6) = exit else {
+            return stopAtDeath(try runner.serviceGuestsOwn(exit), runner)
+        }
         if runner.vcpu.isBreakpointException {
             guard orders.points.softwareBreakpoints.contains(pc) else { return nil }
             stop(.breakpoint(pc), runner)
@@ -96,6 +102,43 @@ final class Debugged<Inner: ExitInterceptor>: ExitInterceptor {
         }
         guard orders.number != 0, !hasStopped else { return }
         try arm(runner)
+    }
+
+    /// Services an OUT that stands for a breakpoint, if it does.
+    @inline(never)
+    private func servicePatch(_ runner: VCPURunner) throws(KVMError) -> VCPURunner.Service? {
+        guard !orders.points.patches.isEmpty else { return nil }
+        let special = try runner.vcpu.specialRegisters()
+        var general = try runner.vcpu.registers()
+        let linear = general.linearInstructionPointer(special)
+        let length = UInt64(DebugControl.Points.patch.count)
+        // RIP is after it when KVM's emulator ran it, else at it.
+        let isAfter = !orders.points.patches.contains(linear)
+        let site = isAfter ? linear &- length : linear
+        guard orders.points.patches.contains(site) else { return nil }
+        if isAfter { general.rip = general.rip &- length }
+        // KVM would skip the OUT at the next entry. It may take a kick along with it, so there is another.
+        try runner.vcpu.finishInstruction()
+        runner.vcpu.requestImmediateExit()
+        try runner.registers.setGeneralNow(general)
+        stop(.breakpoint(site), runner)
+        return .ownDoing
+    }
+
+    /// Keeps a guest that has died until the debugger has looked at it.
+    @inline(__always)
+    private func stopAtDeath(_ serviced: VCPURunner.Service, _ runner: VCPURunner) -> VCPURunner.Service {
+        if case .over = serviced, runner.isDying, orders.isWatched { keepDead(runner) }
+        return serviced
+    }
+
+    @inline(never)
+    private func keepDead(_ runner: VCPURunner) {
+        hasStopped = false
+        stop(.death, runner)
+        _ = runner.machine.control.parkWhilePaused(runner.vcpu)
+        // A pause is nobody's time.
+        runner.serviceStart = ckvm_rdtsc()
     }
 
     // MARK: Stopping

@@ -147,6 +147,9 @@ package final class VCPURunner: @unchecked Sendable {
         return .over(kind)
     }
 
+    /// Whether an exit has ended the run by the guest's death.
+    var isDying: Bool { if case .died = ending { true } else { false } }
+
     /// A death at the present state of the vCPU.
     func death(_ cause: GuestDeath.Cause) -> GuestDeath {
         guard let general = try? vcpu.registers(), let special = try? vcpu.specialRegisters() else {
