@@ -1,3 +1,4 @@
+import CKVM
 package import Counters
 package import KVM
 package import Memory
@@ -51,7 +52,7 @@ struct MachineTarget: DebugTarget {
         control.resume(motions, at: points, isWatched: isWatched)
     }
     func takeStop() -> DebugControl.Stop? { control.takeStop() }
-    func kill() { machine.control.stop(.stopped) }
+    func kill() { machine.control.stop(.signal(SIGKILL)) }
 
     func registers(ofVCPU vcpu: Int) -> VCPURegisters? { try? machine.registers(ofVCPU: vcpu) }
     func setRegisters(_ registers: VCPURegisters, from old: VCPURegisters, ofVCPU vcpu: Int) -> Bool {

@@ -109,10 +109,10 @@ extension RemoteSession {
 
     /// The exits between the last two stops, those that MiniVMM caused itself apart.
     private var exitsText: String {
-        func row(_ name: String, _ exits: UInt64, _ cycles: UInt64) -> String {
+        func row(_ name: String, _ exits: UInt64, _ cycles: UInt64?) -> String {
             let count = String(exits)
             return name.padded(to: 18) + String(repeating: " ", count: max(1, 14 - count.count)) + count
-                + " exits  \(cycles) cycles\n"
+                + " exits" + (cycles.map { "  \($0) cycles" } ?? "") + "\n"
         }
         var text = ""
         for kind in exitsAtStop.kinds {
@@ -124,6 +124,9 @@ extension RemoteSession {
         text += row(
             "total", exitsAtStop.exits &- exitsAtStart.exits,
             exitsAtStop.serviceCycles &- exitsAtStart.serviceCycles)
+        if let settled = exitsAtStop.kernelSettled?.exits {
+            text += row("(settled by KVM)", settled &- (exitsAtStart.kernelSettled?.exits ?? 0), nil)
+        }
         let own = exitsAtStop.internalExits &- exitsAtStart.internalExits
         return text + row("(MiniVMM's own)", own, exitsAtStop.internalCycles &- exitsAtStart.internalCycles)
     }

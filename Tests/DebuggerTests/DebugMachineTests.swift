@@ -165,9 +165,11 @@ final class DebugMachineTests: KVMTestCase {
         }
         XCTAssertEqual(
             addresses.prefix(9), [0x7c02, 0x7c04, 0x7c05, 0x7c0a, 0x7c0c, 0x7c12, 0x7c18, 0x7c1b, 0x7c23])
-        // 9 instructions to protected mode, 20 from there, and the MOV to ECX; then the loop of four.
-        XCTAssertEqual(addresses[29], DebugGuests.increment)
-        let turns = addresses[29...]
+        // 9 instructions to protected mode, 20 from there, and the MOV to ECX; then the loop of four. A processor, other
+        // than KVM's emulator, takes the MOV to SS and the next instruction in one step.
+        let start = try XCTUnwrap(addresses.firstIndex(of: DebugGuests.increment))
+        XCTAssertTrue([28, 29].contains(start), "\(start)")
+        let turns = addresses[start...]
         for (index, address) in turns.enumerated() {
             XCTAssertEqual(address, [DebugGuests.increment, DebugGuests.long, 0x7c8e, 0x7c90][index % 4])
         }
@@ -230,7 +232,7 @@ final class DebugMachineTests: KVMTestCase {
     func testKilling() throws {
         let run = try DebuggedMachine(DebugGuests.endless)
         try run.connect().send("k")
-        XCTAssertEqual(try run.finish().ending.name, "stopped")
+        guard case .signal(9) = try run.finish().ending else { return XCTFail("not killed") }
     }
 
     /// A debugger that has gone without a word leaves a stopped guest for the next.
@@ -359,6 +361,6 @@ final class DebugMachineTests: KVMTestCase {
         }
         for _ in 0..<30 { assertStop(try client.ask("vCont;s:2;c"), "thread:2;") }
         client.send("k")
-        XCTAssertEqual(try run.finish().ending.name, "stopped")
+        XCTAssertEqual(try run.finish().ending.name, "signal")
     }
 }

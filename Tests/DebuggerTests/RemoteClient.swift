@@ -19,14 +19,18 @@ final class RemoteClient {
     }
 
     /// Connects to a listener, and does without acknowledgements.
-    init(to listener: DebugListener) throws {
-        let parts = listener.place.split(separator: ":")
-        let descriptor: Int32 =
-            if let port = parts.last.flatMap({ UInt16($0) }) {
-                ckvm_connect_loopback(port)
-            } else {
-                ckvm_connect_path(listener.place)
-            }
+    convenience init(to listener: DebugListener) throws {
+        try self.init(to: listener.place)
+    }
+
+    /// Connects to a place, as soon as somebody listens there.
+    init(to place: String) throws {
+        let port = place.split(separator: ":").last.flatMap { UInt16($0) }
+        let deadline = ContinuousClock.now + .seconds(GuestRun.limit)
+        var descriptor: Int32
+        repeat {
+            descriptor = port.map { ckvm_connect_loopback($0) } ?? ckvm_connect_path(place)
+        } while [-ENOENT, -ECONNREFUSED].contains(descriptor) && .now < deadline && sched_yield() == 0
         guard descriptor >= 0 else { throw Failure.cannotConnect(descriptor) }
         socket = OwnedDescriptor(takingOver: descriptor)
         XCTAssertEqual(try ask("QStartNoAckMode"), "OK")

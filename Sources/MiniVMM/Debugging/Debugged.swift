@@ -174,9 +174,9 @@ final class Debugged<Inner: ExitInterceptor>: ExitInterceptor {
         where contents(of: watch, runner) != watched[index] {
             return stop(.watch(watch), runner)
         }
+        if orders.motion == .stepping { return stop(.step, runner) }
         // One in a debug register fires by itself, before the instruction.
-        if orders.points.steppedBreakpoints.contains(pc) { return stop(.breakpoint(pc), runner) }
-        if orders.motion == .stepping { stop(.step, runner) }
+        if orders.points.steppedBreakpoints.contains(pc) { stop(.breakpoint(pc), runner) }
     }
 
     private func contents(of point: DebugPoint, _ runner: VCPURunner) -> [UInt8] {

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Counters
 import Debugger
+import Glibc
 import MiniVMM
 
 /// Whether a debugger may come.
@@ -45,7 +46,7 @@ struct DebuggerEntrance {
             server.end(outcome.ending)
             return outcome
         } catch {
-            server.end(.stopped)
+            server.end(.signal(SIGKILL))
             throw error
         }
     }
