@@ -68,7 +68,7 @@ struct SerialRegisterFile: Sendable {
     /// The oldest byte in the receiver, as a look at it.
     mutating func peek() -> UInt8? {
         hasLooked = true
-        passTime(isTransmission: false)
+        if isSettling { settle(isTransmission: false) }
         return queue.first
     }
 
@@ -76,7 +76,7 @@ struct SerialRegisterFile: Sendable {
     mutating func take() -> UInt8? {
         guard !queue.isEmpty else { return nil }
         let byte = readReceived()
-        passTime(isTransmission: false)
+        if isSettling { settle(isTransmission: false) }
         return byte
     }
 
@@ -128,11 +128,6 @@ extension SerialRegisterFile {
     }
 
     /// Lets the time of one access pass on the line, and what was returned come in.
-    @inline(__always)
-    private mutating func passTime(isTransmission: Bool) {
-        if isSettling { settle(isTransmission: isTransmission) }
-    }
-
     @inline(never)
     private mutating func settle(isTransmission: Bool) {
         if isTransmission {
@@ -179,8 +174,14 @@ extension SerialRegisterFile {
 extension SerialRegisterFile {
     /// Answers a read of a register.
     package mutating func read(_ register: UInt16) -> UInt8 {
-        defer { passTime(isTransmission: false) }
-        return switch register {
+        let value = load(register)
+        if isSettling { settle(isTransmission: false) }
+        return value
+    }
+
+    @inline(__always)
+    private mutating func load(_ register: UInt16) -> UInt8 {
+        switch register {
         case SerialRegister.data where hasDivisorAccess: UInt8(truncatingIfNeeded: divisor)
         case SerialRegister.data: readReceived()
         case SerialRegister.interruptEnable where hasDivisorAccess: UInt8(truncatingIfNeeded: divisor >> 8)
@@ -243,7 +244,19 @@ extension SerialRegisterFile {
     ///
     /// - Returns: The byte to transmit, if the write was one to the transmitter.
     package mutating func write(_ register: UInt16, _ value: UInt8) -> UInt8? {
-        defer { passTime(isTransmission: register == SerialRegister.data && !hasDivisorAccess) }
+        isSettling ? writeWhileSettling(register, value) : store(register, value)
+    }
+
+    @inline(never)
+    private mutating func writeWhileSettling(_ register: UInt16, _ value: UInt8) -> UInt8? {
+        let isTransmission = register == SerialRegister.data && !hasDivisorAccess
+        let sent = store(register, value)
+        settle(isTransmission: isTransmission)
+        return sent
+    }
+
+    @inline(__always)
+    private mutating func store(_ register: UInt16, _ value: UInt8) -> UInt8? {
         switch register {
         case SerialRegister.data where hasDivisorAccess:
             divisor = divisor & 0xFF00 | UInt16(value)
