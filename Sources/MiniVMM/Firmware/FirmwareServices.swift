@@ -148,7 +148,7 @@ extension VCPURunner {
             let ticket = serial.arrivals.ticket
             if serial.peekInput() != nil { return true }
             if serial.inputHasEnded, machine.counters.vcpuCount == 1 { return false }
-            _ = machine.control.parkWhilePaused()
+            _ = machine.control.parkWhilePaused(vcpu)
             _ = serial.arrivals.wait(after: ticket, timeout: Self.longestWait)
         }
         return true
