@@ -116,6 +116,9 @@ static const uint32_t test_requests[] = {
     KVM_CREATE_VM, KVM_CREATE_VCPU, KVM_GET_VCPU_MMAP_SIZE, KVM_SET_USER_MEMORY_REGION, KVM_SET_TSS_ADDR,
     KVM_SET_IDENTITY_MAP_ADDR, KVM_GET_SUPPORTED_CPUID, KVM_SET_CPUID2, KVM_ENABLE_CAP,
 };
+// What a debugger is served with.
+static const uint32_t debug_calls[] = {SYS_accept4, SYS_setsockopt, SYS_sendto};
+static const uint32_t debug_requests[] = {KVM_GET_FPU, KVM_SET_FPU};
 // Reading the places that exits come from, by the map's descriptor.
 static const uint32_t bpf_commands[] = {BPF_MAP_LOOKUP_ELEM, BPF_MAP_GET_NEXT_KEY};
 // Threads that have just been made name themselves.
@@ -133,12 +136,14 @@ int ckvm_install_filter(enum ckvm_filter filter, uint32_t permissions) {
     ckvm_emit_load(&program, NUMBER);
 
     // ioctl(2) first, and KVM_RUN first of it: that is what a run does most.
-    uint32_t requests[COUNT(process_requests) + COUNT(test_requests)];
+    uint32_t requests[COUNT(process_requests) + COUNT(test_requests) + COUNT(debug_requests)];
     size_t count = 0;
     for (size_t index = 0; is_process && index < COUNT(process_requests); index++) requests[count++] = process_requests[index];
     for (size_t index = 0; !is_process && index < COUNT(vcpu_requests); index++) requests[count++] = vcpu_requests[index];
     for (size_t index = 0; is_process && (permissions & CKVM_MAY_TEST_KVM) && index < COUNT(test_requests); index++)
         requests[count++] = test_requests[index];
+    bool may_debug = is_process && (permissions & CKVM_MAY_DEBUG);
+    for (size_t index = 0; may_debug && index < COUNT(debug_requests); index++) requests[count++] = debug_requests[index];
     ckvm_emit_case(&program, SYS_ioctl, 1, requests, count);
 
     ckvm_emit_allow_all(&program, common_calls, COUNT(common_calls));
@@ -147,6 +152,7 @@ int ckvm_install_filter(enum ckvm_filter filter, uint32_t permissions) {
     if (is_process) {
         ckvm_emit_allow_all(&program, process_calls, COUNT(process_calls));
         if (permissions & CKVM_MAY_RENAME) ckvm_emit_allow_all(&program, rename_calls, COUNT(rename_calls));
+        if (may_debug) ckvm_emit_allow_all(&program, debug_calls, COUNT(debug_calls));
         ckvm_emit_case(&program, SYS_bpf, 0, bpf_commands, COUNT(bpf_commands));
         ckvm_emit_case(&program, SYS_prctl, 0, prctl_options, COUNT(prctl_options));
         ckvm_emit_case(&program, SYS_seccomp, 0, seccomp_operations, COUNT(seccomp_operations));

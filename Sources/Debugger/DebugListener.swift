@@ -27,7 +27,11 @@ package final class DebugListener: Sendable {
     let socket: OwnedDescriptor
     /// Where it waits, in the words of GDB's command `target remote`.
     package let place: String
-    private let path: String?
+    /// The file of a socket in the file system: its directory and its name there.
+    private let folder: OwnedDescriptor?
+    private let name: String
+    /// The descriptor of the directory in which the socket's file is, if it has one that can be opened.
+    package let directory: Int32?
 
     /// Begins to listen.
     ///
@@ -37,20 +41,33 @@ package final class DebugListener: Sendable {
         switch address {
         case .port(let port):
             descriptor = ckvm_listen_loopback(port)
-            path = nil
-        case .path(let name):
-            descriptor = unsafe ckvm_listen_path(name)
-            path = name
+            name = ""
+            folder = nil
+            directory = nil
+        case .path(let path):
+            descriptor = unsafe ckvm_listen_path(ForeignText.cString(path))
+            let parts = path.split(separator: "/")
+            name = parts.last.map(String.init) ?? path
+            let parent = path.dropLast(name.count)
+            // Opened now: a confined process opens nothing, and removes a file in a directory that it has.
+            let number = unsafe ckvm_open(
+                ForeignText.cString(parent.isEmpty ? "." : String(parent)), O_RDONLY | O_DIRECTORY)
+            folder = number < 0 ? nil : OwnedDescriptor(takingOver: number)
+            directory = number < 0 ? nil : number
         }
         guard descriptor >= 0 else {
             throw .cannotListen(at: address, ErrorNumber(rawValue: 0 &- descriptor))
         }
         socket = OwnedDescriptor(takingOver: descriptor)
-        place = path ?? "127.0.0.1:\(ckvm_listening_port(descriptor))"
+        if case .path(let path) = address {
+            place = path
+        } else {
+            place = "127.0.0.1:\(ckvm_listening_port(descriptor))"
+        }
     }
 
     deinit {
-        if let path { unsafe unlink(path) }
+        if let directory { _ = unsafe unlinkat(directory, ForeignText.cString(name), 0) }
     }
 
     /// Takes the debugger that is waiting, if it still is.

@@ -44,9 +44,7 @@ struct ExecCommand: ParsableCommand {
         signal(SIGXFSZ, SIG_IGN)
         let (statistics, reports, host) = (statistics.configuration, reports.configuration, host.configuration)
         try Diagnostics.report {
-            // A debugger comes by a socket, and goes wherever it likes in the guest.
-            let isConfined = host.isConfined && debugger.configuration.address == nil
-            Confinement.begin(isWanted: isConfined, unless: host.isConfined ? "--gdb" : "--no-sandbox")
+            Confinement.begin(isWanted: host.isConfined)
             let watch = try ProcessWatch(timeout: limits.configuration.duration)
             try FilePlan.check(
                 inputs: [guest.kernel].compactMap(\.self) + profile.configuration.symbols,
@@ -62,10 +60,12 @@ struct ExecCommand: ParsableCommand {
             let log = try guest.openKernelLog()
             try AddressSpace.check(
                 vcpuCount: options.cpuCount, traceEvents: reports.trace == nil ? 0 : reports.traceEvents)
+            let entrance = try debugger.configuration.open(for: &options)
             let outputs = [sink] + files.outputs + [profiles.file].compactMap(\.self)
-            if isConfined {
-                Confinement.keepFromWriting(outputs: outputs, kvmDevice: host.kvmDevice)
-                options.confinement = Confinement(isFlat: false, outputs: outputs)
+            if host.isConfined {
+                Confinement.keepFromWriting(
+                    outputs: outputs, kvmDevice: host.kvmDevice, folders: entrance.folders)
+                options.confinement = Confinement(isFlat: false, outputs: outputs, debugger: entrance)
             }
             options.consoleDescriptor = log.descriptor
             let symbols = options.recording.placeCapacity.map { _ in ProgramSymbols() }
@@ -73,9 +73,8 @@ struct ExecCommand: ParsableCommand {
             let (image, codeFiles) = try makeGuest(host, sendsSymbols: symbols != nil)
             let kvm = try KVM(path: host.kvmDevice)
             if host.force { Diagnostics.announceForcedLinux(kvm) }
-            let entrance = try debugger.configuration.open(for: &options)
             let machine = try Machine(kvm: kvm, guest: image, options: options)
-            if isConfined { Confinement.keepFromEverythingElse(outputs: outputs) }
+            if host.isConfined { Confinement.keepFromEverythingElse(outputs: outputs, folders: entrance.folders) }
             watch.startRun { machine.control.stop(.signal($0)) }
             var outcome = try entrance.serve(machine) {
                 try machine.run(timeout: watch.timeLeft, input: .stream(STDIN_FILENO))

@@ -58,9 +58,7 @@ extension RunConfiguration {
         // Likewise a file that may grow no more.
         signal(SIGXFSZ, SIG_IGN)
         try Diagnostics.report {
-            // A debugger comes by a socket, and goes wherever it likes in the guest.
-            let isConfined = host.isConfined && debugger.address == nil
-            Confinement.begin(isWanted: isConfined, unless: host.isConfined ? "--gdb" : "--no-sandbox")
+            Confinement.begin(isWanted: host.isConfined)
             let watch = try ProcessWatch(timeout: limits.duration)
             try FilePlan.check(
                 inputs: [guest.file, guest.initrd].compactMap(\.self) + profile.symbols,
@@ -73,16 +71,17 @@ extension RunConfiguration {
                 host: host)
             try AddressSpace.check(
                 vcpuCount: processors.count, traceEvents: reports.trace == nil ? 0 : reports.traceEvents)
+            let entrance = try debugger.open(for: &options)
             let outputs = [sink] + files.outputs + [profiles.file].compactMap(\.self)
-            if isConfined {
-                Confinement.keepFromWriting(outputs: outputs, kvmDevice: host.kvmDevice)
-                options.confinement = Confinement(isFlat: true, outputs: outputs)
+            if host.isConfined {
+                Confinement.keepFromWriting(
+                    outputs: outputs, kvmDevice: host.kvmDevice, folders: entrance.folders)
+                options.confinement = Confinement(isFlat: true, outputs: outputs, debugger: entrance)
             }
             let isWatched = LiveStatus.isWanted(by: statistics)
             if isWatched { LiveStatus.apply(to: &options) }
-            let entrance = try debugger.open(for: &options)
             let machine = try guest.makeMachine(kvmDevice: host.kvmDevice, options: options)
-            if isConfined { Confinement.keepFromEverythingElse(outputs: outputs) }
+            if host.isConfined { Confinement.keepFromEverythingElse(outputs: outputs, folders: entrance.folders) }
             watch.startRun { machine.control.stop(.signal($0)) }
             let live = isWatched ? try LiveStatus(machine) : nil
             var outcome: RunOutcome

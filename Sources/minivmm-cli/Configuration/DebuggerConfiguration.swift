@@ -2,6 +2,7 @@ import ArgumentParser
 import Counters
 import Debugger
 import Glibc
+import Host
 import MiniVMM
 
 /// Whether a debugger may come.
@@ -22,11 +23,10 @@ struct DebuggerConfiguration: Hashable, Sendable {
     /// - Throws: `DebuggerError`, `ResourceError`.
     func open(for options: inout MachineOptions) throws -> DebuggerEntrance? {
         guard let address else { return nil }
-        let entrance = DebuggerEntrance(listener: try DebugListener(at: address), control: try DebugControl())
+        let entrance = DebuggerEntrance(
+            listener: try DebugListener(at: address), control: try DebugControl(), waits: waits)
         if waits { entrance.control.holdFromTheStart() }
         options.debugging = entrance.control
-        StandardError.write(
-            "minivmm: \(waits ? "the guest waits for GDB" : "GDB may connect"): target remote \(entrance.place)\n")
         return entrance
     }
 }
@@ -35,12 +35,17 @@ struct DebuggerConfiguration: Hashable, Sendable {
 struct DebuggerEntrance {
     fileprivate let listener: DebugListener
     fileprivate let control: DebugControl
+    fileprivate let waits: Bool
 
-    fileprivate var place: String { listener.place }
+    /// The directories in which there is a file to be removed after the run.
+    var folders: [Int32] { [listener.directory].compactMap(\.self) }
 
     /// Does something while debuggers are served: running the machine.
     func serve(_ machine: Machine, while body: () throws -> RunOutcome) throws -> RunOutcome {
         let server = try DebugServer(listener, machine: machine, control: control)
+        StandardError.write(
+            "minivmm: \(waits ? "the guest waits for GDB" : "GDB may connect"): target remote "
+                + "\(ForeignText.visible(listener.place))\n")
         do {
             let outcome = try body()
             server.end(outcome.ending)
@@ -53,6 +58,9 @@ struct DebuggerEntrance {
 }
 
 extension DebuggerEntrance? {
+    /// The same where there may be no debugger.
+    var folders: [Int32] { self?.folders ?? [] }
+
     /// The same where there may be no debugger.
     func serve(_ machine: Machine, while body: () throws -> RunOutcome) throws -> RunOutcome {
         switch self {

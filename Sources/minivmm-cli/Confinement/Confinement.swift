@@ -17,6 +17,7 @@ import MiniVMM
 struct Confinement: RunConfinement {
     private let isFlat: Bool
     private let mayRename: Bool
+    private let mayDebug: Bool
 
     /// What of it this host has, in a sentence.
     static var description: String {
@@ -48,12 +49,10 @@ struct Confinement: RunConfinement {
 
     /// The first step of a run, before anything is opened.
     ///
-    /// - Parameters:
-    ///   - isWanted: Whether there is to be a confinement; else a word on standard error says that there is none.
-    ///   - option: The option because of which there is none.
-    static func begin(isWanted: Bool, unless option: String) {
+    /// - Parameter isWanted: Whether there is to be a confinement; else a word on standard error says that there is none.
+    static func begin(isWanted: Bool) {
         guard isWanted else {
-            StandardError.write("minivmm: this run is not confined, because of \(option).\n")
+            StandardError.write("minivmm: this run is not confined, because of --no-sandbox.\n")
             return
         }
         // Neither can fail on a Linux that has KVM as MiniVMM needs it.
@@ -62,10 +61,14 @@ struct Confinement: RunConfinement {
 
     /// Takes away the right to change the file system, but for outputs and devices. Where there is no Landlock, nothing
     /// changes: `minivmm doctor` says so.
-    static func keepFromWriting(outputs: [OutputFile], kvmDevice: String) {
+    ///
+    /// - Parameter folders: Descriptors of further directories in which files are removed.
+    static func keepFromWriting(outputs: [OutputFile], kvmDevice: String, folders: [Int32] = []) {
         var opened: [Int32] = []
         defer { for descriptor in opened { close(descriptor) } }
-        var places = outputs.compactMap(\.directory).map { ckvm_landlock_place(descriptor: $0, takes_files: true) }
+        var places = (outputs.compactMap(\.directory) + folders).map {
+            ckvm_landlock_place(descriptor: $0, takes_files: true)
+        }
         for path in ["/dev", kvmDevice] {
             let descriptor = unsafe open(ForeignText.cString(path), pathOnly | O_CLOEXEC)
             guard descriptor >= 0 else { continue }
@@ -84,20 +87,27 @@ struct Confinement: RunConfinement {
     ///   - isFlat: Whether the guest is a flat image, after whose death it may have to be found out whether this KVM
     ///     emulates ring 0.
     ///   - outputs: What is put at its place after the run.
-    init(isFlat: Bool, outputs: [OutputFile]) {
+    ///   - debugger: Where a debugger may come in.
+    init(isFlat: Bool, outputs: [OutputFile], debugger: DebuggerEntrance? = nil) {
         self.isFlat = isFlat
-        mayRename = outputs.contains { $0.directory != nil }
+        mayRename = outputs.contains { $0.directory != nil } || !debugger.folders.isEmpty
+        mayDebug = debugger != nil
     }
 
     /// Drops all capabilities of the calling thread and of those that it starts, and the right to read files.
-    static func keepFromEverythingElse(outputs: [OutputFile]) {
+    static func keepFromEverythingElse(outputs: [OutputFile], folders: [Int32] = []) {
         _ = ckvm_drop_capabilities()
-        let places = outputs.compactMap(\.directory).map { ckvm_landlock_place(descriptor: $0, takes_files: true) }
+        let places = (outputs.compactMap(\.directory) + folders).map {
+            ckvm_landlock_place(descriptor: $0, takes_files: true)
+        }
         _ = unsafe ckvm_restrict_files(false, places, places.count)
     }
 
     func confineProcess() throws(ResourceError) {
-        let permissions = (mayRename ? UInt32(CKVM_MAY_RENAME) : 0) | (isFlat ? UInt32(CKVM_MAY_TEST_KVM) : 0)
+        var permissions: UInt32 = 0
+        if mayRename { permissions |= UInt32(CKVM_MAY_RENAME) }
+        if isFlat { permissions |= UInt32(CKVM_MAY_TEST_KVM) }
+        if mayDebug { permissions |= UInt32(CKVM_MAY_DEBUG) }
         try Self.check(ckvm_install_filter(CKVM_FILTER_PROCESS, permissions))
     }
 
