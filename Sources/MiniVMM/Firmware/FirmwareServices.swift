@@ -148,7 +148,8 @@ extension VCPURunner {
             let ticket = serial.arrivals.ticket
             if serial.peekInput() != nil { return true }
             if serial.inputHasEnded, machine.counters.vcpuCount == 1 { return false }
-            _ = machine.control.parkWhilePaused(vcpu)
+            // A debugger may have given orders meanwhile, which are read after a KVM_RUN without an exit.
+            if machine.control.parkWhilePaused(vcpu) { vcpu.requestImmediateExit() }
             _ = serial.arrivals.wait(after: ticket, timeout: Self.longestWait)
         }
         return true
