@@ -6,7 +6,7 @@ import XCTest
 
 /// Hostile debuggers: nothing traps, nothing hangs, and no answer is longer than the protocol has it.
 final class MutatedRemoteTests: XCTestCase {
-    private static let count = 10_000
+    private static let count = TestExtent.of(2500, exhaustive: 10_000)
 
     private static let packets: [String] = [
         "qSupported:multiprocess+;swbreak+;hwbreak+", "QStartNoAckMode", "vCont?", "vCont;s:1;c", "vCont;c", "?", "g",

@@ -78,12 +78,15 @@ final class ConfinementTests: KVMTestCase {
             "--report", folder.path("r.html"), "--report", folder.path("r.json"), "--report", folder.path("r.csv"),
             "--trace", folder.path("t.json"), "--stats-file", folder.path("s.txt"),
         ]
-        for guest in ["hello", "counters"] {
-            for options in [
-                [], reports, ["--stats", "json"], ["--per-vcpu", "--cpus", "4"], ["--exits", "total"],
-                ["--exits", "auto", "--top", "5"] + reports, ["--cpuid-trap", "patch"], ["--cpuid-trap", "step"],
-                ["--memory", "512M"], ["--log-level", "trace"], ["--pin", "0"], ["--timeout", "0.3"],
-            ] {
+        for (guest, everything) in [("hello", TestExtent.isExhaustive), ("counters", true)] {
+            for options in !everything
+                ? [[]]
+                : [
+                    [], reports, ["--stats", "json"], ["--per-vcpu", "--cpus", "4"], ["--exits", "total"],
+                    ["--exits", "auto", "--top", "5"] + reports, ["--cpuid-trap", "patch"], ["--cpuid-trap", "step"],
+                    ["--memory", "512M"], ["--log-level", "trace"], ["--pin", "0"], ["--timeout", "0.3"],
+                ]
+            {
                 let run = try CommandLineRun(["run", "--guest", guest, "--timeout", "0.5"] + options)
                 if case .signaled(let number) = run.end { XCTFail("\(guest) \(options): signal \(number)") }
             }

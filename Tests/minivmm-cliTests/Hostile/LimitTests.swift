@@ -19,10 +19,11 @@ final class LimitTests: KVMTestCase {
         ]
         let isExhaustive = TestExtent.isExhaustive
         let limits =
-            stride(from: 60_000, through: 500_000, by: isExhaustive ? 20_000 : 110_000).map { "-v \($0)" }
-            + ["-v 1500000"] + stride(from: 4, through: 20, by: isExhaustive ? 1 : 4).map { "-n \($0)" }
-            + (isExhaustive ? [0, 1, 2, 4, 8, 64] : [0, 8]).map { "-f \($0)" }
-            + (isExhaustive ? [32, 64, 128, 512, 4096] : [32, 4096]).map { "-s \($0)" }
+            isExhaustive
+            ? stride(from: 60_000, through: 500_000, by: 20_000).map { "-v \($0)" } + ["-v 1500000"]
+                + (4...20).map { "-n \($0)" } + [0, 1, 2, 4, 8, 64].map { "-f \($0)" }
+                + [32, 64, 128, 512, 4096].map { "-s \($0)" }
+            : ["-v 60000", "-v 170000", "-v 1500000", "-n 4", "-n 12", "-f 0", "-f 8", "-s 32"]
         var statuses: [Int32: Int] = [:]
         for limit in limits {
             let run = try run(limit: limit, arguments)
