@@ -65,6 +65,7 @@ final class MutatedImageTests: XCTestCase {
     }
 
     func testMutatedBzImages() throws {
+        try TestBed.skipWhereEmulated()
         let sample = SampleBzImage(
             setupSectors: 1, alignment: 0x1000, preferredAddress: 0x20_0000, runtimeSize: 0x10_0000,
             payload: SampleBzImage.pattern(count: 0x800))
@@ -74,6 +75,7 @@ final class MutatedImageTests: XCTestCase {
     }
 
     func testMutatedELFKernels() throws {
+        try TestBed.skipWhereEmulated()
         let sample = SampleELF()
         let original = sample.bytes
         let headersEnd = SampleELF.headerSize + 3 * SampleELF.entryHeaderSize

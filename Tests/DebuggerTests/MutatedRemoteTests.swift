@@ -34,6 +34,7 @@ final class MutatedRemoteTests: XCTestCase {
     }
 
     func testMutatedPackets() throws {
+        try TestBed.skipWhereEmulated()
         let longest = 2 + 2 * (2 * RemoteSession<FakeTarget>.packetSize)
         var answered = 0
         for seed in 0..<Self.count {
@@ -55,6 +56,7 @@ final class MutatedRemoteTests: XCTestCase {
 
     /// Bytes that are no packets at all, in pieces of every length.
     func testNoise() throws {
+        try TestBed.skipWhereEmulated()
         let target = try FakeTarget(is64Bit: false)
         var generator = SeededGenerator(seed: 20_261_127)
         var session = RemoteSession(target)

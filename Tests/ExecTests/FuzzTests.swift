@@ -19,6 +19,7 @@ final class FuzzTests: XCTestCase {
 
     /// Programs that are damaged somewhere, and what they then lead to on a host.
     func testDependenciesOfDamagedPrograms() throws {
+        try TestBed.skipWhereEmulated()
         let host = SampleHost(folder: try makeFolder())
         try host.program(Self.loader, SampleProgram())
         for name in ["liba.so", "libb.so"] {
@@ -45,6 +46,7 @@ final class FuzzTests: XCTestCase {
     }
 
     func testDamagedLibraryCaches() throws {
+        try TestBed.skipWhereEmulated()
         var whole = Array("glibc-ld.so.cache1.1".utf8)
         whole += [UInt8](repeating: 0, count: 28)
         whole.set(UInt32(2), at: 20)
@@ -67,7 +69,8 @@ final class FuzzTests: XCTestCase {
         }
     }
 
-    func testRandomFirstLinesOfScripts() {
+    func testRandomFirstLinesOfScripts() throws {
+        try TestBed.skipWhereEmulated()
         let alphabet = Array("#!/env -SuCi=\"'\\_c$ {}\t\nab\u{e9}".utf8) + [0xff, 0]
         var guesses = 0
         for seed in 0..<Self.count * 5 {

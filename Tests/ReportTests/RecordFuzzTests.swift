@@ -13,6 +13,7 @@ final class RecordFuzzTests: XCTestCase {
         """#.utf8)
 
     func testDamagedRecords() throws {
+        try TestBed.skipWhereEmulated()
         let original = try RecordedStatistics(json: Self.whole)
         var refusedCount: UInt64 = 0
         for seed in 0..<Self.count {

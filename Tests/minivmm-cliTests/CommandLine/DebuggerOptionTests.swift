@@ -18,6 +18,7 @@ final class DebuggerOptionTests: KVMTestCase {
     }
 
     func testWhatIsNoAddressIsAUsageError() throws {
+        try TestBed.skipWhereEmulated()
         for arguments in [["--gdb", "0.0.0.0:1234"], ["--gdb-wait"]] {
             let run = try CommandLineRun(["run", "--guest", "hello"] + arguments)
             XCTAssertEqual(run.end, .exited(64), run.errors)

@@ -13,6 +13,7 @@ final class ExecUsageTests: KVMTestCase {
     }
 
     func testPrograms() throws {
+        try TestBed.skipWhereEmulated()
         try assertRefused(["--", "/none"], 127, "There is no program /none.")
         try assertRefused(["--", "minivmm-none"], 127, "There is no program minivmm-none in ")
         try assertRefused(["/etc/passwd"], 126, "/etc/passwd has no permission to be executed.")
@@ -23,6 +24,7 @@ final class ExecUsageTests: KVMTestCase {
     }
 
     func testOptions() throws {
+        try TestBed.skipWhereEmulated()
         let program = try MiniVMMExecutable.path()
         try assertRefused([], 64, "Missing expected argument")
         try assertRefused(["--"], 64, "Give a program to run")

@@ -7,6 +7,7 @@ import XCTest
 /// The two readers of the command line agree.
 final class PlainArgumentsTests: XCTestCase {
     func testPlainCommandLinesMeanTheSameToBoth() throws {
+        try TestBed.skipWhereEmulated()
         let lines = [
             "run --guest hello", "run image.bin", "run --stats none image.bin --timeout 1.5",
             "run --guest storm --argument 1000000 --stats none",

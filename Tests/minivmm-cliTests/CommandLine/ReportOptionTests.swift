@@ -21,6 +21,7 @@ final class ReportOptionTests: XCTestCase {
     }
 
     func testOtherEndingsAreRefused() throws {
+        try TestBed.skipWhereEmulated()
         for name in ["report", "report.txt", "html", "a.json.gz"] {
             let run = try CommandLineRun(["run", "--guest", "hello", "--report", name])
             run.assertStatus(64)
@@ -32,6 +33,7 @@ final class ReportOptionTests: XCTestCase {
     }
 
     func testATraceOfKVMNeedsATraceAndEveryExit() throws {
+        try TestBed.skipWhereEmulated()
         let trace = ["--trace", try makeFolder().path("t.json"), "--trace-kernel"]
         for (options, words) in [
             (["run", "--guest", "hello", "--trace-kernel", "--exits", "all"], "--trace-kernel needs --trace."),
