@@ -20,6 +20,7 @@ final class UsageTests: XCTestCase {
     }
 
     func testWhichGuest() throws {
+        try TestBed.skipWhereEmulated()
         try check(["run"], says: "--guest NAME")
         try check(["run", "image.bin", "--guest", "hello"], says: "not both")
         try check(["run", "one.bin", "two.bin"], says: "'two.bin'")
@@ -28,6 +29,7 @@ final class UsageTests: XCTestCase {
     }
 
     func testValuesOfOptions() throws {
+        try TestBed.skipWhereEmulated()
         for (option, value) in [
             ("--leaves", "f23"), ("--exit-types", "amd"), ("--cpuid-trap", "all"),
             ("--cpuid-site", "0xzz"), ("--cpuid-site", "-1"),
@@ -42,6 +44,7 @@ final class UsageTests: XCTestCase {
     }
 
     func testTimeoutsThatAreNone() throws {
+        try TestBed.skipWhereEmulated()
         for value in ["0", "-1", "nan", "inf", "1e9"] {
             try check(["run", "--guest", "hello", "--timeout=\(value)"], says: "--timeout takes a number of seconds")
         }
