@@ -48,13 +48,13 @@ final class DeviceFuzzTests: XCTestCase {
             PortAttachment(PostCodePort(), named: "post", at: 24...24),
             PortAttachment(DebugConsole { _ in tally.call() }, named: "debug", at: 25...25),
             PortAttachment(ExitPort { _ in tally.call() }, named: "exit", at: 26...26),
-            PortAttachment(ResetControlRegister(reset: tally.call), named: "reset", at: 27...27),
+            PortAttachment(ResetControl.register(reset: tally.call), named: "reset", at: 27...27),
             PortAttachment(timer.counters, named: "timer", at: 28...31),
             PortAttachment(timer.control, named: "timer", at: 32...32),
             PortAttachment(InterruptControllerRegisters(mask: 0xB8), named: "PIC", at: 33...34),
             PortAttachment(video.registers, named: "video", at: 36...37),
             PortAttachment(video.status, named: "video", at: 38...38),
-            PortAttachment(SystemControlPort(reset: tally.call), named: "system", at: 35...35),
+            PortAttachment(SystemControl.register(reset: tally.call), named: "system", at: 35...35),
         ])
     }
 

@@ -45,7 +45,7 @@ final class SmallPortTests: XCTestCase {
 
     func testResetControlRegister() throws {
         let log = Log()
-        let device = ResetControlRegister { log.add(1) }
+        let device = ResetControl.register { log.add(1) }
         let bus = try PortBus([PortAttachment(device, named: "reset", at: ResetControl.port...ResetControl.port)])
         // As Linux resets by it (BOOT_CF9_FORCE in arch/x86/kernel/reboot.c), and then as it does by ACPI.
         XCTAssertEqual(bus.read(0xCF9, .byte), 0)
@@ -53,7 +53,7 @@ final class SmallPortTests: XCTestCase {
         XCTAssertEqual(log.all.count, 0)
         XCTAssertTrue(bus.write(0xCF9, .byte, 0x06))
         XCTAssertEqual(log.all.count, 1)
-        XCTAssertTrue(bus.write(0xCF9, .byte, UInt32(ResetControlRegister.hardReset)))
+        XCTAssertTrue(bus.write(0xCF9, .byte, UInt32(ResetControl.hardReset)))
         XCTAssertEqual(log.all.count, 1, "only a rise resets")
         XCTAssertTrue(bus.write(0xCF9, .byte, 0xF1))
         XCTAssertEqual(bus.read(0xCF9, .byte), 0)
@@ -63,7 +63,7 @@ final class SmallPortTests: XCTestCase {
 
     func testSystemControlPort() throws {
         let log = Log()
-        let device = SystemControlPort { log.add(1) }
+        let device = SystemControl.register { log.add(1) }
         let bus = try PortBus([PortAttachment(device, named: "system", at: SystemControl.port...SystemControl.port)])
         XCTAssertEqual(bus.read(0x92, .byte), 0x02, "the A20 gate is open")
         // As boot sectors open it: set bit 1, and leave bit 0 alone.
@@ -114,7 +114,7 @@ final class SmallPortTests: XCTestCase {
     }
 
     func testResetControlRegisterIsAlone() throws {
-        let device = ResetControlRegister {}
+        let device = ResetControl.register {}
         let bus = try PortBus([PortAttachment(device, named: "reset", at: ResetControl.port...ResetControl.port)])
         XCTAssertNil(bus.read(0xCF8, .long), "PCI's configuration address, which covers it, is nobody's")
         XCTAssertFalse(bus.write(0xCF8, .long, 0x8000_0000))
@@ -134,7 +134,7 @@ final class SmallPortTests: XCTestCase {
             PortAttachment(ExitPort { _ in }, named: "exit", at: DebugPorts.exit...DebugPorts.exit),
             PortAttachment(serial, named: "serial", at: SerialPort.ports),
             PortAttachment(power, named: "power", at: PowerManagement.ports),
-            PortAttachment(ResetControlRegister {}, named: "reset", at: ResetControl.port...ResetControl.port),
+            PortAttachment(ResetControl.register {}, named: "reset", at: ResetControl.port...ResetControl.port),
         ])
         XCTAssertEqual(bus.read(0x64, .byte), 0x14)
         XCTAssertNil(bus.read(0x61, .byte), "port 0x61 is KVM's")
