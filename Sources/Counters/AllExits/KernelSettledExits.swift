@@ -121,15 +121,7 @@ public struct KernelSettledExits: Hashable, Sendable {
         ///
         /// - Parameter share: From 0 to 1.
         public func quantile(_ share: Double) -> UInt64 {
-            let total = histogram.reduce(0, &+)
-            guard total > 0 else { return 0 }
-            let wanted = max(1, UInt64((Double(total) * share).rounded(.up)))
-            var seen: UInt64 = 0
-            for (bucket, count) in histogram.enumerated() {
-                seen &+= count
-                if seen >= wanted { return min(maximum, (UInt64(2) << UInt64(bucket)) &- 1) }
-            }
-            return maximum
+            ExitPlaces.quantile(share, of: histogram, atMost: maximum)
         }
     }
 

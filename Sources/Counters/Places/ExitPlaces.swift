@@ -157,19 +157,22 @@ extension ExitPlaces {
         exit.isKernels ? UInt64(exactly: (Double(time) * cyclesPerNanosecond).rounded()) ?? .max : time
     }
 
-    /// The upper end of the bucket in which the given share of the exits lies.
+    /// The upper end of the bucket in which the given share of the exits lies, at most the limit; 0 without exits.
     ///
-    /// - Parameter share: From 0 to 1.
-    package static func quantile(_ share: Double, of histogram: [UInt64]) -> UInt64 {
+    /// - Parameters:
+    ///   - share: From 0 to 1.
+    ///   - histogram: How many took from 2^n up to 2^(n+1).
+    ///   - limit: The longest time, where it is known.
+    package static func quantile(_ share: Double, of histogram: [UInt64], atMost limit: UInt64 = .max) -> UInt64 {
         let total = histogram.reduce(0, &+)
         guard total > 0 else { return 0 }
         let wanted = max(1, UInt64((Double(total) * share).rounded(.up)))
         var seen: UInt64 = 0
         for (bucket, count) in histogram.enumerated() {
             seen &+= count
-            if seen >= wanted { return (UInt64(2) << UInt64(bucket)) &- 1 }
+            if seen >= wanted { return min(limit, (UInt64(2) << UInt64(bucket)) &- 1) }
         }
-        return 0
+        return limit
     }
 
     /// The places of one vCPU. What found no room is not known by vCPU, and is left out.
