@@ -74,8 +74,8 @@ final class ExecChannel: MMIODevice {
         switch offset {
         case Register.output: write(value, to: output)
         case Register.error: write(value, to: error)
-        case Register.symbols: unsafe take(value) { symbols, part in unsafe symbols.appendKernel(part) }
-        case Register.mappings: unsafe take(value) { symbols, part in unsafe symbols.appendMappings(part) }
+        case Register.symbols: take(value, as: .kernel)
+        case Register.mappings: take(value, as: .mappings)
         case Register.status: finish(ProgramReport.event(value))
         default: break
         }
@@ -95,10 +95,10 @@ final class ExecChannel: MMIODevice {
         if let failure, failure != .brokenPipe { finish(.failed(ExecError.outputNotWritable(failure))) }
     }
 
-    private func take(_ count: UInt32, _ append: (ProgramSymbols, UnsafeRawBufferPointer) -> Void) {
+    private func take(_ count: UInt32, as text: ProgramSymbols.Text) {
         guard let symbols else { return }
         let size = min(Int(count), Int(EXEC_OUTPUT_SIZE))
-        unsafe window.withBytes(at: Int(EXEC_OUTPUT_OFFSET), count: size) { unsafe append(symbols, .init($0)) }
+        unsafe window.withBytes(at: Int(EXEC_OUTPUT_OFFSET), count: size) { unsafe symbols.append(.init($0), to: text) }
     }
 
     private enum Register {
@@ -174,33 +174,37 @@ public struct ProgramChannel: Component {
 
 /// What names the addresses of a program and its kernel, as the guest's init tells it.
 public final class ProgramSymbols: Sendable {
-    private let parts = Locked((kernel: [UInt8](), mappings: [UInt8]()))
-    /// More than any kernel has.
-    private static let kernelLimit = 1 << 26
-    /// More than programs have: some ten thousand mappings.
-    private static let mappingsLimit = 1 << 20
+    /// What is told.
+    enum Text {
+        /// The kernel's symbols.
+        case kernel
+        /// The program's mappings.
+        case mappings
+
+        /// How many bytes are kept: more than any kernel has, and more than the mappings of programs, some ten thousand.
+        fileprivate var limit: Int { self == .kernel ? 1 << 26 : 1 << 20 }
+    }
+
+    private let texts = Locked<[Text: [UInt8]]>([:])
 
     /// None yet.
     public init() {}
 
     /// The kernel's symbols that were sent so far, in the form of /proc/kallsyms.
-    public var kernel: [UInt8] { parts.withLock { $0.kernel } }
+    public var kernel: [UInt8] { bytes(of: .kernel) }
 
     /// The program's mappings just before it ended, in the form of /proc/PID/maps. Empty where it was killed.
-    public var mappings: [UInt8] { parts.withLock { $0.mappings } }
+    public var mappings: [UInt8] { bytes(of: .mappings) }
 
-    /// Takes a part of the kernel's symbols, as long as there is not too much.
-    func appendKernel(_ part: UnsafeRawBufferPointer) {
+    private func bytes(of text: Text) -> [UInt8] { texts.withLock { $0[text] ?? [] } }
+
+    /// Takes a part of a text, as long as there is not too much.
+    func append(_ part: UnsafeRawBufferPointer, to text: Text) {
         // Sound: the bytes are copied, in order, before the call returns.
         let part = unsafe Array(part)
-        parts.withLock { if $0.kernel.count + part.count <= Self.kernelLimit { $0.kernel += part } }
-    }
-
-    /// Takes a part of the mappings, as long as there is not too much.
-    func appendMappings(_ part: UnsafeRawBufferPointer) {
-        // Sound: as above.
-        let part = unsafe Array(part)
-        parts.withLock { if $0.mappings.count + part.count <= Self.mappingsLimit { $0.mappings += part } }
+        texts.withLock { texts in
+            if texts[text, default: []].count + part.count <= text.limit { texts[text, default: []] += part }
+        }
     }
 }
 

@@ -33,17 +33,11 @@ struct ProfileConfiguration: Hashable, Sendable {
 /// The symbols of a run, and its profile's file, open.
 struct ProfileFiles {
     var symbols: [SymbolTable]
-    private var mappings: ProgramMappings?
+    /// Where the files of an `exec` guest's program are, once it has said so.
+    var mappings: ProgramMappings?
     let file: OutputFile?
     let isForPprof: Bool
     let weight: ExitProfile.Weight
-
-    init(symbols: [SymbolTable], file: OutputFile?, isForPprof: Bool, weight: ExitProfile.Weight) {
-        self.symbols = symbols
-        self.file = file
-        self.isForPprof = isForPprof
-        self.weight = weight
-    }
 
     /// Takes in what an `exec` guest said of its addresses. Where it said nothing, there are no more names.
     ///
@@ -64,12 +58,9 @@ struct ProfileFiles {
             guard !Self.isInits(place) else {
                 return ExitPlaces.Function(name: "init", offset: address &- ProgramChannel.initAddress)
             }
-            for table in tables {
-                if let function = table.function(at: address) {
-                    return ExitPlaces.Function(name: function.name, offset: function.offset)
-                }
+            return (Self.function(at: address, in: tables) ?? mappings?.function(at: address)).map {
+                ExitPlaces.Function(name: $0.name, offset: $0.offset)
             }
-            return mappings?.function(at: address).map { ExitPlaces.Function(name: $0.name, offset: $0.offset) }
         }
     }
 
@@ -85,13 +76,16 @@ struct ProfileFiles {
         guard !symbols.isEmpty else { return nil }
         let tables = tables(outcome)
         return { address in
-            for table in tables {
-                if let function = table.function(at: address) {
-                    return "\(function.name)+\(Hex.number(function.offset))"
-                }
-            }
-            return nil
+            Self.function(at: address, in: tables).map { "\($0.name)+\(Hex.number($0.offset))" }
         }
+    }
+
+    /// The function that has an address, by the first table that knows one.
+    private static func function(at address: UInt64, in tables: [SymbolTable]) -> (name: String, offset: UInt64)? {
+        for table in tables {
+            if let function = table.function(at: address) { return function }
+        }
+        return nil
     }
 
     /// Whether an exit is of the init of an `exec` guest, which may stand at addresses that the program has, too.
