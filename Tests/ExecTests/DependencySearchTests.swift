@@ -21,15 +21,6 @@ final class DependencySearchTests: XCTestCase {
         SampleProgram(interpreter: Self.loader, libraries: libraries, earlyPath: earlyPath, runPath: runPath)
     }
 
-    private func error(_ body: () throws -> some Any) -> ExecError? {
-        do {
-            _ = try body()
-            return nil
-        } catch {
-            return error as? ExecError
-        }
-    }
-
     func testAStaticProgramNeedsNothing() throws {
         let host = try makeHost()
         try host.program("/bin/static", SampleProgram(type: 2))

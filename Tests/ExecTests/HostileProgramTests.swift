@@ -19,15 +19,6 @@ final class HostileProgramTests: XCTestCase {
         return host
     }
 
-    private func error(_ body: () throws -> some Any) -> ExecError? {
-        do {
-            _ = try body()
-            return nil
-        } catch {
-            return error as? ExecError
-        }
-    }
-
     func testAnInterpreterIsAnExecutableProgramOfTheSameMachine() throws {
         let host = try makeHost()
         try host.file("/noExecute", SampleProgram().bytes, mode: 0o644)

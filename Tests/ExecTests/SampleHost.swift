@@ -2,6 +2,7 @@
 import Foundation
 import Glibc
 @testable import TestSupport
+import XCTest
 
 /// A tree of files that is taken for a host.
 struct SampleHost {
@@ -51,5 +52,17 @@ struct SampleHost {
             searchPath: SearchPath(text: searchPath))
         let bytes = try files.read(files.resolve(path))
         return try search.files(neededBy: HostFile(path: path, bytes: bytes)).map(\.path)
+    }
+}
+
+extension XCTestCase {
+    /// What something throws, if that is an error of this layer.
+    func error(_ body: () throws -> some Any) -> ExecError? {
+        do {
+            _ = try body()
+            return nil
+        } catch {
+            return error as? ExecError
+        }
     }
 }

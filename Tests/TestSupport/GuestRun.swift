@@ -30,13 +30,14 @@ struct GuestRun {
         cpus: Int = 1,
         pinnedCPUs: CPUList? = nil,
         timeout: Duration = .seconds(GuestRun.limit),
+        input: ConsoleSource? = nil,
         prepare: (Machine) throws -> Void = { _ in }
     ) throws {
         var guest = FlatGuest(image: code)
         guest.argument = argument
         try self.init(
             guest, trap: trap, leaves: leaves, exitTypes: exitTypes, sites: sites, cpus: cpus, pinnedCPUs: pinnedCPUs,
-            timeout: timeout, prepare: prepare)
+            timeout: timeout, input: input, prepare: prepare)
     }
 
     /// Runs a flat guest.
@@ -49,6 +50,7 @@ struct GuestRun {
         cpus: Int = 1,
         pinnedCPUs: CPUList? = nil,
         timeout: Duration = .seconds(GuestRun.limit),
+        input: ConsoleSource? = nil,
         prepare: (Machine) throws -> Void = { _ in }
     ) throws {
         let captured = try CapturedConsole()
@@ -62,7 +64,7 @@ struct GuestRun {
         options.consoleDescriptor = captured.descriptor
         let machine = try Machine(kvm: TestKVM.shared(), guest: guest, options: options)
         try prepare(machine)
-        outcome = try machine.run(timeout: timeout)
+        outcome = try machine.run(timeout: timeout, input: input)
         memory = machine.parts.memory
         console = captured.text
     }

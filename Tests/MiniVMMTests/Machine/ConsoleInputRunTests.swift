@@ -23,23 +23,12 @@ final class ConsoleInputRunTests: XCTestCase {
         0xf4,  // hlt
     ]
 
-    private func run(
-        _ code: [UInt8], input: ConsoleSource, timeout: Duration = .seconds(GuestRun.limit)
-    ) throws -> (outcome: RunOutcome, console: String) {
-        let captured = try CapturedConsole()
-        var options = MachineOptions()
-        options.trap = .none
-        options.consoleDescriptor = captured.descriptor
-        let machine = try Machine(kvm: TestKVM.shared(), guest: FlatGuest(image: code), options: options)
-        return (try machine.run(timeout: timeout, input: input), captured.text)
-    }
-
     func testAPollingGuestGetsAPipe() throws {
         let pipe = try PipeEnds()
         defer { pipe.closeReader() }
         let line = String(repeating: "What is said here is heard there. ", count: 20) + "\n"
         pipe.supply(Array(line.utf8))
-        let run = try run(Self.echo, input: .stream(pipe.reader))
+        let run = try GuestRun(Self.echo, input: .stream(pipe.reader))
         XCTAssertEqual(run.console, line)
         guard case .halted = run.outcome.ending else { return XCTFail(run.outcome.ending.summary) }
     }
@@ -64,7 +53,7 @@ final class ConsoleInputRunTests: XCTestCase {
                 0x75, 0xea,  // jne to the start
                 0xf4,  // hlt
             ]
-            let run = try run(code, input: .stream(pipe.reader))
+            let run = try GuestRun(code, input: .stream(pipe.reader))
             XCTAssertEqual(run.console, "hello.\n")
         }
     }
@@ -73,7 +62,7 @@ final class ConsoleInputRunTests: XCTestCase {
         let pipe = try PipeEnds()
         defer { pipe.closeReader() }
         writeAll([1, 2, 3], to: pipe.writer)
-        let run = try run([0xf4], input: .stream(pipe.reader))  // hlt
+        let run = try GuestRun([0xf4], input: .stream(pipe.reader))  // hlt
         guard case .halted = run.outcome.ending else { return XCTFail(run.outcome.ending.summary) }
         XCTAssertEqual(pipe.available(), [1, 2, 3])
     }
@@ -81,7 +70,7 @@ final class ConsoleInputRunTests: XCTestCase {
     func testARunEndsWhileTheGuestWaitsForInput() throws {
         let pipe = try PipeEnds()
         defer { pipe.closeReader() }
-        let run = try run(Self.echo, input: .stream(pipe.reader), timeout: .milliseconds(20))
+        let run = try GuestRun(Self.echo, timeout: .milliseconds(20), input: .stream(pipe.reader))
         guard case .timeout = run.outcome.ending else { return XCTFail(run.outcome.ending.summary) }
     }
 
@@ -100,7 +89,7 @@ final class ConsoleInputRunTests: XCTestCase {
             0x75, 0xfe,  // jnz to itself
             0xf4,  // hlt
         ]
-        let run = try run(Self.echo.dropLast(5) + tail, input: .stream(pipe.reader))
+        let run = try GuestRun(Self.echo.dropLast(5) + tail, input: .stream(pipe.reader))
         guard case .halted = run.outcome.ending else { return XCTFail(run.outcome.ending.summary) }
         XCTAssertEqual(run.console, "to be continued")
     }

@@ -169,22 +169,11 @@ final class FirmwareRunTests: KVMTestCase {
         0xe6, 0xf4,  // out 0xf4, al
     ]
 
-    private func run(
-        _ code: [UInt8], input: ConsoleSource?, timeout: Duration = .seconds(GuestRun.limit)
-    ) throws -> (outcome: RunOutcome, console: String) {
-        let captured = try CapturedConsole()
-        var options = MachineOptions()
-        options.trap = .none
-        options.consoleDescriptor = captured.descriptor
-        let machine = try Machine(kvm: TestKVM.shared(), guest: FlatGuest(image: code), options: options)
-        return (try machine.run(timeout: timeout, input: input), captured.text)
-    }
-
     func testKeysComeFromTheConsole() throws {
         let pipe = try PipeEnds()
         defer { pipe.closeReader() }
         pipe.supply(Array("Hello, BIOS.".utf8))
-        let run = try run(Self.typist, input: .stream(pipe.reader))
+        let run = try GuestRun(Self.typist, input: .stream(pipe.reader))
         guard case .exitPort(5) = run.outcome.ending else { return XCTFail(run.outcome.ending.summary) }
         XCTAssertEqual(run.console, "Hello, BIOS.")
         XCTAssertEqual(run.outcome.statistics.total.exits, 25, "two a key, however long the wait, and the last")
@@ -193,16 +182,16 @@ final class FirmwareRunTests: KVMTestCase {
     func testAWaitForAKeyEndsWithTheRun() throws {
         let pipe = try PipeEnds()
         defer { pipe.closeReader() }
-        let run = try run(Self.typist, input: .stream(pipe.reader), timeout: .milliseconds(20))
+        let run = try GuestRun(Self.typist, timeout: .milliseconds(20), input: .stream(pipe.reader))
         XCTAssertEqual(run.outcome.ending.name, "timeout")
     }
 
     func testAWaitForAKeyThatCannotComeIsTheEnd() throws {
-        XCTAssertEqual(try run(Self.typist, input: nil).outcome.ending.name, "halted")
+        XCTAssertEqual(try GuestRun(Self.typist, input: nil).outcome.ending.name, "halted")
         let pipe = try PipeEnds()
         defer { pipe.closeReader() }
         pipe.supply(Array("Hi".utf8))
-        let run = try run(Self.typist, input: .stream(pipe.reader))
+        let run = try GuestRun(Self.typist, input: .stream(pipe.reader))
         XCTAssertEqual(run.outcome.ending.name, "halted")
         XCTAssertEqual(run.console, "Hi")
     }
