@@ -46,13 +46,7 @@ struct ExecCommand: ParsableCommand {
         try Diagnostics.report {
             Confinement.begin(isWanted: host.isConfined)
             let watch = try ProcessWatch(timeout: limits.configuration.duration)
-            try FilePlan.check(
-                inputs: [guest.kernel].compactMap(\.self) + profile.configuration.symbols,
-                outputs: [statistics.file].compactMap(\.self) + reports.outputs
-                    + [profile.configuration.file].compactMap(\.self))
-            let sink = try statistics.openSink()
-            let files = try reports.openFiles()
-            var profiles = try profile.configuration.open()
+            var outputs = try RunOutputs(statistics, reports, profile.configuration, inputs: [guest.kernel])
             var options = MachineOptions(
                 processors: processors.configuration, cpuid: cpuid.configuration, statistics: statistics,
                 reports: reports, profile: profile.configuration, host: host)
@@ -61,11 +55,10 @@ struct ExecCommand: ParsableCommand {
             try AddressSpace.check(
                 vcpuCount: options.cpuCount, traceEvents: reports.trace == nil ? 0 : reports.traceEvents)
             let entrance = try debugger.configuration.open(for: &options)
-            let outputs = [sink] + files.outputs + [profiles.file].compactMap(\.self)
             if host.isConfined {
                 Confinement.keepFromWriting(
-                    outputs: outputs, kvmDevice: host.kvmDevice, folders: entrance.folders)
-                options.confinement = Confinement(isFlat: false, outputs: outputs, debugger: entrance)
+                    outputs: outputs.all, kvmDevice: host.kvmDevice, folders: entrance.folders)
+                options.confinement = Confinement(isFlat: false, outputs: outputs.all, debugger: entrance)
             }
             options.consoleDescriptor = log.descriptor
             let symbols = options.recording.placeCapacity.map { _ in ProgramSymbols() }
@@ -74,20 +67,15 @@ struct ExecCommand: ParsableCommand {
             let kvm = try KVM(path: host.kvmDevice)
             if host.force { Diagnostics.announceForcedLinux(kvm) }
             let machine = try Machine(kvm: kvm, guest: image, options: options)
-            if host.isConfined { Confinement.keepFromEverythingElse(outputs: outputs, folders: entrance.folders) }
+            if host.isConfined { Confinement.keepFromEverythingElse(outputs: outputs.all, folders: entrance.folders) }
             watch.startRun { machine.control.stop(.signal($0)) }
-            var outcome = try entrance.serve(machine) {
+            let outcome = try entrance.serve(machine) {
                 try machine.run(timeout: watch.timeLeft, input: .stream(STDIN_FILENO))
             }
             watch.endRun()
-            if let symbols { profiles.add(symbols, files: codeFiles) }
-            profiles.name(&outcome)
-            RunAnnouncement.announce(outcome, functionName: profiles.functionName(outcome))
-            try sink.write(statistics.text(outcome, leaves: options.leaves, style: sink.textStyle))
-            try sink.finish()
-            try files.write(
+            if let symbols { outputs.profiles.add(symbols, files: codeFiles) }
+            try outputs.write(
                 outcome, leaves: options.leaves, machine: machine, guest: guest.displayName, program: guest.programName)
-            try profiles.write(outcome, machine: machine, program: guest.programName)
             if Self.saysNothingOfProgram(outcome.ending) { throw ExecError.noStatus }
             return try machine.exitStatus(after: outcome.ending)
         }

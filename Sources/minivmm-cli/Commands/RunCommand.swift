@@ -60,31 +60,25 @@ extension RunConfiguration {
         try Diagnostics.report {
             Confinement.begin(isWanted: host.isConfined)
             let watch = try ProcessWatch(timeout: limits.duration)
-            try FilePlan.check(
-                inputs: [guest.file, guest.initrd].compactMap(\.self) + profile.symbols,
-                outputs: [statistics.file].compactMap(\.self) + reports.outputs + [profile.file].compactMap(\.self))
-            let sink = try statistics.openSink()
-            let files = try reports.openFiles()
-            let profiles = try profile.open()
+            let outputs = try RunOutputs(statistics, reports, profile, inputs: [guest.file, guest.initrd])
             var options = MachineOptions(
                 processors: processors, cpuid: cpuid, statistics: statistics, reports: reports, profile: profile,
                 host: host)
             try AddressSpace.check(
                 vcpuCount: processors.count, traceEvents: reports.trace == nil ? 0 : reports.traceEvents)
             let entrance = try debugger.open(for: &options)
-            let outputs = [sink] + files.outputs + [profiles.file].compactMap(\.self)
             if host.isConfined {
                 Confinement.keepFromWriting(
-                    outputs: outputs, kvmDevice: host.kvmDevice, folders: entrance.folders)
-                options.confinement = Confinement(isFlat: true, outputs: outputs, debugger: entrance)
+                    outputs: outputs.all, kvmDevice: host.kvmDevice, folders: entrance.folders)
+                options.confinement = Confinement(isFlat: true, outputs: outputs.all, debugger: entrance)
             }
             let isWatched = LiveStatus.isWanted(by: statistics)
             if isWatched { LiveStatus.apply(to: &options) }
             let machine = try guest.makeMachine(kvmDevice: host.kvmDevice, options: options)
-            if host.isConfined { Confinement.keepFromEverythingElse(outputs: outputs, folders: entrance.folders) }
+            if host.isConfined { Confinement.keepFromEverythingElse(outputs: outputs.all, folders: entrance.folders) }
             watch.startRun { machine.control.stop(.signal($0)) }
             let live = isWatched ? try LiveStatus(machine) : nil
-            var outcome: RunOutcome
+            let outcome: RunOutcome
             do {
                 defer { live?.end() }
                 outcome = try entrance.serve(machine) {
@@ -92,12 +86,7 @@ extension RunConfiguration {
                 }
             }
             watch.endRun()
-            profiles.name(&outcome)
-            RunAnnouncement.announce(outcome, functionName: profiles.functionName(outcome))
-            try sink.write(statistics.text(outcome, leaves: options.leaves, style: sink.textStyle))
-            try sink.finish()
-            try files.write(outcome, leaves: options.leaves, machine: machine, guest: guest.displayName)
-            try profiles.write(outcome, machine: machine, program: guest.displayName)
+            try outputs.write(outcome, leaves: options.leaves, machine: machine, guest: guest.displayName)
             return try machine.exitStatus(after: outcome.ending)
         }
     }

@@ -127,15 +127,15 @@ struct ReportFiles {
     ///
     /// - Parameters:
     ///   - guest: The guest's name.
-    ///   - program: The name of the program in it, if it has one.
+    ///   - program: The name of the program in it; the guest's where there is none.
     func write(
-        _ outcome: RunOutcome, leaves: CounterLeaves, machine: Machine, guest: String, program: String? = nil
+        _ outcome: RunOutcome, leaves: CounterLeaves, machine: Machine, guest: String, program: String
     ) throws {
         if !reports.isEmpty {
             let context = RunContext(
                 command: CommandWords.ofThisProcess.asTyped, startedAt: startedAt, guest: guest,
                 machine: machine.machineDescription, host: host)
-            let programs = ProfileFiles.programs(isFlat: machine.isFlat, program: program ?? guest)
+            let programs = ProfileFiles.programs(isFlat: machine.isFlat, program: program)
             for (form, file) in reports {
                 try file.write(Self.bytes(form, outcome, leaves, context, programs))
                 try file.finish()

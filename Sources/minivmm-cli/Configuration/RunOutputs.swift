@@ -1,0 +1,49 @@
+import Counters
+import MiniVMM
+
+/// Where goes what a run came to: the statistics, the reports and the profile. Open before the run, so that a wrong path
+/// does not cost one.
+struct RunOutputs {
+    private let statistics: StatisticsConfiguration
+    private let sink: OutputFile
+    private let files: ReportFiles
+    /// The profile, and what names the functions in all of them.
+    var profiles: ProfileFiles
+
+    /// Opens them.
+    ///
+    /// - Parameter inputs: The files that the run reads besides the symbols: none of them may be an output.
+    init(
+        _ statistics: StatisticsConfiguration, _ reports: ReportConfiguration, _ profile: ProfileConfiguration,
+        inputs: [String?]
+    ) throws {
+        try FilePlan.check(
+            inputs: inputs.compactMap(\.self) + profile.symbols,
+            outputs: [statistics.file].compactMap(\.self) + reports.outputs + [profile.file].compactMap(\.self))
+        self.statistics = statistics
+        sink = try statistics.openSink()
+        files = try reports.openFiles()
+        profiles = try profile.open()
+    }
+
+    /// All files.
+    var all: [OutputFile] { [sink] + files.outputs + [profiles.file].compactMap(\.self) }
+
+    /// Says how the run ended, and writes everything.
+    ///
+    /// - Parameters:
+    ///   - guest: The guest's name.
+    ///   - program: The name of the program in it, if it has one.
+    func write(
+        _ outcome: RunOutcome, leaves: CounterLeaves, machine: Machine, guest: String, program: String? = nil
+    ) throws {
+        var outcome = outcome
+        profiles.name(&outcome)
+        RunAnnouncement.announce(outcome, functionName: profiles.functionName(outcome))
+        try sink.write(statistics.text(outcome, leaves: leaves, style: sink.textStyle))
+        try sink.finish()
+        let program = program ?? guest
+        try files.write(outcome, leaves: leaves, machine: machine, guest: guest, program: program)
+        try profiles.write(outcome, machine: machine, program: program)
+    }
+}
