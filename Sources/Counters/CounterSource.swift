@@ -23,10 +23,9 @@ package protocol CounterSource: AnyObject, Sendable {
     ///   - index: The vCPU.
     ///   - thread: The thread's number, as gettid(2) has it.
     func prepareThread(ofVCPU index: Int, thread: Int32) throws(TracepointError)
-    /// What KVM settled itself, where the source knows. For when the vCPUs have ended.
+    /// What KVM settled itself so far, where the source knows. While a vCPU runs, its exit in progress counts as settled
+    /// until it is passed on.
     func kernelSettledExits() -> KernelSettledExits?
-    /// The same while they run. An exit in progress counts as settled until it is passed on.
-    func settledSoFar() -> KernelSettledExits?
     /// The exits alone of that, of each vCPU, at less cost: no system call.
     func settledCounts() -> [SettledCounts]?
     /// The places that exits come from which KVM settles, and the exits whose places found no room, if they are kept. Only
@@ -39,7 +38,6 @@ package protocol CounterSource: AnyObject, Sendable {
 extension CounterSource {
     package func prepareThread(ofVCPU index: Int, thread: Int32) throws(TracepointError) {}
     package func kernelSettledExits() -> KernelSettledExits? { nil }
-    package func settledSoFar() -> KernelSettledExits? { nil }
     package func settledCounts() -> [SettledCounts]? { nil }
     package func kernelPlaces() -> (places: [ExitPlaces.Place], lostExits: UInt64)? { nil }
     package func kernelTrack(ofVCPU index: Int, _ clocks: ClockPairs) -> ExitTrace.Track<KernelTraceEvent>? { nil }

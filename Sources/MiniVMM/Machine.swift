@@ -206,7 +206,7 @@ public final class Machine: Sendable {
 extension Machine {
     /// The counters so far. At any time, on any thread.
     public var countersSoFar: CounterSnapshot {
-        CounterSnapshot(parts.counters, kernelSettled: parts.source.settledSoFar())
+        CounterSnapshot(parts.counters, kernelSettled: parts.source.kernelSettledExits())
     }
 }
 

@@ -122,11 +122,7 @@ package final class AllExitsSource: CounterSource {
 }
 
 extension AllExitsSource {
-    package func kernelSettledExits() -> KernelSettledExits? { settled }
-
-    package func settledSoFar() -> KernelSettledExits? { settled }
-
-    private var settled: KernelSettledExits {
+    package func kernelSettledExits() -> KernelSettledExits? {
         KernelSettledExits(
             of: tracepoints, kernelCount: kernelExits?.total, cyclesPerNanosecond: Double(tscKHz) / 1_000_000
         ) { row, vcpu in
