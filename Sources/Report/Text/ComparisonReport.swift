@@ -92,7 +92,7 @@ public struct ComparisonReport: Sendable {
         for row in changed.prefix(Self.placeCount) {
             table.add([
                 Self.count(row.first), Self.count(row.second), Self.change(Double(row.first), Double(row.second)),
-                Self.shown(row.place.exit), Self.shown(row.place.what),
+                ForeignText.visible(row.place.exit), ForeignText.visible(row.place.what),
             ])
         }
         let rest = changed.count - min(changed.count, Self.placeCount)
@@ -102,11 +102,6 @@ public struct ComparisonReport: Sendable {
         if same > 0 { remarks.append("\(same) \(same == 1 ? "is" : "are") the same") }
         return [""] + (changed.isEmpty ? [] : table.lines)
             + (remarks.isEmpty ? [] : ["By \(heading): " + remarks.joined(separator: ", ") + "."])
-    }
-
-    /// A text out of a file, without what a terminal would act on.
-    private static func shown(_ text: String) -> String {
-        String(String.UnicodeScalarView(text.unicodeScalars.map { $0.value < 0x20 || $0.value == 0x7f ? "?" : $0 }))
     }
 
     private typealias Kinds = [RecordedStatistics.Kind]
