@@ -25,7 +25,7 @@ public enum GuestLoaders {
     /// - Throws: ``ImageError`` when the file is of no format that MiniVMM boots, or damaged; ``GuestSettingError``.
     public static func guest(_ file: ImageFile, _ settings: GuestSettings = GuestSettings()) throws -> any Guest {
         for loader in all where loader.probe(file.bytes) { return try loader.guest(file, settings) }
-        throw ImageError.unsupported(path: file.path, ImageFormat(detecting: file.bytes))
+        throw ImageError.unsupported(path: file.path, ImageFormat(detecting: file))
     }
 
     /// The largest file that is read, in bytes: as much as any guest can have of memory below 4 GiB.

@@ -3,23 +3,60 @@ import Glibc
 public import Host
 public import Memory
 
-/// A file in this process's memory: a kernel, an initrd, a flat image.
+/// A kernel, an initrd, a flat image.
 ///
 /// What the bytes say is never trusted: whoever loads them checks every length and offset.
-public struct ImageFile: Hashable, Sendable {
+public struct ImageFile: Sendable {
     /// What errors call the file: its path, or a name for bytes that come from elsewhere.
     public let path: String
-    /// The bytes.
+    /// The bytes: all of them, or the beginning of a file that ``init(opening:limit:)`` has left where it is.
     public let bytes: [UInt8]
+    /// The bytes of the whole file.
+    public let size: UInt64
+    /// The file, when not all of its bytes are here.
+    private let rest: OpenFile?
 
     /// More than any kernel or initrd in use, and little enough to hold in memory: 1 GiB.
     public static let defaultLimit: UInt64 = 1 << 30
 
     /// Wraps bytes that are already there, under a name for errors.
     public init(path: String, bytes: [UInt8]) {
+        self.init(path: path, bytes: bytes, size: UInt64(bytes.count), rest: nil)
+    }
+
+    private init(path: String, bytes: [UInt8], size: UInt64, rest: OpenFile?) {
         self.path = path
         self.bytes = bytes
+        self.size = size
+        self.rest = rest
     }
+
+    /// Opens a file. Of a large one only the beginning is read, and the rest goes straight into the guest's memory when
+    /// the file is loaded; another is read as a whole.
+    ///
+    /// - Parameters:
+    ///   - path: The file.
+    ///   - limit: The most bytes that are accepted.
+    /// - Throws: ``ImageError`` when the file is none, cannot be read, is empty or too large.
+    public init(opening path: String, limit: UInt64 = defaultLimit) throws(ImageError) {
+        let expectedSize = try Self.checkedSize(path, limit: limit)
+        let descriptor = try Self.open(path)
+        var status = stat()
+        guard expectedSize >= Self.largeRoom, unsafe fstat(descriptor.number, &status) == 0,
+            status.st_mode & S_IFMT == S_IFREG, status.st_size >= Self.largeRoom
+        else {
+            try self.init(path: path, reading: descriptor.number, expectedSize: expectedSize, limit: limit)
+            return
+        }
+        let size = UInt64(clamping: status.st_size)
+        guard size <= limit else { throw .oversized(path: path, size: size, limit: limit) }
+        let rest = OpenFile(descriptor)
+        let bytes = try rest.bytes(at: 0, count: Self.beginningSize, path: path)
+        self.init(path: path, bytes: bytes, size: size, rest: rest)
+    }
+
+    /// How much is read of a large file to find out what it is, in bytes: all formats tell it before.
+    private static let beginningSize = 0x4_0000
 
     /// Reads a file. A pipe will do as well, so that a shell's process substitution works.
     ///
@@ -60,8 +97,49 @@ public struct ImageFile: Hashable, Sendable {
         self.init(path: path, bytes: bytes)
     }
 
+    /// The file with all of its bytes in memory.
+    ///
+    /// - Throws: ``ImageError`` when it cannot be read.
+    package func whole() throws(ImageError) -> ImageFile {
+        guard rest != nil else { return self }
+        return ImageFile(path: path, bytes: try part(at: 0, count: size))
+    }
+
+    /// A part of the file.
+    ///
+    /// - Throws: ``ImageError`` when it cannot be read, or is not wholly inside.
+    func part(at offset: UInt64, count: UInt64) throws(ImageError) -> [UInt8] {
+        if let part = bytes.part(at: offset, count: count) { return Array(part) }
+        let (end, overflow) = offset.addingReportingOverflow(count)
+        guard let rest, !overflow, end <= size else { throw .shortened(path: path) }
+        // Both are at most the size, which is that of a file and so an Int.
+        return try rest.bytes(at: Int(offset), count: Int(count), path: path)
+    }
+
+    /// Loads a part of the file into the guest, without a copy on the way.
+    ///
+    /// - Throws: ``ImageError`` when it cannot be read, is not wholly inside, or there is no such memory.
+    func load(_ range: Range<UInt64>, into memory: GuestMemory, at address: GuestPhysicalAddress) throws(ImageError) {
+        let count = range.upperBound - range.lowerBound
+        guard range.upperBound <= size else { throw .shortened(path: path) }
+        guard count > 0 else { return }
+        guard let rest else {
+            return try ImageError.loading(path) { () throws(GuestMemoryError) in
+                // Both are at most the number of bytes.
+                try memory.write(bytes[Int(range.lowerBound)..<Int(range.upperBound)], at: address)
+            }
+        }
+        let window = try ImageError.loading(path) { () throws(GuestMemoryError) in
+            try GuestWindow(memory, at: address, size: Int(count))
+        }
+        let problem = unsafe window.withBytes(at: 0, count: Int(count)) { buffer in
+            unsafe rest.read(into: buffer, at: Int(range.lowerBound), path: path)
+        }
+        if let problem { throw problem }
+    }
+
     /// From how many bytes on their memory is taken from the system at once: 4 MiB.
-    private static let largeRoom = 0x40_0000
+    fileprivate static let largeRoom = 0x40_0000
     /// The least that is asked of the system at once, in bytes.
     private static let leastRoom = 0x1_0000
 
@@ -121,10 +199,57 @@ public struct ImageFile: Hashable, Sendable {
     }
 }
 
+/// A file that stays open, and is read where it is needed.
+private final class OpenFile: Sendable {
+    private let descriptor: OwnedDescriptor
+
+    init(_ descriptor: consuming OwnedDescriptor) {
+        self.descriptor = descriptor
+    }
+
+    /// Reads a part into an array.
+    func bytes(at offset: Int, count: Int, path: String) throws(ImageError) -> [UInt8] {
+        // An array that the system has no memory for would end the process; asking first costs no memory.
+        guard let probe = unsafe malloc(count) else { throw .unreadable(path: path, .outOfMemory) }
+        unsafe free(probe)
+        var problem: ImageError?
+        let bytes = unsafe [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
+            let room = unsafe UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(buffer)[..<count])
+            problem = unsafe read(into: room, at: offset, path: path)
+            filled = problem == nil ? count : 0
+        }
+        if let problem { throw problem }
+        return bytes
+    }
+
+    /// Fills a buffer, and returns what was in the way. The buffer is the process's own, or guest memory that nothing else
+    /// uses yet.
+    func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int, path: String) -> ImageError? {
+        guard let start = buffer.baseAddress else { return nil }
+        // In large pages, and all at once: a kernel would take thousands of page faults otherwise.
+        if buffer.count >= ImageFile.largeRoom { unsafe ckvm_populate(start, buffer.count) }
+        var count = 0
+        while count < buffer.count {
+            // Sound: buffer.count - count bytes are left behind start + count.
+            let result = unsafe ckvm_pread(
+                descriptor.number, start + count, buffer.count - count, Int64(offset) &+ Int64(count))
+            if result == -Int(EINTR) { continue }
+            if result < 0 {
+                return .unreadable(path: path, ErrorNumber(rawValue: Int32(truncatingIfNeeded: 0 &- result)))
+            }
+            guard result > 0 else { return .shortened(path: path) }
+            count += result
+        }
+        return nil
+    }
+}
+
 /// Why a file does not become a guest.
 public enum ImageError: Error, Hashable, Sendable {
     /// The system does not let the file be read.
     case unreadable(path: String, ErrorNumber)
+    /// The file became shorter while it was read.
+    case shortened(path: String)
     /// What stands at the path is no file with an end: "a directory", "a character device".
     case notAFile(path: String, kind: String)
     /// The file has no bytes.
@@ -168,6 +293,8 @@ extension ImageError: DiagnosticError {
         switch self {
         case .unreadable(let path, let error):
             return "\(path) cannot be read (\(error.name): \(error.description))."
+        case .shortened(let path):
+            return "\(path) became shorter while it was read."
         case .notAFile(let path, let kind):
             return "\(path) is \(kind), not a file."
         case .empty(let path):

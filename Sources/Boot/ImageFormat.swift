@@ -15,10 +15,16 @@ public enum ImageFormat: Hashable, Sendable {
 
     /// Finds out what the bytes of a file are.
     public init(detecting bytes: [UInt8]) {
+        self.init(detecting: ImageFile(path: "", bytes: bytes))
+    }
+
+    /// Finds out what a file is.
+    package init(detecting file: ImageFile) {
+        let bytes = file.bytes
         if SetupHeader.isPresent(in: bytes) {
             self = .bzImage
         } else if let identity = ELFIdentity(bytes) {
-            let entry = identity.isX8664 ? try? ELFFile(bytes).pvhEntry(in: bytes) : nil
+            let entry = identity.isX8664 ? try? ELFFile(file).pvhEntry(in: file) : nil
             self = entry == nil ? .elf(identity) : .pvhKernel
         } else if ELFIdentity.isPresent(in: bytes) {
             self = .other("an ELF file that ends within its header")

@@ -24,14 +24,14 @@ struct ELFFile: Sendable {
     /// The notes (PT_NOTE).
     package let notes: [Segment]
 
-    /// Reads the headers of a file that ``ELFIdentity`` says is for x86-64.
-    init(_ bytes: [UInt8]) throws(ELFDamage) {
+    /// Reads the headers of a file that ``ELFIdentity`` says is for x86-64. They stand in the bytes that are in memory.
+    init(_ file: ImageFile) throws(ELFDamage) {
         var loadable: [Segment] = []
         var notes: [Segment] = []
-        for header in try ELFProgramHeader.all(in: bytes, .wide, maximumCount: Self.maximumHeaderCount) {
+        for header in try ELFProgramHeader.all(in: file.bytes, .wide, maximumCount: Self.maximumHeaderCount) {
             switch header.type {
-            case ELFProgramHeader.load: loadable.append(try Self.segment(header, in: bytes))
-            case ELFProgramHeader.note: notes.append(try Self.segment(header, in: bytes))
+            case ELFProgramHeader.load: loadable.append(try Self.segment(header, fileSize: file.size))
+            case ELFProgramHeader.note: notes.append(try Self.segment(header, fileSize: file.size))
             default: break
             }
         }
@@ -43,9 +43,9 @@ struct ELFFile: Sendable {
         }
     }
 
-    private static func segment(_ header: ELFProgramHeader, in bytes: [UInt8]) throws(ELFDamage) -> Segment {
-        guard bytes.part(at: header.fileOffset, count: header.fileSize) != nil
-        else { throw ELFDamage(problem: "a segment lies outside the file") }
+    private static func segment(_ header: ELFProgramHeader, fileSize: UInt64) throws(ELFDamage) -> Segment {
+        let (fileEnd, overflow) = header.fileOffset.addingReportingOverflow(header.fileSize)
+        guard !overflow, fileEnd <= fileSize else { throw ELFDamage(problem: "a segment lies outside the file") }
         guard header.type == ELFProgramHeader.note || header.fileSize <= header.memorySize
         else { throw ELFDamage(problem: "a segment has more bytes in the file than in memory") }
         guard !header.physicalAddress.addingReportingOverflow(header.memorySize).overflow
@@ -60,19 +60,20 @@ struct ELFFile: Sendable {
 
     /// The physical address at which the PVH note says that the kernel is entered, or nil when there is no such note.
     ///
-    /// - Parameter bytes: The file that the headers were read from.
-    func pvhEntry(in bytes: [UInt8]) -> UInt64? {
+    /// - Parameter file: The file that the headers were read from.
+    /// - Throws: ``ImageError`` when the notes cannot be read.
+    func pvhEntry(in file: ImageFile) throws(ImageError) -> UInt64? {
         for note in notes {
-            guard let entry = Self.pvhEntry(in: bytes, note) else { continue }
-            return entry
+            let bytes = try file.part(at: note.fileOffset, count: min(note.fileSize, Self.maximumNoteSize))
+            if let entry = Self.pvhEntry(inNotes: bytes) { return entry }
         }
         return nil
     }
 
-    private static func pvhEntry(in bytes: [UInt8], _ segment: Segment) -> UInt64? {
+    private static func pvhEntry(inNotes bytes: [UInt8]) -> UInt64? {
         // None of these sums can wrap: sizes in a note have 32 bits, and positions are inside an array.
-        let end = segment.fileOffset + min(segment.fileSize, maximumNoteSize)
-        var position = segment.fileOffset
+        let end = UInt64(bytes.count)
+        var position: UInt64 = 0
         while position + noteHeaderSize <= end {
             guard let nameSize = bytes.integer(UInt32.self, at: position),
                 let contentSize = bytes.integer(UInt32.self, at: position + 4),

@@ -39,7 +39,7 @@ extension FlatGuest: GuestLoader {
     }
 
     public static func guest(_ file: ImageFile, _ settings: GuestSettings) throws -> any Guest {
-        try FlatGuest(image: file.bytes, settings)
+        try FlatGuest(image: file.whole().bytes, settings)
     }
 
     /// A guest with the given image, and what it is to be given.

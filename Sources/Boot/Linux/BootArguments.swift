@@ -72,15 +72,13 @@ struct InitrdPlacement {
     ///
     /// - Throws: ``ImageError/needsMoreMemory(path:upTo:end:)`` when there is no place for it.
     package func load(_ initrd: ImageFile, into memory: GuestMemory) throws(ImageError) -> Range<GuestPhysicalAddress> {
-        let size = UInt64(initrd.bytes.count)
+        let size = initrd.size
         guard let address = address(size: size, in: memory) else {
             let lowest = GuestPhysicalAddress((kernelEnd.rawValue &+ Self.pageMask) & ~Self.pageMask)
             let lowEnd = GuestPhysicalAddress(memory.regions.first?.end ?? 0)
             throw .needsMoreMemory(path: initrd.path, upTo: lowest &+ size, end: min(limit, lowEnd))
         }
-        try ImageError.loading(initrd.path) { () throws(GuestMemoryError) in
-            try memory.write(initrd.bytes, at: address)
-        }
+        try initrd.load(0..<size, into: memory, at: address)
         return address..<(address &+ size)
     }
 }

@@ -25,7 +25,7 @@ public struct LinuxGuest: Guest {
         self.init(kernel: kernel)
         if let memorySize = settings.memorySize { self.memorySize = memorySize }
         if let commandLine = settings.commandLine { self.commandLine = commandLine }
-        initrd = try settings.initrd.map { try ImageFile(reading: $0, limit: memorySize) }
+        initrd = try settings.initrd.map { try ImageFile(opening: $0, limit: memorySize) }
     }
 
     /// A console on the serial port, a reset after a panic, and no search for a PCI bus, which the machine lacks.

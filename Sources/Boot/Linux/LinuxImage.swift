@@ -23,9 +23,7 @@ public struct LinuxImage: Sendable {
     /// - Throws: ``ImageError`` when something does not fit.
     public func load(into memory: GuestMemory, arguments: BootArguments) throws(ImageError) -> LoadedGuest {
         let placement = try placement(in: memory)
-        try ImageError.loading(file.path) { () throws(GuestMemoryError) in
-            try memory.write(file.bytes[Int(header.payloadOffset)...], at: placement.address)
-        }
+        try file.load(header.payloadOffset..<file.size, into: memory, at: placement.address)
         try arguments.writeCommandLine(limit: header.maximumCommandLineSize, to: memory, path: file.path)
         var initrd: Range<GuestPhysicalAddress>?
         if let image = arguments.initrd {

@@ -143,7 +143,7 @@ package struct SetupHeader: Sendable {
         let sectors = stated == 0 ? defaultSetupSectors : stated
         // The boot sector itself is not counted.
         let offset = (UInt64(sectors) + 1) * sectorSize
-        let fileSize = UInt64(file.bytes.count)
+        let fileSize = file.size
         let paragraphs = UInt64(file.bytes.integer(UInt32.self, at: Offset.payloadParagraphs) ?? 0)
         // The entry stands in the protected-mode part, whatever size is stated.
         let needed = offset + max(paragraphs * paragraphSize, Self.entryOffset + 1)

@@ -16,7 +16,8 @@ public struct ELFKernel: Sendable {
     ///
     /// - Throws: ``ImageError`` when the file is damaged, has no PVH note, or is not for x86-64.
     public init(_ file: ImageFile) throws(ImageError) {
-        let format = ImageFormat(detecting: file.bytes)
+        let file = try Self.withHeaders(file)
+        let format = ImageFormat(detecting: file)
         guard let identity = ELFIdentity(file.bytes), identity.isX8664 else {
             throw .unsupported(path: file.path, format)
         }
@@ -24,11 +25,11 @@ public struct ELFKernel: Sendable {
         let damagedFormat = format == .pvhKernel ? format : .other(identity.description)
         let elf: ELFFile
         do {
-            elf = try ELFFile(file.bytes)
+            elf = try ELFFile(file)
         } catch {
             throw .damaged(path: file.path, damagedFormat, problem: error.problem)
         }
-        guard let entry = elf.pvhEntry(in: file.bytes) else { throw .unsupported(path: file.path, format) }
+        guard let entry = try elf.pvhEntry(in: file) else { throw .unsupported(path: file.path, format) }
         let hasEntry = elf.loadable.contains {
             $0.physicalAddress <= entry && entry - $0.physicalAddress < $0.fileSize
         }
@@ -41,6 +42,12 @@ public struct ELFKernel: Sendable {
         segments = elf.loadable
     }
 
+    /// The file with its program headers in memory: linkers put them at its beginning, but need not.
+    private static func withHeaders(_ file: ImageFile) throws(ImageError) -> ImageFile {
+        let headers = try? ELFProgramHeader.all(in: file.bytes, .wide, maximumCount: .max)
+        return headers == nil ? try file.whole() : file
+    }
+
     /// Loads the kernel and what it is given into memory that is still zero.
     ///
     /// - Parameters:
@@ -49,12 +56,10 @@ public struct ELFKernel: Sendable {
     /// - Throws: ``ImageError`` when something does not fit.
     public func load(into memory: GuestMemory, arguments: BootArguments) throws(ImageError) -> LoadedGuest {
         let occupied = try checkedRange(in: memory)
-        try ImageError.loading(file.path) { () throws(GuestMemoryError) in
-            for segment in segments {
-                // Sound: the bytes lie inside the file, which was checked when the segment was read.
-                let bytes = file.bytes[Int(segment.fileOffset)..<Int(segment.fileOffset + segment.fileSize)]
-                try memory.write(bytes, at: GuestPhysicalAddress(segment.physicalAddress))
-            }
+        for segment in segments {
+            // The sum was checked when the segment was read.
+            let bytes = segment.fileOffset..<segment.fileOffset + segment.fileSize
+            try file.load(bytes, into: memory, at: GuestPhysicalAddress(segment.physicalAddress))
         }
         try arguments.writeCommandLine(limit: Self.maximumCommandLineSize, to: memory, path: file.path)
         var initrd: Range<GuestPhysicalAddress>?

@@ -68,7 +68,7 @@ struct GuestConfiguration: Hashable, Sendable {
             return try FlatGuest(image: builtIn.image, settings)
         }
         return try GuestLoaders.guest(
-            ImageFile(reading: file ?? "", limit: GuestLoaders.maximumImageSize), settings)
+            ImageFile(opening: file ?? "", limit: GuestLoaders.maximumImageSize), settings)
     }
 
     private static func complaint(_ setting: GuestSettings.Name) -> String {

@@ -87,7 +87,7 @@ struct ExecOptions: ParsableArguments {
 
     private func loadKernel() throws -> LinuxGuest {
         let path = try kernel ?? InstalledKernels.newest()
-        let guest = try GuestLoaders.guest(ImageFile(reading: path))
+        let guest = try GuestLoaders.guest(ImageFile(opening: path))
         guard let guest = guest as? LinuxGuest else { throw ImageError.unsupported(path: path, .flat) }
         return guest
     }

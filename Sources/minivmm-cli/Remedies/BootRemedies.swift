@@ -18,6 +18,7 @@ extension ImageError: CommandError {
         switch self {
         case .unreadable(_, .outOfMemory): "Give a smaller file, or raise the limit that `ulimit -v` shows."
         case .unreadable: "Check the path, and the permissions with `ls -l`."
+        case .shortened: "Start again when nothing writes to the file any more."
         case .notAFile: "Give the path of \(Self.accepted)."
         case .empty: "Build or download the file again."
         case .oversized: "Give a smaller file; MiniVMM boots \(Self.accepted)."
@@ -33,7 +34,7 @@ extension ImageError: CommandError {
     var exitStatus: ExitStatus {
         switch self {
         case .unreadable(_, .outOfMemory): .systemRefused
-        case .unreadable, .notAFile: .imageNotReadable
+        case .unreadable, .shortened, .notAFile: .imageNotReadable
         case .empty, .oversized, .unsupported, .notBootable, .damaged, .needsMoreMemory, .noMemory: .imageNotAcceptable
         case .commandLineTooLong, .commandLineHasZero: .usage
         }
