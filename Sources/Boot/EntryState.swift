@@ -18,11 +18,13 @@ public struct EntryState: Hashable, Sendable {
     public let rip: UInt64
     /// RSP.
     public let rsp: UInt64
+    /// RAX: Multiboot's magic number.
+    public var rax: UInt64 = 0
     /// RCX: what a flat guest is given.
     public var rcx: UInt64 = 0
     /// RDX: in DL, the drive that a BIOS has booted from.
     public var rdx: UInt64 = 0
-    /// RBX: PVH's pointer to `hvm_start_info`.
+    /// RBX: PVH's pointer to `hvm_start_info`, or Multiboot's to its information.
     public var rbx: UInt64 = 0
     /// RSI: the boot protocol's pointer to `boot_params`.
     public var rsi: UInt64 = 0
@@ -49,6 +51,25 @@ extension EntryState {
             data: .realMode(selector: 0),
             task: .task(selector: 0),
             descriptorTable: DescriptorTable(base: GuestPhysicalAddress(0), limit: 0)
+        )
+    }
+
+    /// Writes the descriptor table that 32-bit protected mode needs, and returns the state in which code is entered.
+    ///
+    /// - Parameters:
+    ///   - address: Where the code is entered.
+    ///   - stackEnd: The stack's end.
+    ///   - table: Where the descriptor table goes.
+    static func protected(
+        at address: UInt64, stackEnd: GuestPhysicalAddress = BootLayout.stackEnd,
+        descriptorTable table: GuestPhysicalAddress = BootLayout.descriptorTable, memory: GuestMemory
+    ) throws(GuestMemoryError) -> EntryState {
+        let code = SegmentDescriptor.flatCode(selector: DescriptorTable.codeSelector)
+        let data = SegmentDescriptor.flatData(selector: DescriptorTable.dataSelector)
+        let task = SegmentDescriptor.task(selector: DescriptorTable.taskSelector)
+        return EntryState(
+            mode: .protected, rip: address, rsp: stackEnd.rawValue, code: code, data: data, task: task,
+            descriptorTable: try DescriptorTable.write(code: code, data: data, task: task, at: table, to: memory)
         )
     }
 
@@ -88,20 +109,23 @@ public struct DescriptorTable: Hashable, Sendable {
     static let dataSelector: UInt16 = 0x18
     /// Whatever comes next.
     package static let taskSelector: UInt16 = 0x20
+    /// The bytes of the table.
+    static let size: UInt64 = 48
 
     /// Writes the table for the given segments, which have the selectors above in this order.
     package static func write(
         code: SegmentDescriptor,
         data: SegmentDescriptor,
         task: SegmentDescriptor,
+        at base: GuestPhysicalAddress = BootLayout.descriptorTable,
         to memory: GuestMemory
     ) throws(GuestMemoryError) -> DescriptorTable {
         // In 64-bit mode a task's entry has 16 bytes.
         let entries = [0, 0, code.tableEntry, data.tableEntry, task.tableEntry, 0]
         var bytes: [UInt8] = []
         for entry in entries { bytes.append(integer: entry) }
-        try memory.write(bytes, at: BootLayout.descriptorTable)
-        return DescriptorTable(base: BootLayout.descriptorTable, limit: UInt16(bytes.count - 1))
+        try memory.write(bytes, at: base)
+        return DescriptorTable(base: base, limit: UInt16(bytes.count - 1))
     }
 }
 

@@ -47,20 +47,41 @@ extension Guest {
 public enum GuestCode: Hashable, Sendable {
     /// An image, and the address where it is loaded: its CPUID instructions stand in it.
     case image([UInt8], loadedAt: UInt64)
+    /// A kernel: its code, part by part. It may switch paging on.
+    case kernel([LoadedCode])
     /// An operating system, whose programs run at privilege level 3.
     case operatingSystem
+}
+
+/// Code of a guest, and the physical address where it is loaded.
+public struct LoadedCode: Hashable, Sendable {
+    /// The code.
+    public let bytes: [UInt8]
+    /// Where it is loaded.
+    public let address: UInt64
+
+    /// Code at an address.
+    public init(_ bytes: [UInt8], at address: UInt64) {
+        self.bytes = bytes
+        self.address = address
+    }
 }
 
 /// What a machine has to tell its guest.
 public struct GuestPlatform: Sendable {
     /// Where the root of the ACPI tables (RSDP) will be, if there are tables.
     public var acpiRootPointer: GuestPhysicalAddress?
+    /// The bytes of that root, for those who are handed a copy of it.
+    public var acpiRoot: [UInt8]
     /// Kernel arguments of the machine's components.
     public var kernelArguments: [String]
 
     /// A platform.
-    public init(acpiRootPointer: GuestPhysicalAddress? = nil, kernelArguments: [String] = []) {
+    public init(
+        acpiRootPointer: GuestPhysicalAddress? = nil, acpiRoot: [UInt8] = [], kernelArguments: [String] = []
+    ) {
         self.acpiRootPointer = acpiRootPointer
+        self.acpiRoot = acpiRoot
         self.kernelArguments = kernelArguments
     }
 }

@@ -15,7 +15,9 @@ public protocol GuestLoader: Sendable {
 /// The formats that MiniVMM boots. A new one is a type and an entry here.
 public enum GuestLoaders {
     /// All of them, in the order in which they are asked. The last takes what nobody else knows.
-    public static let all: [any GuestLoader.Type] = [LinuxImage.self, ELFKernel.self, FlatGuest.self]
+    public static let all: [any GuestLoader.Type] = [
+        LinuxImage.self, MultibootGuest.self, ELFKernel.self, FlatGuest.self,
+    ]
 
     /// Finds out what a file is, and makes a guest of it.
     ///
@@ -38,6 +40,8 @@ public struct GuestSettings: Hashable, Sendable {
     public var memorySize: UInt64?
     /// The path of the initial RAM disk.
     public var initrd: String?
+    /// Files that a Multiboot kernel is given, after the initial RAM disk.
+    public var modules: [GuestModule] = []
     /// The kernel's command line.
     public var commandLine: String?
     /// Where a flat image is loaded.
@@ -46,7 +50,7 @@ public struct GuestSettings: Hashable, Sendable {
     public var entry: SegmentedAddress?
     /// What a flat guest finds in ECX.
     public var argument: UInt32?
-    /// Whether a flat guest has a text screen.
+    /// Whether the guest has a text screen.
     public var hasScreen = false
 
     /// Nothing.
@@ -56,6 +60,8 @@ public struct GuestSettings: Hashable, Sendable {
     public enum Name: Hashable, Sendable {
         /// ``GuestSettings/initrd``.
         case initrd
+        /// ``GuestSettings/modules``.
+        case module
         /// ``GuestSettings/commandLine``.
         case commandLine
         /// ``GuestSettings/loadAddress``.
@@ -79,12 +85,27 @@ public struct GuestSettings: Hashable, Sendable {
     private func isGiven(_ name: Name) -> Bool {
         switch name {
         case .initrd: initrd != nil
+        case .module: !modules.isEmpty
         case .commandLine: commandLine != nil
         case .loadAddress: loadAddress != nil
         case .entry: entry != nil
         case .argument: argument != nil
         case .screen: hasScreen
         }
+    }
+}
+
+/// A file that a Multiboot kernel is given.
+public struct GuestModule: Hashable, Sendable {
+    /// The file's path.
+    public let path: String
+    /// What the kernel is told of it; nil for the file's name.
+    public let text: String?
+
+    /// A file and a text.
+    public init(path: String, text: String? = nil) {
+        self.path = path
+        self.text = text
     }
 }
 

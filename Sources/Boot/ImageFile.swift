@@ -273,7 +273,8 @@ public enum ImageError: Error, Hashable, Sendable {
     case commandLineHasZero
 
     /// What MiniVMM boots, in words.
-    package static let accepted = "a bzImage kernel, an ELF kernel for x86-64 with a PVH note, or a flat 16-bit image"
+    package static let accepted =
+        "a bzImage kernel, an ELF kernel for x86-64 with a PVH note, a Multiboot kernel, or a flat 16-bit image"
 
     /// Runs an access to guest memory for a file, and blames the file when there is no such memory.
     static func loading<Result>(

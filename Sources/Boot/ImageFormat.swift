@@ -2,6 +2,8 @@
 public enum ImageFormat: Hashable, Sendable {
     /// A Linux kernel for the x86 boot protocol.
     case bzImage
+    /// A kernel with the header of Multiboot, or of Multiboot 2.
+    case multiboot(MultibootVersion)
     /// An ELF kernel for x86-64 with the note by which it is entered the PVH way.
     case pvhKernel
     /// Any other ELF file.
@@ -23,6 +25,8 @@ public enum ImageFormat: Hashable, Sendable {
         let bytes = file.bytes
         if SetupHeader.isPresent(in: bytes) {
             self = .bzImage
+        } else if let header = MultibootHeader.find(in: bytes) {
+            self = .multiboot(header.version)
         } else if let identity = ELFIdentity(bytes) {
             let entry = identity.isX8664 ? try? ELFFile(file).pvhEntry(in: file) : nil
             self = entry == nil ? .elf(identity) : .pvhKernel
@@ -52,6 +56,8 @@ extension ImageFormat: CustomStringConvertible {
     public var description: String {
         switch self {
         case .bzImage: "a bzImage kernel"
+        case .multiboot(.one): "a Multiboot kernel"
+        case .multiboot(.two): "a Multiboot 2 kernel"
         case .pvhKernel: "an ELF kernel with a PVH note"
         case .elf(let identity) where identity.isX8664: "\(identity) without a PVH note"
         case .elf(let identity): identity.description

@@ -22,6 +22,7 @@ extension EntryState {
         var registers = GeneralRegisters()
         registers.rip = rip
         registers.rsp = rsp
+        registers.rax = rax
         registers.rbx = rbx
         registers.rcx = rcx
         registers.rdx = rdx

@@ -45,7 +45,9 @@ struct MachineBuilder {
             components, memory, machine, control, readsACPI: guest.wantsACPI,
             hasInterruptControllers: hasInterruptControllers)
         let entry = try load(guest, into: memory, attachments)
-        let trap = try TrapPlan(for: guest, options: options, kvm: kvm, memory: memory)
+        let trap = try TrapPlan(
+            for: guest, options: options, kvm: kvm, memory: memory,
+            claimed: attachments.portAttachments.map(\.ports))
         options.logger.info("CPUID trap", metadata: trap.metadata)
 
         let vcpus = try makeVCPUs(machine, for: guest)
@@ -117,7 +119,9 @@ struct MachineBuilder {
         // The guest is loaded first, because it expects the memory to be zero.
         let loaded = try guest.load(
             into: memory,
-            on: GuestPlatform(acpiRootPointer: tables?.rsdp, kernelArguments: attachments.kernelArguments))
+            on: GuestPlatform(
+                acpiRootPointer: tables?.rsdp, acpiRoot: tables?.root ?? [],
+                kernelArguments: attachments.kernelArguments))
         if let tables { try memory.write(tables.bytes, at: tables.start) }
         if guest.hasFirmwareStubs || guest.wantsACPI {
             let tablesEnd = tables.map { $0.start &+ UInt64($0.bytes.count) }

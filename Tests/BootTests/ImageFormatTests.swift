@@ -136,7 +136,8 @@ final class ImageFormatTests: XCTestCase {
             XCTAssertEqual(
                 Self.words(error),
                 "vmlinuz.gz is a gzip-compressed file, which MiniVMM does not boot. Decompress it first; MiniVMM boots "
-                    + "a bzImage kernel, an ELF kernel for x86-64 with a PVH note, or a flat 16-bit image.")
+                    + "a bzImage kernel, an ELF kernel for x86-64 with a PVH note, a Multiboot kernel, or a flat 16-bit image."
+            )
             XCTAssertEqual((error as? ImageError)?.exitStatus, .imageNotAcceptable)
         }
         XCTAssertThrowsError(try GuestLoaders.guest(SampleELF(noteType: 1).file)) { error in

@@ -1,6 +1,6 @@
 import Memory
 
-/// The program headers of an ELF file for x86-64, checked against the file.
+/// The program headers of an ELF file for x86, checked against the file.
 ///
 /// Source: System V ABI, "ELF Header", "Program Header", "Note Section".
 struct ELFFile: Sendable {
@@ -10,6 +10,10 @@ struct ELFFile: Sendable {
         package let fileOffset: UInt64
         /// How many bytes the file has of the segment.
         package let fileSize: UInt64
+        /// Where the segment stands in the kernel's own address space.
+        let virtualAddress: UInt64
+        /// Whether it holds code.
+        let isExecutable: Bool
         /// Where the segment goes in physical memory.
         let physicalAddress: UInt64
         /// How many bytes it takes there; what the file has no bytes for is zero.
@@ -24,11 +28,12 @@ struct ELFFile: Sendable {
     /// The notes (PT_NOTE).
     package let notes: [Segment]
 
-    /// Reads the headers of a file that ``ELFIdentity`` says is for x86-64. They stand in the bytes that are in memory.
-    init(_ file: ImageFile) throws(ELFDamage) {
+    /// Reads the headers of a file that ``ELFIdentity`` says is for x86-64, or for x86 where the format is narrow. They
+    /// stand in the bytes that are in memory.
+    init(_ file: ImageFile, _ format: ELFClass = .wide) throws(ELFDamage) {
         var loadable: [Segment] = []
         var notes: [Segment] = []
-        for header in try ELFProgramHeader.all(in: file.bytes, .wide, maximumCount: Self.maximumHeaderCount) {
+        for header in try ELFProgramHeader.all(in: file.bytes, format, maximumCount: Self.maximumHeaderCount) {
             switch header.type {
             case ELFProgramHeader.load: loadable.append(try Self.segment(header, fileSize: file.size))
             case ELFProgramHeader.note: notes.append(try Self.segment(header, fileSize: file.size))
@@ -53,6 +58,8 @@ struct ELFFile: Sendable {
         return Segment(
             fileOffset: header.fileOffset,
             fileSize: header.fileSize,
+            virtualAddress: header.virtualAddress,
+            isExecutable: header.isExecutable,
             physicalAddress: header.physicalAddress,
             memorySize: header.memorySize
         )

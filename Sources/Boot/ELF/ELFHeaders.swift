@@ -89,7 +89,9 @@ package struct ELFClass: Hashable, Sendable {
     /// The bytes of an address, an offset or a size.
     package let wordSize: UInt64
 
-    /// The header: where the program headers stand, the size of each, and how many there are.
+    /// The header: where the program is entered, where the program headers stand, the size of each, and how many there
+    /// are.
+    let entry: UInt64 = 24
     let tableOffset: UInt64
     let entrySizeOffset: UInt64
     let entryCountOffset: UInt64

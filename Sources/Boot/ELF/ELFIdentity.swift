@@ -36,10 +36,14 @@ public struct ELFIdentity: Hashable, Sendable {
     /// Whether the file is for the processor that MiniVMM's guests have, in its 64-bit mode.
     public var isX8664: Bool { is64Bit && isLittleEndian && machine == Self.machineX8664 }
 
+    /// Whether the file is for the same processor in its 32-bit mode.
+    public var isX86: Bool { !is64Bit && isLittleEndian && machine == Self.machineX86 }
+
     private static let magic: [UInt8] = [0x7f, 0x45, 0x4c, 0x46]
     private static let class64: UInt8 = 2
     private static let encodingBig: UInt8 = 2
     private static let machineX8664: UInt16 = 62
+    private static let machineX86: UInt16 = 3
     /// A position-independent program, or a library (ET_DYN).
     package static let typeMovable: UInt16 = 3
     private static let typeObject: UInt16 = 1

@@ -46,7 +46,7 @@ extension FlatGuest: GuestLoader {
     ///
     /// - Throws: ``GuestSettingError`` for settings of Linux guests.
     public init(image: [UInt8], _ settings: GuestSettings) throws(GuestSettingError) {
-        try settings.refuse([.initrd, .commandLine])
+        try settings.refuse([.initrd, .module, .commandLine])
         self.init(image: image)
         if let memorySize = settings.memorySize { self.memorySize = memorySize }
         if let loadAddress = settings.loadAddress {

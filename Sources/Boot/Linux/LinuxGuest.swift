@@ -21,7 +21,7 @@ public struct LinuxGuest: Guest {
     ///
     /// - Throws: ``GuestSettingError`` for settings of flat guests; ``ImageError`` when the initrd cannot be read.
     init(kernel: any LinuxKernel, _ settings: GuestSettings) throws {
-        try settings.refuse([.loadAddress, .entry, .argument, .screen])
+        try settings.refuse([.module, .loadAddress, .entry, .argument, .screen])
         self.init(kernel: kernel)
         if let memorySize = settings.memorySize { self.memorySize = memorySize }
         if let commandLine = settings.commandLine { self.commandLine = commandLine }

@@ -79,7 +79,9 @@ public struct ELFKernel: Sendable {
         )
         let state = try ImageError.loading(file.path) { () throws(GuestMemoryError) in
             try info.write(to: memory)
-            return try entryState(memory)
+            var state = try EntryState.protected(at: entry, memory: memory)
+            state.rbx = BootLayout.startInfo.rawValue
+            return state
         }
         return LoadedGuest(entry: state, image: occupied, initrd: initrd)
     }
@@ -96,23 +98,6 @@ public struct ELFKernel: Sendable {
         let memoryEnd = GuestPhysicalAddress(memory.regions.first?.end ?? 0)
         guard end <= memoryEnd else { throw .needsMoreMemory(path: file.path, upTo: end, end: memoryEnd) }
         return start..<end
-    }
-
-    /// Writes the table that the processor needs, and returns the state in which it enters the kernel.
-    private func entryState(_ memory: GuestMemory) throws(GuestMemoryError) -> EntryState {
-        let code = SegmentDescriptor.flatCode(selector: DescriptorTable.codeSelector)
-        let data = SegmentDescriptor.flatData(selector: DescriptorTable.dataSelector)
-        let task = SegmentDescriptor.task(selector: DescriptorTable.taskSelector)
-        return EntryState(
-            mode: .protected,
-            rip: entry,
-            rsp: BootLayout.stackEnd.rawValue,
-            rbx: BootLayout.startInfo.rawValue,
-            code: code,
-            data: data,
-            task: task,
-            descriptorTable: try DescriptorTable.write(code: code, data: data, task: task, to: memory)
-        )
     }
 }
 

@@ -29,6 +29,9 @@ package struct ACPITables: Sendable {
     /// Where a guest starts to read: the RSDP.
     package private(set) var rsdp: GuestPhysicalAddress
 
+    /// The bytes of the RSDP.
+    package var root: [UInt8] { Array(bytes.dropFirst(Int(rsdp.rawValue &- start.rawValue)).prefix(RSDP.size)) }
+
     /// Every table but the RSDP and the FACS, which ask for more, starts at a multiple of this.
     private static let alignment: UInt64 = 16
     private static let end: UInt64 = 1 << 32

@@ -23,10 +23,14 @@ struct SiteTrap: Sendable {
     static let candidatePorts: [UInt8] =
         Array(0xe0...0xe8) + Array(0xb8...0xbf) + Array(0x90...0x91) + Array(0x93...0x9f)
 
-    /// A port for the patch that no `OUT imm8, AL` of the image names, so that an OUT at a site is always ours.
-    static func freePort(in image: [UInt8]) -> UInt8? {
+    /// A port for the patch that no `OUT imm8, AL` of the code names, so that an OUT at a site is always ours, and that no
+    /// device has.
+    static func freePort(in code: [LoadedCode], claimed: [ClosedRange<UInt16>] = []) -> UInt8? {
         candidatePorts.first { port in
-            !zip(image, image.dropFirst()).contains { $0 == outImmediate && $1 == port }
+            !claimed.contains { $0.contains(UInt16(port)) }
+                && !code.contains { part in
+                    zip(part.bytes, part.bytes.dropFirst()).contains { $0 == outImmediate && $1 == port }
+                }
         }
     }
 
@@ -56,21 +60,36 @@ struct SiteTrap: Sendable {
 }
 
 extension SiteTrap {
-    /// The trap for a flat guest: what was asked for, or what works here and suffices.
+    /// The trap for a guest without an operating system's programs: what was asked for, or what works here and
+    /// suffices.
     ///
+    /// - Parameters:
+    ///   - code: The guest's code, part by part.
+    ///   - isKernel: Whether the guest may switch paging on, and is large enough to hold the bytes of a CPUID where there
+    ///     is none. Then there is no trap by itself unless the guest names a counter leaf: all others KVM answers.
+    ///   - claimed: The ports of devices.
     /// - Throws: ``SiteTrapError`` when what was asked for cannot be had; `KVMError` when the self-test cannot run.
     static func choose(
-        for image: [UInt8], loadedAt address: UInt64, options: MachineOptions, kvm: KVM
+        for code: [LoadedCode], isKernel: Bool = false, claimed: [ClosedRange<UInt16>] = [], options: MachineOptions,
+        kvm: KVM
     ) throws -> SiteTrap {
-        let sites =
-            options.cpuidSites.map { CPUIDSites(addresses: $0) }
-            ?? CPUIDSites(scanning: image, loadedAt: address)
+        if isKernel, options.trap == .auto, options.cpuidSites == nil, !code.contains(where: { namesLeaf($0.bytes) }) {
+            return SiteTrap(mechanism: .none, sites: CPUIDSites(addresses: []), port: 0)
+        }
+        let sites = CPUIDSites(
+            addresses: options.cpuidSites
+                ?? code.flatMap { CPUIDSites(scanning: $0.bytes, loadedAt: $0.address).addresses })
         // A breakpoint has to be where the instruction begins, with its first prefix. Whether the byte before a CPUID is
         // one, or the end of another instruction, only running it would tell: there is to be a breakpoint for both.
-        let starts = CPUIDSites.possibleStarts(of: sites, in: image, loadedAt: address)
-        let mayHavePrefixes = starts != sites || CPUIDSites.mayHaveREX(sites, in: image, loadedAt: address)
+        let starts = CPUIDSites(
+            addresses: code.flatMap {
+                CPUIDSites.possibleStarts(of: sites, in: $0.bytes, loadedAt: $0.address).addresses
+            })
+        let mayHavePrefixes =
+            starts != sites
+            || code.contains { CPUIDSites.mayHaveREX(sites, in: $0.bytes, loadedAt: $0.address) }
         let mechanism = try mechanism(
-            options.trap, siteCount: sites.addresses.count, mayHavePrefixes: mayHavePrefixes, kvm: kvm,
+            options.trap, siteCount: sites.addresses.count, prefersPatch: mayHavePrefixes || isKernel, kvm: kvm,
             hasDebugger: options.debugging != nil)
         switch mechanism {
         case .debug:
@@ -80,7 +99,7 @@ extension SiteTrap {
             }
             return SiteTrap(mechanism: mechanism, sites: breakpoints, port: 0)
         case .patch:
-            guard let port = freePort(in: image) else { throw SiteTrapError.noFreePort }
+            guard let port = freePort(in: code, claimed: claimed) else { throw SiteTrapError.noFreePort }
             return SiteTrap(mechanism: mechanism, sites: sites, port: port)
         case .step, .fault, .none, .auto:
             break
@@ -88,9 +107,21 @@ extension SiteTrap {
         return SiteTrap(mechanism: mechanism, sites: sites, port: 0)
     }
 
+    /// The four bytes of a counter leaf's number, the way instructions hold it.
+    private static func namesLeaf(_ bytes: [UInt8]) -> Bool {
+        var number: UInt32 = 0
+        for byte in bytes {
+            number = number >> 8 | UInt32(byte) << 24
+            if CounterLeaves.range.contains(number) { return true }
+        }
+        return false
+    }
+
     /// The mechanism that was asked for, if it works here; for `auto` the best that does.
+    ///
+    /// - Parameter prefersPatch: Whether breakpoints at linear addresses might miss the CPUIDs.
     private static func mechanism(
-        _ asked: CPUIDTrap, siteCount: Int, mayHavePrefixes: Bool, kvm: KVM, hasDebugger: Bool
+        _ asked: CPUIDTrap, siteCount: Int, prefersPatch: Bool, kvm: KVM, hasDebugger: Bool
     ) throws -> CPUIDTrap {
         switch asked {
         case .none:
@@ -102,7 +133,7 @@ extension SiteTrap {
             guard siteCount != 0 else { return .none }
             let support = try kvm.trapSupport()
             let choice = support.choice(siteCount: siteCount, hasDebugger: hasDebugger)
-            guard choice == .debug, mayHavePrefixes else { return choice }
+            guard choice == .debug, prefersPatch else { return choice }
             return support.patch ? .patch : support.step ? .step : .debug
         case .debug, .patch, .step:
             guard asked == .patch || !hasDebugger else { throw SiteTrapError.notWithDebugger(asked) }
@@ -218,7 +249,7 @@ extension SiteTrapError: DiagnosticError {
         case .noFreePort:
             "The image uses every port that could stand for CPUID."
         case .notForFlatGuests(let trap):
-            "The CPUID trap `\(trap.rawValue)` is for Linux guests, and this guest is a flat one."
+            "The CPUID trap `\(trap.rawValue)` is for Linux guests, and this guest is none."
         case .notForLinuxGuests(let trap):
             "The CPUID trap `\(trap.rawValue)` is for flat guests, and this guest is Linux."
         case .notSupported(let trap):

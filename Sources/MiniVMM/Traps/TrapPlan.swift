@@ -15,26 +15,36 @@ enum TrapPlan {
 
     /// The trap for a guest that is loaded: what was asked for, or what works here and suffices.
     ///
+    /// - Parameter claimed: The ports of the machine's devices.
     /// - Throws: ``SiteTrapError`` when what was asked for cannot be had; `KVMError` when the self-test cannot run.
-    init(for guest: some Guest, options: MachineOptions, kvm: KVM, memory: GuestMemory) throws {
+    init(
+        for guest: some Guest, options: MachineOptions, kvm: KVM, memory: GuestMemory, claimed: [ClosedRange<UInt16>]
+    ) throws {
         switch guest.code {
         case .image(let image, let address):
-            let site = try SiteTrap.choose(for: image, loadedAt: address, options: options, kvm: kvm)
-            switch site.mechanism {
-            case .debug:
-                // A breakpoint is taken for a CPUID. What a person names must be one; what a scan finds is.
-                try site.check(memory, allowsPrefixes: true)
-                self = .breakpoints(site.sites, memory)
-            case .patch:
-                try site.patch(memory)
-                self = .patches(site.sites, port: site.port, memory)
-            case .step: self = .step
-            case .none, .auto, .fault: self = .none
-            }
+            let code = [LoadedCode(image, at: address)]
+            try self.init(.choose(for: code, claimed: claimed, options: options, kvm: kvm), memory)
+        case .kernel(let code):
+            try self.init(.choose(for: code, isKernel: true, claimed: claimed, options: options, kvm: kvm), memory)
         case .operatingSystem:
             let mechanism = try CPUIDFaulting.mechanism(
                 options.trap, kvm: kvm, memory: memory, hasDebugger: options.debugging != nil)
             self = mechanism.map { .fault(memory, $0) } ?? .none
+        }
+    }
+
+    /// What a site trap comes to.
+    private init(_ site: SiteTrap, _ memory: GuestMemory) throws(SiteTrapError) {
+        switch site.mechanism {
+        case .debug:
+            // A breakpoint is taken for a CPUID. What a person names must be one; what a scan finds is.
+            try site.check(memory, allowsPrefixes: true)
+            self = .breakpoints(site.sites, memory)
+        case .patch:
+            try site.patch(memory)
+            self = .patches(site.sites, port: site.port, memory)
+        case .step: self = .step
+        case .none, .auto, .fault: self = .none
         }
     }
 

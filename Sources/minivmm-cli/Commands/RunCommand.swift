@@ -60,7 +60,7 @@ extension RunConfiguration {
         try Diagnostics.report {
             Confinement.begin(isWanted: host.isConfined)
             let watch = try ProcessWatch(timeout: limits.duration)
-            let outputs = try RunOutputs(statistics, reports, profile, inputs: [guest.file, guest.initrd])
+            let outputs = try RunOutputs(statistics, reports, profile, inputs: guest.inputs)
             var options = MachineOptions(
                 processors: processors, cpuid: cpuid, statistics: statistics, reports: reports, profile: profile,
                 host: host)

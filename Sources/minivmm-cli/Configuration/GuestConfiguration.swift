@@ -15,6 +15,8 @@ struct GuestConfiguration: Hashable, Sendable {
     var memory: ByteCount?
     /// The path of an initial RAM disk.
     var initrd: String?
+    /// Files that a Multiboot kernel is given.
+    var modules: [GuestModule] = []
     /// The kernel's command line.
     var append: String?
     /// Where a flat image is loaded.
@@ -23,8 +25,11 @@ struct GuestConfiguration: Hashable, Sendable {
     var entry: SegmentedAddress?
     /// What a flat guest finds in ECX.
     var argument: UInt32 = 0
-    /// Whether a flat guest has a text screen.
+    /// Whether the guest has a text screen.
     var hasScreen = false
+
+    /// The files that the run reads.
+    var inputs: [String?] { [file, initrd] + modules.map(\.path) }
 
     /// The guest, as a report names it.
     var displayName: String { name ?? file ?? "" }
@@ -59,6 +64,7 @@ struct GuestConfiguration: Hashable, Sendable {
         var settings = GuestSettings()
         settings.memorySize = memory?.rawValue
         settings.initrd = initrd
+        settings.modules = modules
         settings.commandLine = append
         settings.loadAddress = loadAddress
         settings.entry = entry
@@ -74,12 +80,13 @@ struct GuestConfiguration: Hashable, Sendable {
     private static func complaint(_ setting: GuestSettings.Name) -> String {
         let (option, kind) =
             switch setting {
-            case .initrd: ("--initrd", "a Linux kernel")
-            case .commandLine: ("--append", "a Linux kernel")
+            case .initrd: ("--initrd", "a Linux or Multiboot kernel")
+            case .module: ("--module", "a Multiboot kernel")
+            case .commandLine: ("--append", "a Linux or Multiboot kernel")
             case .loadAddress: ("--load-address", "a flat image")
             case .entry: ("--entry", "a flat image")
             case .argument: ("--argument", "a flat image")
-            case .screen: ("--screen", "a flat image")
+            case .screen: ("--screen", "a flat image or a Multiboot kernel")
             }
         return "\(option) is for \(kind), and this guest is none."
     }

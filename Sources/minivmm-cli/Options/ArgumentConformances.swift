@@ -1,4 +1,5 @@
 public import ArgumentParser
+import Boot
 import Counters
 public import Host
 public import Logging
@@ -40,5 +41,16 @@ struct AddressArgument: ExpressibleByArgument {
             argument.lowercased().hasPrefix("0x") ? UInt64(argument.dropFirst(2), radix: 16) : UInt64(argument)
         guard let parsed else { return nil }
         value = parsed
+    }
+}
+
+/// A module of a Multiboot kernel on the command line: a file, and behind a colon what the kernel is told of it.
+struct ModuleArgument: ExpressibleByArgument {
+    let value: GuestModule
+
+    init?(argument: String) {
+        let parts = argument.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
+        guard let path = parts.first, !path.isEmpty else { return nil }
+        value = GuestModule(path: String(path), text: parts.count > 1 ? String(parts[1]) : nil)
     }
 }

@@ -87,8 +87,9 @@ struct ExecOptions: ParsableArguments {
 
     private func loadKernel() throws -> LinuxGuest {
         let path = try kernel ?? InstalledKernels.newest()
-        let guest = try GuestLoaders.guest(ImageFile(opening: path))
-        guard let guest = guest as? LinuxGuest else { throw ImageError.unsupported(path: path, .flat) }
+        let file = try ImageFile(opening: path)
+        guard let guest = try GuestLoaders.guest(file) as? LinuxGuest
+        else { throw ImageError.unsupported(path: path, ImageFormat(detecting: file)) }
         return guest
     }
 

@@ -6,22 +6,35 @@ import Memory
 /// The options that say which guest to run, and how it is loaded.
 struct GuestOptions: ParsableArguments {
     @Argument(
-        help: "A Linux kernel (bzImage, or ELF with a PVH note) or a flat 16-bit image such as a boot sector.",
+        help: """
+            A Linux kernel (bzImage, or ELF with a PVH note), a Multiboot kernel, or a flat 16-bit image such as a boot \
+            sector.
+            """,
         completion: .file())
     var file: String?
 
     @Option(name: .customLong("guest"), help: "A built-in guest in place of FILE; `minivmm guests` lists them.")
     var name: String?
 
-    @Option(help: "The guest's memory, as in 64M or 2G. (default: 16M; 512M for Linux)")
+    @Option(help: "The guest's memory, as in 64M or 2G. (default: 16M; 512M for Linux, 128M for Multiboot)")
     var memory: ByteCount?
 
-    @Option(help: ArgumentHelp("Linux: the initial RAM disk.", valueName: "file"), completion: .file())
+    @Option(
+        help: ArgumentHelp("Linux: the initial RAM disk; Multiboot: the first module.", valueName: "file"),
+        completion: .file())
     var initrd: String?
 
     @Option(
+        name: .customLong("module"),
         help: ArgumentHelp(
-            "Linux: the kernel's command line. (default: \(LinuxGuest.defaultCommandLine))", valueName: "args"))
+            "Multiboot: a module, and what the kernel is told of it; repeatable. (default: its name)",
+            valueName: "file[:text]"),
+        completion: .file())
+    var modules: [ModuleArgument] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "The kernel's command line. (default: \(LinuxGuest.defaultCommandLine) for Linux)", valueName: "args"))
     var append: String?
 
     @Option(help: "Where the image is loaded. (default: 0x7c00)")
@@ -33,14 +46,15 @@ struct GuestOptions: ParsableArguments {
     @Option(help: ArgumentHelp("A number that the guest finds in ECX.", valueName: "number"))
     var argument = GuestConfiguration().argument
 
-    @Flag(help: "Flat images: text memory at 0xB8000, whose lines are shown on the console.")
+    @Flag(help: "Show the lines of a PC's screen, the text memory at 0xB8000, on the console; not for Linux.")
     var screen = false
 
     /// What they ask for.
     var configuration: GuestConfiguration {
         GuestConfiguration(
-            file: file, name: name, memory: memory, initrd: initrd, append: append, loadAddress: loadAddress?.value,
-            entry: entry, argument: argument, hasScreen: screen)
+            file: file, name: name, memory: memory, initrd: initrd,
+            modules: modules.map(\.value), append: append, loadAddress: loadAddress?.value, entry: entry,
+            argument: argument, hasScreen: screen)
     }
 
     func validate() throws {

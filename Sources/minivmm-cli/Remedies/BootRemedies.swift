@@ -52,7 +52,7 @@ extension ImageFormat {
             Use the kernel's bzImage, or build it with CONFIG_PVH; a Linux program runs inside a guest with \
             `minivmm exec`.
             """
-        case .bzImage, .pvhKernel, .elf, .other, .flat:
+        case .bzImage, .multiboot, .pvhKernel, .elf, .other, .flat:
             "Give \(ImageError.accepted)."
         }
     }

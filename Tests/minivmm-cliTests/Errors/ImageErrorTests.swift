@@ -13,7 +13,7 @@ final class ImageErrorTests: XCTestCase {
     }
 
     private static let accepted =
-        "a bzImage kernel, an ELF kernel for x86-64 with a PVH note, or a flat 16-bit image"
+        "a bzImage kernel, an ELF kernel for x86-64 with a PVH note, a Multiboot kernel, or a flat 16-bit image"
 
     func testMissingFile() throws {
         try check(
