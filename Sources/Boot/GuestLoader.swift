@@ -44,6 +44,8 @@ public struct GuestSettings: Hashable, Sendable {
     public var modules: [GuestModule] = []
     /// The kernel's command line.
     public var commandLine: String?
+    /// What the kernel's command line has besides, after a space.
+    public var addedArguments: String?
     /// Where a flat image is loaded.
     public var loadAddress: UInt64?
     /// Where a flat image is entered.
@@ -62,7 +64,7 @@ public struct GuestSettings: Hashable, Sendable {
         case initrd
         /// ``GuestSettings/modules``.
         case module
-        /// ``GuestSettings/commandLine``.
+        /// ``GuestSettings/commandLine`` or ``GuestSettings/addedArguments``.
         case commandLine
         /// ``GuestSettings/loadAddress``.
         case loadAddress
@@ -82,11 +84,18 @@ public struct GuestSettings: Hashable, Sendable {
         for name in others where isGiven(name) { throw GuestSettingError(setting: name) }
     }
 
+    /// The kernel's command line.
+    ///
+    /// - Parameter standard: The format's own, unless another was set.
+    func commandLine(standard: String) -> String {
+        [commandLine ?? standard, addedArguments ?? ""].filter { !$0.isEmpty }.joined(separator: " ")
+    }
+
     private func isGiven(_ name: Name) -> Bool {
         switch name {
         case .initrd: initrd != nil
         case .module: !modules.isEmpty
-        case .commandLine: commandLine != nil
+        case .commandLine: commandLine != nil || addedArguments != nil
         case .loadAddress: loadAddress != nil
         case .entry: entry != nil
         case .argument: argument != nil

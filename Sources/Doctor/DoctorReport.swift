@@ -56,7 +56,7 @@ public struct DoctorReport: Sendable {
             lines += ["", "CPUID trap for programs in ring 3, under Linux", "  fault  " + fault]
             lines += ["", "every exit by reason, by KVM's tracepoints"] + findings.exitCounting.lines
         }
-        lines += [""] + verdict
+        lines += [""] + verdict.flatMap { TextLines.wrapped($0) }
         return lines.map { $0 + "\n" }.joined()
     }
 
@@ -92,7 +92,7 @@ public struct DoctorReport: Sendable {
     private static func traps(_ findings: HostDiagnosis.Findings) -> [String] {
         switch findings.traps {
         case .failure(let error):
-            return ["  could not be tried: \(error.explanation)"]
+            return TextLines.wrapped("could not be tried: \(error.explanation)", first: "  ", rest: "  ")
         case .success(let traps):
             func word(_ works: Bool) -> String { works ? "works" : "does not work" }
             let few = traps.choice(siteCount: DebugRegisters.breakpointCount)

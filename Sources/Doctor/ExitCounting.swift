@@ -41,11 +41,11 @@ public struct ExitCounting: Sendable {
 
     /// The report's lines: one a method, with what is in its way.
     var lines: [String] {
-        var table = TextTable([.left, .left, .left])
-        for (name, obstacle) in [("  raw", raw), ("  classic", classic)] {
-            table.add([name, obstacle == nil ? "works" : "does not work", obstacle?.explanation ?? ""])
+        [("  raw      ", raw), ("  classic  ", classic)].flatMap { name, obstacle in
+            guard let obstacle else { return [name + "works"] }
+            let indent = String(repeating: " ", count: name.count)
+            return [name + "does not work"] + TextLines.wrapped(obstacle.explanation, first: indent, rest: indent)
         }
-        return table.lines
     }
 
     /// What it comes to, and what to do about it.

@@ -53,12 +53,15 @@ public struct ExecGuest: Sendable {
         unsafe Array(UnsafeBufferPointer(start: guest_init_image(), count: guest_init_size()))
     }
 
+    /// What the kernel's command line has to have: without it, the program is not started.
+    public static var leastCommandLine: String { "rdinit=\(initPath)" }
+
     /// The kernel's command line.
     ///
     /// - Parameter showsKernelLog: Whether the kernel prints all messages on its console, not only the gravest.
     public static func commandLine(showsKernelLog: Bool) -> String {
         // One serial port is all there is: a search for more would be some hundred exits.
-        let line = "\(LinuxGuest.defaultCommandLine) 8250.nr_uarts=1 rdinit=\(initPath)"
+        let line = "\(LinuxGuest.defaultCommandLine) 8250.nr_uarts=1 \(leastCommandLine)"
         return showsKernelLog ? line : line + " quiet"
     }
 

@@ -77,8 +77,9 @@ final class DoctorReportTests: XCTestCase {
             TSC        frequency unknown, not invariant
 
             /dev/kvm does not exist (ENOENT).
-            Load the module with `modprobe kvm-intel` or `modprobe kvm-amd`, and switch virtualization on in the \
-            firmware or, inside a virtual machine, nested virtualization on its host.
+            Load the module with `modprobe kvm-intel` or `modprobe kvm-amd`, and switch
+            virtualization on in the firmware or, inside a virtual machine, nested
+            virtualization on its host.
 
             """)
     }
@@ -102,8 +103,10 @@ final class DoctorReportTests: XCTestCase {
         let diagnosis = HostDiagnosis.example(traps: .failure(error))
         XCTAssertFalse(diagnosis.isUsable)
         let text = DoctorReport(diagnosis).text
-        XCTAssertTrue(text.contains("\n  could not be tried: \(error.explanation)\n"), text)
-        XCTAssertTrue(text.hasSuffix("\n\(error.explanation)\n\(error.remedy)\n"), text)
+        let words = text.split(whereSeparator: \.isWhitespace).joined(separator: " ")
+        XCTAssertTrue(words.contains("ring 0 could not be tried: \(error.explanation) CPUID trap for"), text)
+        XCTAssertTrue(words.hasSuffix(" \(error.explanation) \(error.remedy)"), text)
+        for line in text.split(separator: "\n") { XCTAssertLessThanOrEqual(line.count, 80, "\(line)") }
     }
 
     private func counting(_ raw: TracepointError?, _ classic: TracepointError?) -> String {
@@ -120,8 +123,8 @@ final class DoctorReportTests: XCTestCase {
         XCTAssertEqual(
             counting(rights, noMount),
             none + """
-                Run `sudo setcap cap_bpf,cap_perfmon+ep "$(command -v minivmm)"` once, or run as root; `--exits user` \
-                needs nothing.
+                Run `sudo setcap cap_bpf,cap_perfmon+ep "$(command -v minivmm)"` once, or run as
+                root; `--exits user` needs nothing.
 
                 """)
         let useOther = none + "Use `--exits user`, or `--exits total` for KVM's own number.\n"
@@ -142,7 +145,8 @@ final class DoctorReportTests: XCTestCase {
                 """
 
                 every exit by reason, by KVM's tracepoints
-                  raw      does not work  This kernel does not describe its types (/sys/kernel/btf).
+                  raw      does not work
+                           This kernel does not describe its types (/sys/kernel/btf).
                   classic  works
 
                 """), text)
@@ -161,10 +165,11 @@ final class DoctorReportTests: XCTestCase {
             text.hasSuffix(
                 """
                 MiniVMM runs guests here.
-                Linux guests cannot boot here, because this KVM emulates ring 0 instead of letting the processor run \
-                it, and its emulator lacks instructions that Linux needs, such as CMPXCHG16B.
-                Use a host with kvm_intel or kvm_amd; flat guests run here as well, and --force tries Linux all \
-                the same.
+                Linux guests cannot boot here, because this KVM emulates ring 0 instead of
+                letting the processor run it, and its emulator lacks instructions that Linux
+                needs, such as CMPXCHG16B.
+                Use a host with kvm_intel or kvm_amd; flat guests run here as well, and --force
+                tries Linux all the same.
                 Every exit is counted by reason here, also those that KVM settles.
                 A newer kernel has KVM_CAP_PIT2, KVM_CAP_X86_MSR_FILTER.
                 Debug registers do not stop guests here; patched sites take their place.

@@ -31,7 +31,7 @@ final class LinuxTerminalTests: KVMTestCase {
         let initrd = try makeFolder().file("initrd", archive.archive)
         let command = [
             try MiniVMMExecutable.path(), "run", try LinuxBed.kernel().path, "--initrd", initrd, "--memory", "128M",
-            "--append", "console=ttyS0 panic=-1 pci=off quiet",
+            "--append", "quiet",
         ]
         var spawn = try SpawnRequest(command + options)
         for target in 0..<3 as Range<Int32> { try spawn.duplicate(terminal.slave, as: target) }

@@ -27,6 +27,8 @@ final class AllExitsReportTests: XCTestCase {
         XCTAssertEqual(
             TextReport(outcome()).text,
             """
+            An exit took 741ns: 661ns in KVM, 80ns in MiniVMM.
+
             exit            SDM  by   count  share  in KVM  in VMM     p50     p99     max
             ext. interrupt    1  KVM     90  85.0%  63.0us           700ns   700ns   700ns
             cpuid            10  VMM      1   6.7%          5.00us  5.00us  5.00us  5.00us

@@ -50,19 +50,19 @@ final class PageDataTests: XCTestCase {
                   "groups": ["io_out", "hlt"], "vcpus": 2,
                   "rows": [
                     {"group": 0, "kvm": false, "color": "k0", "exits": [2, 1], "time": [400, 200]},
-                    {"group": 1, "kvm": false, "color": "k1", "exits": [1, 0], "time": [50, 0]}
+                    {"group": 1, "kvm": false, "color": "k4", "exits": [1, 0], "time": [50, 0]}
                   ],
                   "times": ["0", "8.19 us", "16.4 us"], "rate": 122070.3125,
                   "series": [
                     {"name": "io_out", "group": 0, "kvm": false, "color": "k0", "exits": [2, 1], "vcpus": [[2, 0], [0, 1]]},
-                    {"name": "hlt", "group": 1, "kvm": false, "color": "k1", "exits": [0, 1], "vcpus": [[0, 1], []]}
+                    {"name": "hlt", "group": 1, "kvm": false, "color": "k4", "exits": [0, 1], "vcpus": [[0, 1], []]}
                   ],
                   "stacks": [
                     {
                       "frames": ["<it's>.bin", "0x7c00", "io_out, port 0x80 (POST code)"], "group": 0, "color": "k0",
                       "exits": [2, 1]
                     },
-                    {"frames": ["<it's>.bin", "0x7c05", "hlt"], "group": 1, "color": "k1", "exits": [1, 0]}
+                    {"frames": ["<it's>.bin", "0x7c05", "hlt"], "group": 1, "color": "k4", "exits": [1, 0]}
                   ],
                   "places": {
                     "details": [

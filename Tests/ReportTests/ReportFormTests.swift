@@ -21,6 +21,30 @@ final class ReportFormTests: XCTestCase {
             """)
     }
 
+    func testOwnStepsAreInEveryForm() throws {
+        let outcome = RunOutcome.example([[.init(.hlt, [50])], []], internalCycles: [600, 401])
+        XCTAssertEqual(
+            CSVReport(outcome).text.split(separator: "\n").dropFirst(),
+            [
+                "all,hlt,12,1,50,50.0,50,50,50,minivmm", "all,own_steps,,4,2002,500.5,,,,minivmm",
+                "0,hlt,12,1,50,50.0,50,50,50,minivmm", "0,own_steps,,2,1001,500.5,,,,minivmm",
+                "1,own_steps,,2,1001,500.5,,,,minivmm",
+            ])
+        let html = HTMLReport(outcome, leaves: .f22, context: ReportExample.context).text
+        XCTAssertTrue(
+            html.contains("<tr><td>(own steps)</td><td></td><td>4</td><td></td><td>2.00k</td><td>501</td>"), html)
+    }
+
+    func testColorsAreTheSameInAllReports() {
+        let one = ColorPalette(["io_out", "hlt", "hypercall"])
+        let other = ColorPalette(["hypercall", "exception", "hlt", "cpuid", "io_out", "rdmsr", "wrmsr", "nmi", "debug"])
+        for name in ["io_out", "hlt"] { XCTAssertEqual(one.colorClass(of: name), other.colorClass(of: name)) }
+        XCTAssertEqual(one.colorClass(of: "io_out"), "k0")
+        XCTAssertEqual(Set(other.names.map(other.colorClass)).count, 7, "no two share one")
+        XCTAssertFalse(other.names.map(other.colorClass).contains("k7"))
+        XCTAssertEqual(other.colorClass(of: "debug"), "k7")
+    }
+
     func testJSON() throws {
         let record = try JSONValue(
             RunRecord(ReportExample.outcome, leaves: .f22, context: ReportExample.context).json())
@@ -128,6 +152,16 @@ final class ReportFormTests: XCTestCase {
             if match.1.isEmpty { open.append(match.2) } else { XCTAssertEqual(open.popLast(), match.2) }
         }
         XCTAssertEqual(open, [])
+    }
+
+    func testTicksAreRound() {
+        for (end, ticks) in [
+            (21.3, [0, 10, 20]), (4, [0, 1, 2, 3, 4]), (0.007, [0, 0.002, 0.004, 0.006]), (0, [0]), (99, [0, 50]),
+        ] {
+            let found = AxisScale.ticks(upTo: end)
+            XCTAssertEqual(found.count, ticks.count, "\(end): \(found)")
+            for (one, other) in zip(found, ticks) { XCTAssertEqual(one, other, accuracy: end * 1e-9) }
+        }
     }
 
     func testAxes() {

@@ -26,6 +26,9 @@ final class TextReportTests: XCTestCase {
         XCTAssertEqual(
             TextReport(outcome).text,
             """
+            An exit took 91.5k cycles (45.8us): 76.9k in KVM_RUN, guest included, 14.6k in MiniVMM.
+
+            Service time in MiniVMM:
             exit          SDM  count  share  cycles   mean    p50    p99    max    time
             cpuid          10      1  65.9%   1.00M  1.00M  1.00M  1.00M  1.00M   500us
             io_out         30    100  33.3%    505k  5.05k  5.02k  9.92k  10.0k   253us
@@ -62,6 +65,9 @@ final class TextReportTests: XCTestCase {
         XCTAssertEqual(
             TextReport(outcome).text,
             """
+            An exit took 1.00k cycles: 877 in KVM_RUN, guest included, 123 in MiniVMM.
+
+            Service time in MiniVMM:
             exit   SDM  count  share  cycles  mean  p50  p99  max  time
             hlt     12      1   100%     123   123  123  123  123     -
             total           1   100%     123   123                    -

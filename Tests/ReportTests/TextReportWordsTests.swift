@@ -13,6 +13,9 @@ final class TextReportWordsTests: XCTestCase {
         XCTAssertEqual(
             TextReport(outcome).text,
             """
+            An exit took 93.2k cycles (46.6us): 78.4k in KVM_RUN, guest included, 14.8k in MiniVMM.
+
+            Service time in MiniVMM:
             exit    SDM  count  share  cycles   mean    p50    p99    max   time
             cpuid    10      1  66.4%   1.00M  1.00M  1.00M  1.00M  1.00M  500us
             io_out   30    100  33.6%    505k  5.05k  5.02k  9.92k  10.0k  253us
@@ -40,7 +43,7 @@ final class TextReportWordsTests: XCTestCase {
         let plain = TextReport(outcome, perVCPU: true).text
         let colored = TextReport(outcome, perVCPU: true, style: .colored).text
         XCTAssertFalse(plain.contains("\u{1b}"))
-        XCTAssertTrue(colored.hasPrefix("\u{1b}[1mexit"))
+        XCTAssertTrue(colored.hasPrefix("\u{1b}[1mAn exit took 93.2k cycles"))
         XCTAssertTrue(colored.contains("\u{1b}[33mcpuid"))
         XCTAssertEqual(colored.replacing(#/\u{1b}\[[0-9]*m/#, with: ""), plain)
     }

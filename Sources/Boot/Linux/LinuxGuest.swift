@@ -24,7 +24,7 @@ public struct LinuxGuest: Guest {
         try settings.refuse([.module, .loadAddress, .entry, .argument, .screen])
         self.init(kernel: kernel)
         if let memorySize = settings.memorySize { self.memorySize = memorySize }
-        if let commandLine = settings.commandLine { self.commandLine = commandLine }
+        commandLine = settings.commandLine(standard: Self.defaultCommandLine)
         initrd = try settings.initrd.map { try ImageFile(opening: $0, limit: memorySize) }
     }
 

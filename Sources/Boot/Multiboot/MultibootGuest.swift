@@ -27,7 +27,7 @@ public struct MultibootGuest: Guest {
         try settings.refuse([.loadAddress, .entry, .argument])
         self.image = image
         memorySize = settings.memorySize ?? Self.defaultMemorySize
-        arguments = settings.commandLine ?? ""
+        arguments = settings.commandLine(standard: "")
         hasScreen = settings.hasScreen
         let given = (settings.initrd.map { [GuestModule(path: $0)] } ?? []) + settings.modules
         let limit = memorySize

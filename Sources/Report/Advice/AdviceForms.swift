@@ -4,30 +4,13 @@ import Host
 extension TextReport {
     /// How many findings are shown: the first ones say most.
     static let maximumAdviceCount = 3
-    /// The columns of a terminal.
-    private static let terminalWidth = 80
-
     /// The findings, each followed by what to do about it. No line where nothing was found.
     package var adviceLines: [String] {
         let found = AdviceRules(outcome).advice.prefix(Self.maximumAdviceCount)
         return found.flatMap { advice in
-            Self.wrapped(advice.sentence, "* ") + (remedies(advice).map { Self.wrapped($0, "  ") } ?? [])
+            TextLines.wrapped(advice.sentence, first: "* ", rest: "  ")
+                + (remedies(advice).map { TextLines.wrapped($0, first: "  ", rest: "  ") } ?? [])
         }
-    }
-
-    /// A sentence on lines of a terminal's width, indented like its first.
-    private static func wrapped(_ sentence: String, _ prefix: String) -> [String] {
-        var lines: [String] = []
-        var line = prefix
-        for word in sentence.split(separator: " ") {
-            let isFirst = line == prefix || line == "  "
-            if !isFirst, line.count + 1 + word.count > terminalWidth {
-                lines.append(line)
-                line = "  "
-            }
-            line += (line == prefix || line == "  " ? "" : " ") + word
-        }
-        return lines + [line]
     }
 }
 

@@ -74,7 +74,7 @@ public struct HTMLReport: Sendable {
         </header>
         <main>
         \(tiles)\(sections.joined())</main>
-        <footer><p>Made by MiniVMM. Cycles are those of the host's time-stamp counter. Service time is what MiniVMM \
+        <footer><p>Made by MiniVMM \(ReportMaker.version). Cycles are those of the host's time-stamp counter. Service time is what MiniVMM \
         takes between two KVM_RUNs.</p></footer>
         <script type="application/json" id="data">\(data)</script>
         <script>
@@ -196,7 +196,9 @@ public struct HTMLReport: Sendable {
                 group: palette.groups.number(of: kind.kind),
                 series: series.firstIndex { !$0.isKernels && $0.name == kind.kind.name })
         }
-        return .table(TextReport.columns, rows, footer: text.totalRow(statistics), vcpu: statistics.vcpu)
+        return .table(
+            TextReport.columns, rows, footer: text.totalRow(statistics), asides: text.ownSteps(statistics),
+            vcpu: statistics.vcpu)
     }
 
     /// The number of the series that has a row's exits over time, and no other's.

@@ -46,15 +46,24 @@ struct ShareChart {
     }
 }
 
-/// Colors for names: the first ones get one of their own, the rest share one.
+/// Colors for names: the first ones get one of their own, the rest share one. A name has the same color in all reports,
+/// unless that is taken by one that is more usual.
 struct ColorPalette {
     /// The names that have a color of their own.
     package let names: [String]
     /// Whether there are names besides.
     private let hasOthers: Bool
+    /// The numbers of the names' colors.
+    private let numbers: [String: Int]
 
     /// How many colors there are besides that of the rest.
     private static let colorCount = 7
+    /// The colors of the kinds and types that nearly all reports have, the most usual first.
+    private static let usual: [(name: String, number: Int)] = [
+        ("io_out", 0), ("I/O", 0), ("cpuid", 1), ("CPUID", 1), ("mmio_write", 2), ("EPT misconfig.", 2), ("io_in", 3),
+        ("ext. interrupt", 3), ("hlt", 4), ("HLT", 4), ("mmio_read", 5), ("EPT violation", 5), ("wrmsr", 6),
+        ("WRMSR", 6),
+    ]
 
     /// - Parameter names: Those that matter most first.
     init(_ names: [String]) {
@@ -62,10 +71,25 @@ struct ColorPalette {
         let count = names.count <= Self.colorCount + 1 ? names.count : Self.colorCount
         self.names = Array(names.prefix(count))
         hasOthers = names.count > count
+        numbers = Self.numbers(of: self.names, colors: hasOthers ? Self.colorCount : Self.colorCount + 1)
+    }
+
+    /// Gives each name its own color, or the next one that is free.
+    private static func numbers(of names: [String], colors: Int) -> [String: Int] {
+        let known = usual.filter { names.contains($0.name) }
+        let rest = names.filter { name in !known.contains { $0.name == name } }.sorted().map { name in
+            (name: name, number: name.utf8.reduce(0) { ($0 * 31 + Int($1)) % colorCount })
+        }
+        var numbers: [String: Int] = [:]
+        for (name, wanted) in known + rest {
+            let free = (0..<colors).map { (wanted + $0) % colors }.first { !numbers.values.contains($0) }
+            numbers[name] = free
+        }
+        return numbers
     }
 
     /// The class of the elements of a name, which the style sheet gives its color.
-    func colorClass(of name: String) -> String { Self.colorClass(names.firstIndex(of: name)) }
+    func colorClass(of name: String) -> String { Self.colorClass(numbers[name]) }
 
     private static func colorClass(_ index: Int?) -> String { "k\(index ?? colorCount)" }
 

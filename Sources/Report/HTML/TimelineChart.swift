@@ -52,8 +52,9 @@ struct TimelineChart {
             "<span>\(AxisScale.label(HumanNumber.count(top * Double(quarter) / 4)))</span>" as Markup
         }.joined()
         let end = Double(timeline.intervalCount)
-        let x = (0...4).map { quarter in
-            "<span style=\"left:\(quarter * 25)%\">\(time(atInterval: end * Double(quarter) / 4))</span>" as Markup
+        let x = AxisScale.ticks(upTo: seconds(end)).map { tick -> Markup in
+            let place = Markup.number(100 * tick / seconds(end))
+            return "<span style=\"left:\(place)%\">\(AxisScale.label(label(tick)))</span>"
         }.joined()
         let length = time(atInterval: 1)
         return """
@@ -145,8 +146,10 @@ struct TimelineChart {
     }
 
     /// When an interval starts, in words.
-    func time(atInterval number: Double) -> String {
-        let value = seconds(number)
+    func time(atInterval number: Double) -> String { label(seconds(number)) }
+
+    /// A time in words, from seconds or cycles.
+    private func label(_ value: Double) -> String {
         if value == 0 { return "0" }
         return tscKHz == nil ? HumanNumber.count(value) + " cycles" : HumanNumber.spaced(seconds: value)
     }
@@ -167,6 +170,17 @@ enum AxisScale {
         while number.last == "0" { number.removeLast() }
         if number.last == "." { number.removeLast() }
         return String(number + text[end...])
+    }
+
+    /// Where labels stand on an axis from 0 to a number: two to five multiples of 1, 2 or 5 times a power of ten.
+    static func ticks(upTo end: Double) -> [Double] {
+        guard end > 0 else { return [0] }
+        let least = end / 4
+        var power = 1.0
+        while power * 10 <= least { power *= 10 }
+        while power > least { power /= 10 }
+        let step = ([1, 2, 5].first { $0 * power >= least } ?? 10) * power
+        return (0...4).map { Double($0) * step }.filter { $0 <= end }
     }
 
     /// The least of 1, 1.2, 1.6, 2, 4, 6, 8 and 10 times a power of ten that is not less than the value: its quarters are short

@@ -40,6 +40,7 @@ public struct RunRecord: Encodable, Sendable {
 
     private enum CodingKeys: String, CodingKey {
         case schema
+        case version
         case outcome
         case durationNanoseconds = "duration_ns"
         case tscKHz = "tsc_khz"
@@ -65,6 +66,7 @@ public struct RunRecord: Encodable, Sendable {
         var container = encoder.container(keyedBy: CodingKeys.self)
         let total = outcome.statistics.total
         try container.encode(Self.schemaVersion, forKey: .schema)
+        try container.encode(ReportMaker.version, forKey: .version)
         try container.encode(OutcomeRecord(outcome.ending, exitStatus: exitStatus), forKey: .outcome)
         try container.encode(outcome.duration.inNanoseconds, forKey: .durationNanoseconds)
         try container.encode(outcome.tscKHz, forKey: .tscKHz)

@@ -38,7 +38,7 @@ public struct TextReport: Sendable {
     /// The whole report. Every line ends with a newline.
     public var text: String {
         let total = outcome.statistics.total
-        var lines = mainTable(total) + kernelBlock(total)
+        var lines = lead + mainTable(total) + kernelBlock(total)
         if perVCPU {
             for vcpu in outcome.statistics.vcpus {
                 lines += ["", style.text("vCPU \(vcpu.vcpu ?? 0):", as: .heading)]
@@ -49,6 +49,34 @@ public struct TextReport: Sendable {
         lines.append("")
         lines += notes + summary + adviceLines
         return lines.map { $0 + "\n" }.joined()
+    }
+
+    /// What an exit cost as a whole, and which part of it the table is about.
+    private var lead: [String] {
+        let total = outcome.statistics.total
+        if let breakdown = ExitBreakdown(outcome, total) { return lead(breakdown) }
+        let all = total.serviceCycles &+ total.runCycles
+        guard total.exits > 0, total.runCycles > 0 else { return [] }
+        func each(_ cycles: UInt64) -> String { HumanNumber.count(Double(cycles) / Double(total.exits)) }
+        let time = outcome.tscKHz.map { khz in
+            " (\(HumanNumber.seconds(Double(all) / Double(total.exits) / (Double(khz) * 1000))))"
+        }
+        let cost =
+            "An exit took \(each(all)) cycles\(time ?? ""): \(each(total.runCycles)) in KVM_RUN, guest included, "
+            + "\(each(total.serviceCycles)) in MiniVMM."
+        return [style.text(cost, as: .strong), "", style.text("Service time in MiniVMM:", as: .heading)]
+    }
+
+    /// The same where every exit was counted: the guest's own time is in no row.
+    private func lead(_ breakdown: ExitBreakdown) -> [String] {
+        guard breakdown.exits > 0 else { return [] }
+        func each(_ nanoseconds: Double) -> String {
+            HumanNumber.seconds(nanoseconds / Double(breakdown.exits) / 1e9)
+        }
+        let cost =
+            "An exit took \(each(breakdown.nanoseconds)): \(each(breakdown.nanoseconds(by: .kvm))) in KVM, "
+            + "\(each(breakdown.nanoseconds(by: .miniVMM))) in MiniVMM."
+        return [style.text(cost, as: .strong), ""]
     }
 
     /// The table of every exit where all were counted, else of those that reached MiniVMM.
@@ -104,7 +132,7 @@ extension TextReport {
             table.add(row(kind, statistics), as: isHot ? .hot : .body)
         }
         table.add(totalRow(statistics), as: .strong)
-        if statistics.internalExits > 0 { table.add(internalRow(statistics), as: .aside) }
+        for row in ownSteps(statistics) { table.add(row, as: .aside) }
         return table.lines
     }
 
@@ -134,12 +162,15 @@ extension TextReport {
         ]
     }
 
-    /// What MiniVMM did for itself, which is in no other row.
-    private func internalRow(_ statistics: VCPUStatistics) -> [String] {
+    /// The cells of what MiniVMM did for itself, which is in no other row; none where it did nothing.
+    func ownSteps(_ statistics: VCPUStatistics) -> [[String]] {
+        guard statistics.internalExits > 0 else { return [] }
         let mean = Double(statistics.internalCycles) / Double(statistics.internalExits)
         return [
-            "(own steps)", "", count(statistics.internalExits), "", HumanNumber.count(statistics.internalCycles),
-            HumanNumber.count(mean), "", "", "", time(statistics.internalCycles),
+            [
+                "(own steps)", "", count(statistics.internalExits), "", HumanNumber.count(statistics.internalCycles),
+                HumanNumber.count(mean), "", "", "", time(statistics.internalCycles),
+            ]
         ]
     }
 

@@ -36,6 +36,44 @@ package struct TextTable {
     }
 }
 
+/// Sentences on the lines of a terminal.
+package enum TextLines {
+    /// The columns of a terminal.
+    package static let width = 80
+
+    /// A sentence on lines of a terminal's width. What stands in backticks is to be copied, and stays on one line.
+    ///
+    /// - Parameters:
+    ///   - first: What the first line begins with.
+    ///   - rest: What the others begin with.
+    package static func wrapped(_ sentence: String, first: String = "", rest: String = "") -> [String] {
+        var lines: [String] = []
+        var line = first
+        var isEmpty = true
+        for word in words(sentence) {
+            if !isEmpty, line.count + 1 + word.count > width {
+                lines.append(line)
+                line = rest
+                isEmpty = true
+            }
+            line += (isEmpty ? "" : " ") + word
+            isEmpty = false
+        }
+        return lines + [line]
+    }
+
+    /// The words, those in backticks together.
+    private static func words(_ sentence: String) -> [String] {
+        var words: [String] = []
+        var isOpen = false
+        for word in sentence.split(separator: " ") {
+            if isOpen { words[words.count - 1] += " " + word } else { words.append(String(word)) }
+            if word.count(where: { $0 == "`" }) % 2 == 1 { isOpen.toggle() }
+        }
+        return words
+    }
+}
+
 /// How text is emphasized: by a terminal's escape sequences, or not at all.
 public enum TextStyle: Sendable {
     /// No emphasis: for pipes, files, and those who want none.

@@ -40,9 +40,13 @@ struct BenchCommand: ParsableCommand {
             }
             LiveStatus.line.end()
             let report = BenchmarkReport(outcome, style: OutputFile.standardOutput.textStyle)
-            try OutputFile.standardOutput.write(Array(report.text.utf8))
-            try file?.write(BenchmarkRecord(outcome).json())
-            try file?.finish()
+            var attempts = OutputAttempts()
+            attempts.attempt {
+                try file?.write(BenchmarkRecord(outcome).json())
+                try file?.finish()
+            }
+            attempts.attempt { try OutputFile.standardOutput.write(Array(report.text.utf8)) }
+            try attempts.finish()
             return outcome.results.isEmpty ? .kvmUnavailable : .success
         }
     }

@@ -3,6 +3,7 @@ import Doctor
 import Host
 import KVM
 import MiniVMM
+import Report
 
 /// `minivmm doctor`: what this host offers.
 struct DoctorCommand: ParsableCommand {
@@ -35,10 +36,15 @@ struct DoctorCommand: ParsableCommand {
             let text =
                 json
                 ? try DoctorRecord(diagnosis, remedies: .command).json()
-                : Array((DoctorReport(diagnosis, remedies: .command).text + Confinement.description + "\n").utf8)
+                : Array((DoctorReport(diagnosis, remedies: .command).text + confinement).utf8)
             try OutputFile.standardOutput.write(text)
             return diagnosis.isUsable ? .success : .kvmUnavailable
         }
+    }
+
+    /// What confines runs, on lines of a terminal.
+    private var confinement: String {
+        TextLines.wrapped(Confinement.description).map { $0 + "\n" }.joined()
     }
 
     private func showVMX() throws -> ExitStatus {

@@ -2,6 +2,7 @@ import ArgumentParser
 import Boot
 import Host
 import MiniVMM
+import Report
 
 /// `minivmm guests`: the guests that come with MiniVMM.
 struct GuestsCommand: ParsableCommand {
@@ -16,9 +17,16 @@ struct GuestsCommand: ParsableCommand {
     struct ListCommand: ParsableCommand {
         static let configuration = CommandConfiguration(commandName: "list", abstract: "List the built-in guests.")
 
+        @Flag(help: "Print one JSON object.")
+        var json = false
+
         func run() throws {
             try Diagnostics.report {
                 let guests = BuiltInGuest.all
+                if json {
+                    try OutputFile.standardOutput.write(JSONText.encode(GuestsRecord(guests)))
+                    return .success
+                }
                 let width = guests.map(\.name.count).max() ?? 0
                 let lines = guests.map { guest in
                     guest.name + String(repeating: " ", count: width - guest.name.count + 2) + guest.summary + "\n"
@@ -55,5 +63,21 @@ struct GuestsCommand: ParsableCommand {
                 return .success
             }
         }
+    }
+}
+
+/// The built-in guests, as the JSON object that `minivmm guests --json` prints. `Schemas/guests.schema.json` describes it.
+private struct GuestsRecord: Encodable {
+    private struct OneGuest: Encodable {
+        let name: String
+        let summary: String
+        let bytes: Int
+    }
+
+    private let schema = 1
+    private let guests: [OneGuest]
+
+    init(_ guests: [BuiltInGuest]) {
+        self.guests = guests.map { OneGuest(name: $0.name, summary: $0.summary, bytes: $0.image.count) }
     }
 }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Boot
+import Glibc
 import Host
 import KVM
 import Memory
@@ -7,7 +8,7 @@ import MiniVMM
 
 /// Which guest to run, and how it is loaded. What is nil is left to the guest's format.
 struct GuestConfiguration: Hashable, Sendable {
-    /// The path of an image.
+    /// The path of an image; ``standardInput`` for what comes there.
     var file: String?
     /// The name of a built-in guest, in place of a file.
     var name: String?
@@ -17,8 +18,10 @@ struct GuestConfiguration: Hashable, Sendable {
     var initrd: String?
     /// Files that a Multiboot kernel is given.
     var modules: [GuestModule] = []
-    /// The kernel's command line.
+    /// What the kernel's command line has, besides the default arguments of Linux.
     var append: String?
+    /// Whether it has the default arguments.
+    var hasDefaultAppend = true
     /// Where a flat image is loaded.
     var loadAddress: UInt64?
     /// Where a flat image is entered.
@@ -29,10 +32,18 @@ struct GuestConfiguration: Hashable, Sendable {
     var hasScreen = false
 
     /// The files that the run reads.
-    var inputs: [String?] { [file, initrd] + modules.map(\.path) }
+    var inputs: [String?] { [path, initrd] + modules.map(\.path) }
+
+    /// What stands for standard input in place of a path.
+    static let standardInput = "-"
+    /// What it is called.
+    private static let standardInputName = "standard input"
 
     /// The guest, as a report names it.
-    var displayName: String { name ?? file ?? "" }
+    var displayName: String { name ?? path ?? Self.standardInputName }
+
+    /// The path of an image, if that is where it is.
+    var path: String? { file == Self.standardInput ? nil : file }
 
     /// Checks what can be checked without the file.
     func validate() throws {
@@ -65,7 +76,8 @@ struct GuestConfiguration: Hashable, Sendable {
         settings.memorySize = memory?.rawValue
         settings.initrd = initrd
         settings.modules = modules
-        settings.commandLine = append
+        settings.commandLine = hasDefaultAppend ? nil : ""
+        settings.addedArguments = append
         settings.loadAddress = loadAddress
         settings.entry = entry
         settings.argument = argument == 0 ? nil : argument
@@ -73,8 +85,18 @@ struct GuestConfiguration: Hashable, Sendable {
         if let builtIn = name.flatMap(BuiltInGuest.init(named:)) {
             return try FlatGuest(image: builtIn.image, settings)
         }
-        return try GuestLoaders.guest(
-            ImageFile(opening: file ?? "", limit: GuestLoaders.maximumImageSize), settings)
+        return try GuestLoaders.guest(image(), settings)
+    }
+
+    private func image() throws(ImageError) -> ImageFile {
+        guard let path else {
+            guard Terminal(descriptor: STDIN_FILENO) == nil
+            else { throw .notAFile(path: Self.standardInputName, kind: "a terminal") }
+            return try ImageFile(
+                path: Self.standardInputName, reading: STDIN_FILENO, expectedSize: 0,
+                limit: GuestLoaders.maximumImageSize)
+        }
+        return try ImageFile(opening: path, limit: GuestLoaders.maximumImageSize)
     }
 
     private static func complaint(_ setting: GuestSettings.Name) -> String {
@@ -82,7 +104,7 @@ struct GuestConfiguration: Hashable, Sendable {
             switch setting {
             case .initrd: ("--initrd", "a Linux or Multiboot kernel")
             case .module: ("--module", "a Multiboot kernel")
-            case .commandLine: ("--append", "a Linux or Multiboot kernel")
+            case .commandLine: ("--append or --no-default-append", "a Linux or Multiboot kernel")
             case .loadAddress: ("--load-address", "a flat image")
             case .entry: ("--entry", "a flat image")
             case .argument: ("--argument", "a flat image")

@@ -128,22 +128,28 @@ struct ReportFiles {
     /// - Parameters:
     ///   - guest: The guest's name.
     ///   - program: The name of the program in it; the guest's where there is none.
+    ///   - attempts: Keeps what fails.
     func write(
-        _ outcome: RunOutcome, leaves: CounterLeaves, machine: Machine, guest: String, program: String
-    ) throws {
+        _ outcome: RunOutcome, leaves: CounterLeaves, machine: Machine, guest: String, program: String,
+        _ attempts: inout OutputAttempts
+    ) {
         if !reports.isEmpty {
             let context = RunContext(
                 command: CommandWords.ofThisProcess.asTyped, startedAt: startedAt, guest: guest,
                 machine: machine.machineDescription, host: host)
             let programs = ProfileFiles.programs(isFlat: machine.isFlat, program: program)
             for (form, file) in reports {
-                try file.write(Self.bytes(form, outcome, leaves, context, programs))
-                try file.finish()
+                attempts.attempt {
+                    try file.write(Self.bytes(form, outcome, leaves, context, programs))
+                    try file.finish()
+                }
             }
         }
         if let trace, let exits = outcome.trace {
-            try TraceReport(exits, tscKHz: outcome.tscKHz).write { try trace.write($0) }
-            try trace.finish()
+            attempts.attempt {
+                try TraceReport(exits, tscKHz: outcome.tscKHz).write { try trace.write($0) }
+                try trace.finish()
+            }
         }
     }
 

@@ -40,10 +40,36 @@ struct RunOutputs {
         var outcome = outcome
         profiles.name(&outcome)
         RunAnnouncement.announce(outcome, functionName: profiles.functionName(outcome))
-        try sink.write(statistics.text(outcome, leaves: leaves, style: sink.textStyle))
-        try sink.finish()
         let program = program ?? guest
-        try files.write(outcome, leaves: leaves, machine: machine, guest: guest, program: program)
-        try profiles.write(outcome, machine: machine, program: program)
+        var attempts = OutputAttempts()
+        // The files first: the table may go to a terminal or a reader that has gone, which takes its time to say so.
+        files.write(outcome, leaves: leaves, machine: machine, guest: guest, program: program, &attempts)
+        attempts.attempt { try profiles.write(outcome, machine: machine, program: program) }
+        attempts.attempt {
+            // Between the guest's last line and the table.
+            if statistics.form == .table, statistics.file == nil { try sink.write([UInt8(ascii: "\n")]) }
+            try sink.write(statistics.text(outcome, leaves: leaves, style: sink.textStyle))
+            try sink.finish()
+        }
+        try attempts.finish()
+    }
+}
+
+/// Writes of several outputs, each of which is made whatever became of the others.
+struct OutputAttempts {
+    private var failures: [any Error] = []
+
+    /// Writes one.
+    mutating func attempt(_ write: () throws -> Void) {
+        do { try write() } catch { failures.append(error) }
+    }
+
+    /// Says which failed.
+    ///
+    /// - Throws: The last failure. Those before it have been shown.
+    func finish() throws {
+        guard let last = failures.last else { return }
+        for case let failure as any DiagnosticError in failures.dropLast() { Diagnostics.show(failure) }
+        throw last
     }
 }

@@ -31,8 +31,13 @@ struct ExecOptions: ParsableArguments {
                 + "Repeatable.", valueName: "source[:destination]"))
     var additions: [String] = []
 
-    @Option(help: ArgumentHelp("More arguments for the kernel.", valueName: "args"))
+    @Option(
+        help: ArgumentHelp(
+            "More arguments for the kernel, after \(LinuxGuest.defaultCommandLine).", valueName: "args"))
     var append: String?
+
+    @Flag(help: "Leave the default arguments out, but for what names the guest's init.")
+    var noDefaultAppend = false
 
     @Flag(help: "Show the kernel's log on standard error.")
     var kernelLog = false
@@ -80,7 +85,8 @@ struct ExecOptions: ParsableArguments {
         guard guest.memorySize >= image.leastMemorySize
         else { throw ExecError.memoryTooSmall(guest.memorySize, needed: image.leastMemorySize) }
         guest.initrd = image.initrd
-        guest.commandLine = ExecGuest.commandLine(showsKernelLog: kernelLog)
+        guest.commandLine =
+            noDefaultAppend ? ExecGuest.leastCommandLine : ExecGuest.commandLine(showsKernelLog: kernelLog)
         if let append { guest.commandLine += " " + append }
         return (guest, image.codeFiles)
     }

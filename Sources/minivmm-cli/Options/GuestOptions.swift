@@ -8,7 +8,7 @@ struct GuestOptions: ParsableArguments {
     @Argument(
         help: """
             A Linux kernel (bzImage, or ELF with a PVH note), a Multiboot kernel, or a flat 16-bit image such as a boot \
-            sector.
+            sector; - for standard input.
             """,
         completion: .file())
     var file: String?
@@ -34,8 +34,11 @@ struct GuestOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "The kernel's command line. (default: \(LinuxGuest.defaultCommandLine) for Linux)", valueName: "args"))
+            "More arguments for the kernel; for Linux, after \(LinuxGuest.defaultCommandLine).", valueName: "args"))
     var append: String?
+
+    @Flag(help: "Linux: leave the default arguments out.")
+    var noDefaultAppend = false
 
     @Option(help: "Where the image is loaded. (default: 0x7c00)")
     var loadAddress: AddressArgument?
@@ -53,8 +56,8 @@ struct GuestOptions: ParsableArguments {
     var configuration: GuestConfiguration {
         GuestConfiguration(
             file: file, name: name, memory: memory, initrd: initrd,
-            modules: modules.map(\.value), append: append, loadAddress: loadAddress?.value, entry: entry,
-            argument: argument, hasScreen: screen)
+            modules: modules.map(\.value), append: append, hasDefaultAppend: !noDefaultAppend,
+            loadAddress: loadAddress?.value, entry: entry, argument: argument, hasScreen: screen)
     }
 
     func validate() throws {

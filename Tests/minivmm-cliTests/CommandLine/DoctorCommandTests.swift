@@ -50,6 +50,12 @@ final class DoctorCommandTests: XCTestCase {
             ]))
     }
 
+    func testLinesFitATerminal() throws {
+        for line in try CommandLineRun(["doctor"]).outputText.split(separator: "\n") {
+            XCTAssertLessThanOrEqual(line.count, 80, "\(line)")
+        }
+    }
+
     func testProcessWithoutCapabilitiesIsToldWhichItLacks() throws {
         _ = try TestKVM.shared()
         _ = try Nobody.prefix()
@@ -60,8 +66,9 @@ final class DoctorCommandTests: XCTestCase {
         XCTAssertTrue(
             run.outputText.contains(
                 """
-                  raw      does not work  This process may not run programs at KVM's tracepoints (BPF_MAP_CREATE: \
-                EPERM): it lacks CAP_BPF and CAP_PERFMON.
+                  raw      does not work
+                           This process may not run programs at KVM's tracepoints
+                           (BPF_MAP_CREATE: EPERM): it lacks CAP_BPF and CAP_PERFMON.
 
                 """), run.outputText)
         XCTAssertTrue(
@@ -69,8 +76,8 @@ final class DoctorCommandTests: XCTestCase {
                 """
 
                 Exits that KVM settles cannot be counted by reason here.
-                Run `sudo setcap cap_bpf,cap_perfmon+ep "$(command -v minivmm)"` once, or run as root; `--exits user` \
-                needs nothing.
+                Run `sudo setcap cap_bpf,cap_perfmon+ep "$(command -v minivmm)"` once, or run as
+                root; `--exits user` needs nothing.
 
                 """), run.outputText)
     }

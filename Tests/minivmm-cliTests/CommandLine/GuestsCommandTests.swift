@@ -20,6 +20,15 @@ final class GuestsCommandTests: XCTestCase {
         XCTAssertEqual(try CommandLineRun(["guests"]).output, try CommandLineRun(["guests", "list"]).output)
     }
 
+    func testListAsJSON() throws {
+        let run = try CommandLineRun(["guests", "--json"])
+        run.assertStatus(0)
+        let record = try JSONValue(run.output)
+        XCTAssertEqual(try JSONSchema(file: "guests.schema.json").problems(of: record), [])
+        XCTAssertEqual(record["guests"]?[0]?["name"]?.string, BuiltInGuest.all.first?.name)
+        XCTAssertEqual(record["guests"]?[0]?["bytes"]?.integer, BuiltInGuest.all.first.map { Int64($0.image.count) })
+    }
+
     func testDumpWritesTheImageToStandardOutput() throws {
         for guest in BuiltInGuest.all {
             let run = try CommandLineRun(["guests", "dump", guest.name])

@@ -1,3 +1,4 @@
+@testable import Boot
 @testable import TestSupport
 import XCTest
 
@@ -20,6 +21,37 @@ final class LoadingOptionTests: KVMTestCase {
         run.assertStatus(status, "\(options)", line: line)
         XCTAssertEqual(run.output, [], "\(options)", line: line)
         XCTAssertTrue(run.errors.contains(words), "\(options): \(run.errors)", line: line)
+    }
+
+    func testImageFromStandardInput() throws {
+        let file = try makeFolder().file("image.bin", TinyGuest.letter)
+        let run = try CommandLineRun(["run", "-", "--stats", "json"], input: file)
+        run.assertStatus(0)
+        XCTAssertEqual(run.outputText, "A")
+        let none = try CommandLineRun(["run", "-"])
+        none.assertStatus(65)
+        XCTAssertTrue(none.errors.contains("standard input is empty."), none.errors)
+        let terminal = try PseudoTerminal()
+        let typed = try CommandLineRun(["run", "-"], input: terminal.path)
+        typed.assertStatus(66)
+        XCTAssertTrue(typed.errors.contains("standard input is a terminal, not a file."), typed.errors)
+    }
+
+    /// A command line that is too long says how long it is, and with that what it has.
+    func testKernelArguments() throws {
+        let kernel = try makeFolder().file("bzImage", SampleBzImage().bytes)
+        let long = String(repeating: "x", count: 5000)
+        func size(_ options: [String]) throws -> Int {
+            let run = try CommandLineRun(["run", kernel, "--force", "--stats", "none", "--append", long] + options)
+            run.assertStatus(64)
+            let words = run.errors.split(separator: " ")
+            return try XCTUnwrap(words.firstIndex(of: "has").flatMap { Int(words[$0 + 1]) }, run.errors)
+        }
+        XCTAssertEqual(
+            try size([]) - size(["--no-default-append"]), LinuxGuest.defaultCommandLine.utf8.count + 1)
+        let flat = try self.run(TinyGuest.letter, ["--no-default-append"])
+        flat.assertStatus(64)
+        XCTAssertTrue(flat.errors.contains("--append or --no-default-append is for a Linux kernel"), flat.errors)
     }
 
     func testMemorySizes() throws {

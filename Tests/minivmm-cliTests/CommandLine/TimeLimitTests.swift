@@ -21,7 +21,7 @@ final class TimeLimitTests: KVMTestCase {
     func testTimeoutShowsTheTable() throws {
         let run = try CommandLineRun(["run", "--guest", "spin", "--timeout", "0.2"])
         run.assertStatus(124)
-        XCTAssertTrue(run.errors.hasPrefix("minivmm: the timeout was reached.\nexit "), run.errors)
+        XCTAssertTrue(run.errors.hasPrefix("minivmm: the timeout was reached.\n\nAn exit took "), run.errors)
         XCTAssertTrue(run.errors.contains("; the timeout was reached.\n"), run.errors)
     }
 

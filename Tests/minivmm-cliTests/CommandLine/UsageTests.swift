@@ -12,7 +12,10 @@ final class UsageTests: XCTestCase {
     }
 
     func testCommands() throws {
-        try check(["bogus"], says: "'bogus'")
+        try check(["bogus"], says: "'bogus'", "There are: run, exec,")
+        try check(["comapre", "a", "b"], says: "There is no command 'comapre'. Did you mean `compare`?")
+        try check(["rn"], says: "Did you mean `run`?")
+        XCTAssertFalse(try CommandLineRun(["bogus"]).errors.contains("Did you mean"))
         try check(["--bogus"], says: "'--bogus'")
         try check(["doctor", "extra"], says: "'extra'")
         try check(["guests", "list", "extra"], says: "'extra'")

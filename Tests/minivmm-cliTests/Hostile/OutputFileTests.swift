@@ -15,6 +15,25 @@ final class OutputFileTests: KVMTestCase {
         XCTAssertEqual(try Set(folder.names()), ["r.json", "empty.bin"])
     }
 
+    /// The table cannot be written, nor can one of the reports: the others are.
+    func testEveryOutputIsWrittenWhateverBecameOfAnother() throws {
+        let folder = try makeFolder()
+        let names = ["a.html", "b.json", "c.csv"]
+        let files = names.flatMap { ["--report", folder.path($0)] } + ["--trace", folder.path("t.json")]
+        let run = try CommandLineRun(
+            ["run", "--guest", "hello", "--profile", folder.path("p.folded")] + files,
+            under: ["/bin/sh", "-c", "exec \"$@\" 2>/dev/full", "sh"])
+        run.assertStatus(74)
+        for name in names + ["t.json", "p.folded"] { XCTAssertFalse(try folder.bytes(name).isEmpty, name) }
+        XCTAssertEqual(symlink("/dev/full", folder.path("full.json")), 0)
+        let other = try CommandLineRun(
+            ["run", "--guest", "hello", "--report", folder.path("full.json"), "--report", folder.path("d.csv")])
+        other.assertStatus(74)
+        XCTAssertFalse(try folder.bytes("d.csv").isEmpty)
+        XCTAssertTrue(other.errors.contains("full.json cannot be written (ENOSPC"), other.errors)
+        XCTAssertTrue(other.errors.hasPrefix("\nAn exit took "), other.errors)
+    }
+
     func testModeAndLinksStay() throws {
         let folder = try makeFolder()
         let real = try folder.file("real.csv", [])
