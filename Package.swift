@@ -38,6 +38,7 @@ let package = Package(
     products: [
         .library(name: "MiniVMM", targets: ["MiniVMM"]),
         .library(name: "KVM", targets: ["KVM"]),
+        .library(name: "Report", targets: ["Report"]),
         .executable(name: "minivmm", targets: ["minivmm-cli"]),
     ],
     dependencies: [

@@ -6,6 +6,10 @@ import XCTest
 
 /// Two runs side by side.
 final class ComparisonReportTests: XCTestCase {
+    private func report(_ first: RunOutcome, _ second: RunOutcome, names: (String, String)) throws -> String {
+        ComparisonReport(try .ofTwo(recorded(first), recorded(second), names: names)).text
+    }
+
     private func recorded(_ outcome: RunOutcome) throws -> RecordedStatistics {
         try RecordedStatistics(json: RunRecord(outcome, leaves: .f22, context: ReportExample.context).json())
     }
@@ -17,7 +21,7 @@ final class ComparisonReportTests: XCTestCase {
             [[.init(.portOut, [100, 300, 500]), .init(.hlt, [50]), .init(.cpuid, [70])]], runCycles: 2000,
             tscKHz: 3_000_000)
         XCTAssertEqual(
-            ComparisonReport(try recorded(first), try recorded(second), names: ("a.json", "b.json")).text,
+            try report(first, second, names: ("a.json", "b.json")),
             """
             A: a.json, guest <it's>.bin, 250 ms
             B: b.json, guest <it's>.bin, 250 ms
@@ -66,5 +70,24 @@ final class ComparisonReportTests: XCTestCase {
         try CommandLineRun(["compare", path, folder.path("none")]).assertStatus(66)
         try CommandLineRun(["compare", path, folder.file("x", [1, 2])]).assertStatus(65)
         try CommandLineRun(["compare", path]).assertStatus(64)
+        try CommandLineRun(["compare", path, path, path]).assertStatus(64)
+        try CommandLineRun(["compare", path, path, "--"]).assertStatus(64)
+        let several = try CommandLineRun(["compare", "--json", path, path, path, "--", path, path])
+        several.assertStatus(0)
+        let record = try JSONValue(several.output)
+        XCTAssertEqual(try JSONSchema(file: "compare.schema.json").problems(of: record), [])
+        XCTAssertEqual([record["a"], record["b"]].map { $0?["runs"]?.integer }, [3, 2])
+    }
+}
+
+extension Comparison {
+    /// One run on each side.
+    static func ofTwo(
+        _ first: RecordedStatistics, _ second: RecordedStatistics, names: (String, String) = ("a", "b"),
+        rules: [GateRule] = []
+    ) throws -> Comparison {
+        Comparison(
+            try XCTUnwrap(RunGroup([first])), try XCTUnwrap(RunGroup([second])), names: ([names.0], [names.1]),
+            rules: rules)
     }
 }

@@ -7,9 +7,15 @@ final class RecordFuzzTests: XCTestCase {
     private static let count: UInt64 = TestExtent.of(2000, exhaustive: 100_000)
     private static let whole = Array(
         #"""
-        {"schema":1,"kinds":[{"kind":"io_out","exits":3,"service_cycles":300},{"kind":"hlt","exits":1,"service_cycles":9}],
-        "kernel_settled":{"reasons":[{"name":"EPT violation","exits":4,"ns":18446744073709551615}],"kvm_exits":8},
-        "total":{"run_cycles":1},"duration_ns":18446744073709551615,"tsc_khz":4294967295,"context":{"guest":"\u001b[2J"}}
+        {"schema":1,"kinds":[{"kind":"io_out","exits":3,"service_cycles":300,"p50":1,"p99":2,"max":3},
+        {"kind":"hlt","exits":1,"service_cycles":9,"p50":9,"p99":9,"max":9}],
+        "kernel_settled":{"extension":"vmx","exits":4,"reasons":[{"name":"EPT violation","sdm":48,"exits":4,
+        "processor_exits":4,"halted_ns":0,"ns":18446744073709551615}],"kvm_exits":8},
+        "total":{"exits":4,"service_cycles":309,"run_cycles":1,"internal_exits":0,"internal_cycles":0},"vcpus":[],
+        "outcome":{"kind":"halted","summary":"\u001b","exit_status":0},"leaves":"f22","cpuid_trap":"\u001b[1m",
+        "exits_scope":"all","duration_ns":18446744073709551615,"tsc_khz":4294967295,
+        "context":{"command":["\u0007"],"started_at":"","guest":"\u001b[2J","memory_bytes":18446744073709551615,
+        "vcpu_count":1,"processor":"\u009b","kernel":"6"}}
         """#.utf8)
 
     func testDamagedRecords() throws {
@@ -32,7 +38,7 @@ final class RecordFuzzTests: XCTestCase {
                 refusedCount += 1
                 continue
             }
-            let text = ComparisonReport(original, record, names: ("a\r", "b\u{9b}")).text
+            let text = ComparisonReport(try .ofTwo(original, record, names: ("a\r", "b\u{9b}"))).text
             let bad = text.unicodeScalars.filter { $0.value < 0x20 && $0 != "\n" || (0x7f...0x9f).contains($0.value) }
             XCTAssertTrue(bad.isEmpty, "seed \(seed)")
         }

@@ -36,6 +36,15 @@ package struct TextTable {
     }
 }
 
+extension TextTable {
+    /// The same as a table of GitHub's Markdown. The first row is its head.
+    package var markdown: [String] {
+        let rule = alignments.map { $0 == .left ? "---" : "---:" }
+        let all = rows.map { row in row.cells.map { $0.replacing("|", with: "\\|") } }
+        return (all.prefix(1) + [rule] + all.dropFirst()).map { "| " + $0.joined(separator: " | ") + " |" }
+    }
+}
+
 /// Sentences on the lines of a terminal.
 package enum TextLines {
     /// The columns of a terminal.

@@ -12,6 +12,9 @@ struct CommandWords {
     /// The program of `exec` with its arguments; nil where there is none, or the command line is no such.
     let program: [[UInt8]]?
 
+    /// What stands behind `--` in the words of `compare`: the files of the second side; nil where there is no `--`.
+    let secondSide: [String]?
+
     /// The whole command line, the command's own name first, for people to read.
     let asTyped: [String]
 
@@ -22,10 +25,14 @@ struct CommandWords {
     init(_ words: [[UInt8]]) {
         asTyped = (CommandLine.arguments.first.map { [$0] } ?? []) + words.map(ForeignText.text)
         guard let first = words.first, first == Array("exec".utf8), let start = Self.programStart(in: words) else {
-            parsed = words.map(ForeignText.text)
+            let texts = words.map(ForeignText.text)
+            let divider = texts.first == "compare" ? words.firstIndex(of: Self.divider) : nil
+            parsed = Array(texts[..<(divider ?? texts.endIndex)])
+            secondSide = divider.map { Array(texts[($0 + 1)...]) }
             program = nil
             return
         }
+        secondSide = nil
         program = Array(words[start...])
         // The name stands for all of it, so that ArgumentParser finds that there is a program.
         let options = words[..<start].map(ForeignText.text)

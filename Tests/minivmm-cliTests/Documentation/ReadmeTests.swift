@@ -68,7 +68,7 @@ final class ReadmeTests: KVMTestCase {
 
     func testEveryOptionOfTheCommandIsNamed() throws {
         let readme = try Self.lines("README.md").joined(separator: "\n")
-        for command in [["run"], ["watch"], ["doctor"], ["guests", "dump"]] {
+        for command in [["run"], ["watch"], ["doctor"], ["compare"], ["guests"], ["guests", "dump"]] {
             let help = try CommandLineRun(command + ["--help"]).outputText
             for word in help.split(whereSeparator: { !($0.isLetter || $0.isNumber || $0 == "-") })
             where word.hasPrefix("--") && word != "--version" && word != "--help" {

@@ -39,11 +39,12 @@ final class ForeignTextCommandTests: XCTestCase {
         let folder = try makeFolder()
         let escape = try folder.file(
             "escape.json",
-            Array(
-                #"""
-                {"schema": 1, "kinds": [{"kind": "io\u001b]0;pwned\u0007", "exits": 1, "service_cycles": 3}],
-                 "total": {"run_cycles": 1}, "duration_ns": 1, "context": {"guest": "g\u001b[2J\nA: faked line"}}
-                """#.utf8))
+            SampleReport.text(
+                kinds: [#"io\u001b]0;pwned\u0007"#],
+                more: #"""
+                    "context": {"guest": "g\u001b[2J\nA: faked line", "command": [], "started_at": "",
+                    "memory_bytes": 1, "vcpu_count": 1, "processor": "\u0007", "kernel": "\u001bc"},
+                    """#))
         let run = try CommandLineRun(["compare", escape, escape])
         run.assertStatus(0)
         assertHarmless(run)
@@ -53,9 +54,7 @@ final class ForeignTextCommandTests: XCTestCase {
     func testAFileWithManyOrLongKindsIsNoReport() throws {
         let folder = try makeFolder()
         func file(_ name: String, _ kinds: [String]) throws -> String {
-            let entries = kinds.map { #"{"kind": "\#($0)", "exits": 1, "service_cycles": 3}"# }.joined(separator: ",")
-            let text = #"{"schema":1,"kinds":[\#(entries)],"total":{"run_cycles":1},"duration_ns":1}"#
-            return try folder.file(name, Array(text.utf8))
+            try folder.file(name, SampleReport.text(kinds: kinds))
         }
         let fits = try file("fits.json", (0..<64).map { "k\($0)" + String(repeating: "x", count: 60) })
         try CommandLineRun(["compare", fits, fits]).assertStatus(0)
