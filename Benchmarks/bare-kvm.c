@@ -1,19 +1,21 @@
 // The least that runs a flat guest on KVM, to hold MiniVMM against.
 //
-//     bare-kvm [--inline] IMAGE [ARGUMENT]
+//     bare-kvm [--inline] [--cpus N] IMAGE [ARGUMENT]
 //
-// --inline enters the guest by the system call itself, as MiniVMM does, and not by the C library's ioctl.
+// --inline enters the guest by the system call itself, as MiniVMM does, and not by the C library's ioctl. With --cpus there
+// are several vCPUs, each on a thread of its own, and KVM's interrupt controllers, by which the first starts the others.
 //
 // It makes the machine that `minivmm run` makes, with the same ioctls in the same number and order, and then loops over
 // KVM_RUN. Per exit it looks at the exit reason, prints what goes to the debug port, and does nothing else: no counter,
 // no clock, no table of devices, no second thread, no way to be stopped. What MiniVMM takes more than this is what its
 // counters and everything else cost.
 //
-// It ends with status 0 at the guest's HLT, and with status 1 and a message at anything it has no use for.
+// It ends with status 0 at the guest's HLT, or when the guest writes to the port that ends a run, and with status 1 and a message at anything it has no use for.
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/kvm.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -34,6 +36,7 @@
 
 #define LOAD_ADDRESS 0x7c00u
 #define DEBUG_PORT 0xe9
+#define EXIT_PORT 0xf4
 
 // Where KVM may keep its own pages on Intel processors: in the hole that every PC leaves under 4 GiB.
 #define IDENTITY_MAP_ADDRESS 0xfffbc000u
@@ -44,10 +47,19 @@
 #define COUNTER_LEAVES 0x4ffffffcu
 #define COUNTER_LEAF_COUNT 4
 
-struct machine {
-    int kvm, vm, vcpu;
-    uint8_t *memory;
+#define MAXIMUM_CPUS 16
+
+struct vcpu {
+    int fd;
     struct kvm_run *run;
+    bool is_inline;
+};
+
+struct machine {
+    int kvm, vm;
+    unsigned count;
+    struct vcpu vcpus[MAXIMUM_CPUS];
+    uint8_t *memory;
     size_t run_size;
 };
 
@@ -116,6 +128,11 @@ static void create_vm(struct machine *machine) {
         struct kvm_enable_cap cap = {.cap = KVM_CAP_EXIT_ON_EMULATION_FAILURE, .args = {1}};
         CHECKED(machine->vm, KVM_ENABLE_CAP, &cap);
     }
+    if (machine->count > 1) {
+        CHECKED(machine->vm, KVM_CREATE_IRQCHIP, 0);
+        struct kvm_pit_config pit = {.flags = KVM_PIT_SPEAKER_DUMMY};
+        CHECKED(machine->vm, KVM_CREATE_PIT2, &pit);
+    }
 }
 
 // The table that KVM supports, with the hypervisor's bit and the counters' leaves, as MiniVMM gives it to its guests.
@@ -134,16 +151,30 @@ static struct kvm_cpuid2 *make_cpuid(const struct machine *machine) {
     return table;
 }
 
+// Tells a vCPU by the table how many there are and which it is.
+// Source: Intel SDM, CPUID, leaf 1 (EBX, EDX bit 28) and leaf 0Bh (EDX).
+static void number_cpu(const struct machine *machine, struct kvm_cpuid2 *table, uint32_t number) {
+    if (machine->count == 1) return;
+    for (uint32_t i = 0; i < table->nent; i++) {
+        struct kvm_cpuid_entry2 *entry = &table->entries[i];
+        if (entry->function == 1) {
+            entry->ebx = (entry->ebx & 0xffff) | machine->count << 16 | number << 24;
+            entry->edx |= 1u << 28;
+        }
+        if (entry->function == 0xb) entry->edx = number;
+    }
+}
+
 // Real mode at 0000:7C00, data segments and interrupts as a PC's boot sector finds them, the argument in ECX.
-static void set_registers(struct machine *machine, uint32_t argument) {
+static void set_registers(int vcpu, uint32_t argument) {
     struct kvm_sregs special;
-    CHECKED(machine->vcpu, KVM_GET_SREGS, &special);
+    CHECKED(vcpu, KVM_GET_SREGS, &special);
     struct kvm_segment *segments[] = {&special.cs, &special.ds, &special.es, &special.fs, &special.gs, &special.ss};
     for (size_t i = 0; i < sizeof segments / sizeof *segments; i++) {
         segments[i]->selector = 0;
         segments[i]->base = 0;
     }
-    CHECKED(machine->vcpu, KVM_SET_SREGS, &special);
+    CHECKED(vcpu, KVM_SET_SREGS, &special);
 
     struct kvm_regs registers = {
         .rip = LOAD_ADDRESS,
@@ -152,24 +183,31 @@ static void set_registers(struct machine *machine, uint32_t argument) {
         .rcx = argument,
         .rdx = 0x80, // the first hard disk, where a boot sector looks for it
     };
-    CHECKED(machine->vcpu, KVM_SET_REGS, &registers);
+    CHECKED(vcpu, KVM_SET_REGS, &registers);
 }
 
-static void create_vcpu(struct machine *machine, uint32_t argument) {
+static void create_vcpus(struct machine *machine, uint32_t argument, bool is_inline) {
     struct kvm_cpuid2 *cpuid = make_cpuid(machine);
-    machine->vcpu = CHECKED(machine->vm, KVM_CREATE_VCPU, 0);
-    machine->run = mmap(NULL, machine->run_size, PROT_READ | PROT_WRITE, MAP_SHARED, machine->vcpu, 0);
-    if (machine->run == MAP_FAILED) fail("run page");
-    CHECKED(machine->vcpu, KVM_SET_CPUID2, cpuid);
+    for (unsigned i = 0; i < machine->count; i++) {
+        struct vcpu *vcpu = &machine->vcpus[i];
+        vcpu->is_inline = is_inline;
+        vcpu->fd = CHECKED(machine->vm, KVM_CREATE_VCPU, i);
+        vcpu->run = mmap(NULL, machine->run_size, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu->fd, 0);
+        if (vcpu->run == MAP_FAILED) fail("run page");
+        number_cpu(machine, cpuid, i);
+        CHECKED(vcpu->fd, KVM_SET_CPUID2, cpuid);
+    }
     free(cpuid);
-    set_registers(machine, argument);
+    set_registers(machine->vcpus[0].fd, argument);
     CHECKED(machine->kvm, KVM_CHECK_EXTENSION, KVM_CAP_SYNC_REGS);
-    CHECKED(machine->vcpu, KVM_GET_TSC_KHZ, 0);
+    CHECKED(machine->vcpus[0].fd, KVM_GET_TSC_KHZ, 0);
 }
 
 // The debug port prints what is written to it, byte by byte and unbuffered, as MiniVMM's does.
 static void service_io(struct kvm_run *run) {
-    if (run->io.port != DEBUG_PORT || run->io.direction != KVM_EXIT_IO_OUT) return;
+    if (run->io.direction != KVM_EXIT_IO_OUT) return;
+    if (run->io.port == EXIT_PORT) exit(*((const uint8_t *)run + run->io.data_offset));
+    if (run->io.port != DEBUG_PORT) return;
     const uint8_t *byte = (const uint8_t *)run + run->io.data_offset;
     if (write(STDOUT_FILENO, byte, 1) != 1) fail("standard output");
 }
@@ -190,51 +228,79 @@ static inline long run_inline(int vcpu) {
 }
 
 // The loop, compiled once for each way to enter the guest. Returns false at an exit that has no place here.
-static inline __attribute__((always_inline)) bool run_until_halt(struct machine *machine, bool is_inline) {
+static inline __attribute__((always_inline)) bool run_until_halt(struct vcpu *vcpu, bool is_inline) {
     while (true) {
-        long result = is_inline ? run_inline(machine->vcpu) : run_by_library(machine->vcpu);
-        if (result < 0) fail("KVM_RUN");
-        switch (machine->run->exit_reason) {
+        long result = is_inline ? run_inline(vcpu->fd) : run_by_library(vcpu->fd);
+        if (result < 0) {
+            // A vCPU that waits for its start-up interrupt returns once before it goes on.
+            if (errno == EAGAIN) continue;
+            fail("KVM_RUN");
+        }
+        switch (vcpu->run->exit_reason) {
         case KVM_EXIT_IO:
-            service_io(machine->run);
+            service_io(vcpu->run);
             break;
         case KVM_EXIT_HLT:
             return true;
         default:
-            fprintf(stderr, "bare-kvm: exit reason %u\n", machine->run->exit_reason);
+            fprintf(stderr, "bare-kvm: exit reason %u\n", vcpu->run->exit_reason);
             return false;
         }
     }
 }
 
+static bool run_vcpu(struct vcpu *vcpu) {
+    return vcpu->is_inline ? run_until_halt(vcpu, true) : run_until_halt(vcpu, false);
+}
+
+static void *run_thread(void *vcpu) {
+    if (!run_vcpu(vcpu)) exit(1);
+    return NULL;
+}
+
+// The first vCPU has the thread of the process.
+static bool run(struct machine *machine) {
+    for (unsigned i = 1; i < machine->count; i++) {
+        pthread_t thread;
+        errno = pthread_create(&thread, NULL, run_thread, &machine->vcpus[i]);
+        if (errno != 0) fail("thread");
+    }
+    return run_vcpu(&machine->vcpus[0]);
+}
+
 // MiniVMM gives everything back before it ends, so this does too.
 static void release(struct machine *machine) {
-    close(machine->vcpu);
-    munmap(machine->run, machine->run_size);
+    for (unsigned i = 0; i < machine->count; i++) {
+        close(machine->vcpus[i].fd);
+        munmap(machine->vcpus[i].run, machine->run_size);
+    }
     close(machine->vm);
     munmap(machine->memory, CONVENTIONAL_SIZE + BIOS_SIZE + EXTENDED_SIZE);
     close(machine->kvm);
 }
 
 int main(int count, char **arguments) {
-    bool is_inline = count > 1 && strcmp(arguments[1], "--inline") == 0;
-    if (is_inline) {
-        count--;
-        arguments++;
+    bool is_inline = false;
+    struct machine machine = {.count = 1};
+    int next = 1;
+    for (; next < count && arguments[next][0] == '-'; next++) {
+        if (strcmp(arguments[next], "--inline") == 0) is_inline = true;
+        else if (strcmp(arguments[next], "--cpus") == 0 && next + 1 < count)
+            machine.count = (unsigned)strtoul(arguments[++next], NULL, 0);
+        else break;
     }
-    if (count < 2 || count > 3) {
-        fprintf(stderr, "usage: bare-kvm [--inline] IMAGE [ARGUMENT]\n");
+    if (count - next < 1 || count - next > 2 || machine.count < 1 || machine.count > MAXIMUM_CPUS) {
+        fprintf(stderr, "usage: bare-kvm [--inline] [--cpus N] IMAGE [ARGUMENT]\n");
         return 64;
     }
-    uint32_t argument = count == 3 ? (uint32_t)strtoul(arguments[2], NULL, 0) : 0;
+    uint32_t argument = count - next == 2 ? (uint32_t)strtoul(arguments[next + 1], NULL, 0) : 0;
 
-    struct machine machine;
     open_kvm(&machine);
     map_memory(&machine);
-    load(&machine, arguments[1]);
+    load(&machine, arguments[next]);
     create_vm(&machine);
-    create_vcpu(&machine, argument);
-    bool halted = is_inline ? run_until_halt(&machine, true) : run_until_halt(&machine, false);
+    create_vcpus(&machine, argument, is_inline);
+    bool halted = run(&machine);
     release(&machine);
     return halted ? 0 : 1;
 }
