@@ -37,9 +37,11 @@ package enum HostFacts {
         ["kvm", "kvm_intel", "kvm_amd", "kvm_pvm"].filter { unsafe access("/sys/module/\($0)", F_OK) == 0 }
     }
 
+    /// The leaves that hold it.
+    package static let brandLeaves: ClosedRange<UInt32> = 0x8000_0002...0x8000_0004
+
     /// The processor's brand string. Source: Intel SDM, volume 2, CPUID, leaves 0x80000002 to 0x80000004.
     package static var processorName: String? {
-        let brandLeaves: ClosedRange<UInt32> = 0x8000_0002...0x8000_0004
         guard ckvm_host_cpuid(Leaf.extendedMaximum, 0).eax >= brandLeaves.upperBound else { return nil }
         var bytes: [UInt8] = []
         for leaf in brandLeaves {

@@ -111,6 +111,14 @@ extension CPUIDLeaf {
     }
 }
 
+extension CPUIDTable {
+    /// The bits of a physical address: 36 where the table does not say, and never more than page tables have.
+    package var physicalAddressBits: UInt64 {
+        let bits = storedResult(leaf: CPUIDLeaf.addressSizes, subleaf: 0).map { UInt64($0.eax & 0xff) } ?? 0
+        return (36...52).contains(bits) ? bits : 36
+    }
+}
+
 /// Who made the processor that a CPUID table describes.
 enum CPUIDVendor {
     private static let authenticAMD = CPUIDResult(ebx: 0x6874_7541, ecx: 0x444d_4163, edx: 0x6974_6e65)

@@ -63,6 +63,9 @@ public struct Capability: Hashable, Sendable {
     package static let featureMSRs = Capability(
         "KVM_CAP_GET_MSR_FEATURES", KVM_CAP_GET_MSR_FEATURES, "what guests that are hypervisors find")
 
+    /// Machine checks of guests; the value is how many banks a vCPU can have.
+    package static let machineChecks = Capability("KVM_CAP_MCE", KVM_CAP_MCE, "banks for machine checks")
+
     /// Those that no run can do without.
     public static let required: [Capability] = [.userMemory, .extendedCPUID, .immediateExit]
 

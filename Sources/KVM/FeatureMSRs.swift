@@ -31,6 +31,14 @@ extension KVM {
         return result == 1 ? value : nil
     }
 
+    /// What KVM can do of machine checks besides the banks, in the bits of IA32_MCG_CAP (KVM_X86_GET_MCE_CAP_SUPPORTED);
+    /// 0 where it does not tell.
+    package var machineCheckCapabilities: UInt64 {
+        var value: UInt64 = 0
+        // Sound: one value is written.
+        return unsafe ckvm_get_machine_check_capabilities(descriptor.number, &value) >= 0 ? value : 0
+    }
+
     /// More than any KVM has.
     private static let maximumMSRCount = 512
 }

@@ -125,24 +125,44 @@ extension VCPU {
         return unsafe ckvm_get_feature_msr(descriptor.number, index, &value) == 1 ? value : nil
     }
 
+    /// Gives the vCPU banks that machine checks are reported in (KVM_X86_SETUP_MCE). Before its first run.
+    ///
+    /// - Parameter capabilities: What IA32_MCG_CAP says: the number of banks, and what can be done with them.
+    /// - Returns: Whether KVM took it.
+    package func setUpMachineChecks(_ capabilities: UInt64) -> Bool {
+        var capabilities = capabilities
+        // Sound: one value is read.
+        return unsafe ckvm_set_up_machine_checks(descriptor.number, &capabilities) >= 0
+    }
+
     /// Sets a model-specific register (KVM_SET_MSRS).
     ///
     /// - Returns: Whether KVM took the value. It refuses registers and bits that it does not have.
     /// - Throws: ``KVMError`` when the ioctl fails as such.
     package func setMSR(_ index: UInt32, _ value: UInt64) throws(KVMError) -> Bool {
-        // One entry behind its header, as KVM_SET_MSRS takes them.
-        let size = MemoryLayout<kvm_msrs>.size + MemoryLayout<kvm_msr_entry>.stride
+        try setMSRs([(index, value)]) == 1
+    }
+
+    /// Sets model-specific registers one after the other, up to the first that KVM refuses (KVM_SET_MSRS).
+    ///
+    /// - Returns: How many KVM took.
+    /// - Throws: ``KVMError`` when the ioctl fails as such.
+    package func setMSRs(_ values: [(index: UInt32, value: UInt64)]) throws(KVMError) -> Int {
+        // The entries behind their header, as KVM_SET_MSRS takes them.
+        let size = MemoryLayout<kvm_msrs>.size + values.count * MemoryLayout<kvm_msr_entry>.stride
         let memory = UnsafeMutableRawPointer.allocate(byteCount: size, alignment: MemoryLayout<kvm_msrs>.alignment)
         defer { unsafe memory.deallocate() }
         unsafe memory.initializeMemory(as: UInt8.self, repeating: 0, count: size)
-        // Sound: the memory is aligned and long enough for the header and one entry, and zero is valid for both.
+        // Sound: the memory is aligned and long enough for the header and the entries, and zero is valid for all.
         let table = unsafe memory.bindMemory(to: kvm_msrs.self, capacity: 1)
-        unsafe table.pointee.nmsrs = 1
-        unsafe ckvm_msr_entries(table).pointee.index = index
-        unsafe ckvm_msr_entries(table).pointee.data = value
+        unsafe table.pointee.nmsrs = UInt32(values.count)
+        for (number, entry) in values.enumerated() {
+            unsafe ckvm_msr_entries(table)[number].index = entry.index
+            unsafe ckvm_msr_entries(table)[number].data = entry.value
+        }
         let result = unsafe ckvm_set_msrs(descriptor.number, table)
         guard result >= 0 else { throw .failed("KVM_SET_MSRS", result) }
         // The ioctl returns how many entries it took.
-        return result == 1
+        return Int(result)
     }
 }

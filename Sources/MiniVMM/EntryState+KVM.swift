@@ -1,6 +1,7 @@
 package import Boot
 import CKVM
 import Counters
+import Host
 package import KVM
 import Memory
 
@@ -102,7 +103,26 @@ extension CPUIDTable {
         // Zeros for every CPUID that no trap catches.
         table.entries.removeAll { CounterLeaves.range.contains($0.leaf) }
         table.entries += CounterLeaves.range.map { Entry(leaf: $0, result: CPUIDResult()) }
+        table.addProcessorName()
         return table
+    }
+}
+
+extension CPUIDTable {
+    /// Adds the name of the host's processor where KVM leaves it to the VMM: without it guests make one up.
+    private mutating func addProcessorName() {
+        let maximum = storedResult(leaf: CPUIDLeaf.extendedMaximum, subleaf: 0)?.eax ?? 0
+        guard maximum >= HostFacts.brandLeaves.upperBound else { return }
+        for leaf in HostFacts.brandLeaves {
+            let stored = storedResult(leaf: leaf, subleaf: 0)
+            guard stored == nil || stored == CPUIDResult() else { return }
+        }
+        entries.removeAll { HostFacts.brandLeaves.contains($0.leaf) }
+        entries += HostFacts.brandLeaves.map { leaf in
+            let answer = ckvm_host_cpuid(leaf, 0)
+            return Entry(
+                leaf: leaf, result: CPUIDResult(eax: answer.eax, ebx: answer.ebx, ecx: answer.ecx, edx: answer.edx))
+        }
     }
 }
 

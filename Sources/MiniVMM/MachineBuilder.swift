@@ -139,6 +139,7 @@ struct MachineBuilder {
     /// The vCPUs, of which all but the first wait until they are started, and their CPUID tables.
     private func makeVCPUs(_ machine: VirtualMachine, for guest: some Guest) throws(KVMError) -> [VCPU] {
         let supported = try kvm.supportedCPUID()
+        let firmware = FirmwareState(kvm, supported)
         let topology = CPUTopology(coreCount: options.cpuCount)
         let hasDeadlineTimer = guest.wantsInterruptControllers && kvm.value(of: .deadlineTimer) != 0
         var vcpus: [VCPU] = []
@@ -148,6 +149,7 @@ struct MachineBuilder {
                 .guest(
                     supported: supported, apicID: vcpu.id, topology: topology, hasDeadlineTimer: hasDeadlineTimer))
             if guest.wantsInterruptControllers { try vcpu.connectLocalInterrupts() }
+            try firmware.set(vcpu)
             vcpus.append(vcpu)
         }
         return vcpus

@@ -39,6 +39,7 @@ CKVM_IOCTL_VOID(ckvm_get_vcpu_mmap_size, KVM_GET_VCPU_MMAP_SIZE)
 CKVM_IOCTL_NUMBER(ckvm_create_vm, KVM_CREATE_VM)
 CKVM_IOCTL_NUMBER(ckvm_check_extension, KVM_CHECK_EXTENSION) // also on a VM
 CKVM_IOCTL_POINTER(ckvm_get_supported_cpuid, KVM_GET_SUPPORTED_CPUID, struct kvm_cpuid2)
+CKVM_IOCTL_POINTER(ckvm_get_machine_check_capabilities, KVM_X86_GET_MCE_CAP_SUPPORTED, uint64_t)
 
 // On a VM.
 CKVM_IOCTL_NUMBER(ckvm_create_vcpu, KVM_CREATE_VCPU)
@@ -87,6 +88,7 @@ CKVM_IOCTL_POINTER(ckvm_get_debugregs, KVM_GET_DEBUGREGS, struct kvm_debugregs)
 CKVM_IOCTL_POINTER(ckvm_set_debugregs, KVM_SET_DEBUGREGS, const struct kvm_debugregs)
 CKVM_IOCTL_POINTER(ckvm_get_lapic, KVM_GET_LAPIC, struct kvm_lapic_state)
 CKVM_IOCTL_POINTER(ckvm_set_lapic, KVM_SET_LAPIC, const struct kvm_lapic_state)
+CKVM_IOCTL_POINTER(ckvm_set_up_machine_checks, KVM_X86_SETUP_MCE, const uint64_t)
 CKVM_IOCTL_VOID(ckvm_get_tsc_khz, KVM_GET_TSC_KHZ)
 
 // On a VM or a vCPU.

@@ -19,6 +19,8 @@ final class LinuxBootTests: XCTestCase {
             dmesg | grep -iE 'ACPI.*(error|warning|exception|invalid)|AE_[A-Z]|firmware bug' >/tmp/complaints
             echo complaints=$(cat /tmp/complaints)
             echo serial=$(dmesg | grep -c 'ttyS0.*is a 16550A')
+            echo types=$(dmesg | grep -c 'MTRRs disabled')
+            echo name=$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo)
             poweroff -f
             """
         ).run()
@@ -30,6 +32,8 @@ final class LinuxBootTests: XCTestCase {
         XCTAssertGreaterThan(try run.number("log"), 5, "the log is there to be searched")
         XCTAssertEqual(run["complaints"], "")
         XCTAssertEqual(run["serial"], "1")
+        XCTAssertEqual(run["types"], "0", "firmware has set the memory types")
+        XCTAssertEqual(run["name"], HostFacts.processorName)
         XCTAssertFalse(run.console.contains("Linux version"), "quiet")
     }
 
