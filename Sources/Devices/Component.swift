@@ -106,6 +106,8 @@ public struct Attachments {
 public struct MachineContext: Sendable {
     /// The guest's memory, for devices that access it.
     public let memory: GuestMemory
+    /// How many vCPUs the machine has.
+    public let cpuCount: Int
     /// Ends the run. Called on a vCPU's thread; what the guest has written to the console comes out first.
     public let end: @Sendable (MachineEvent) -> Void
     /// Whether the run is being ended: what waits on a vCPU's thread gives up then.
@@ -120,17 +122,31 @@ public struct MachineContext: Sendable {
     package let setInterruptLevel: @Sendable (_ line: UInt32, _ isHigh: Bool) -> Void
 
     package init(
-        memory: GuestMemory, readsACPI: Bool, console: ConsoleOutput, inputBell: Doorbell,
+        memory: GuestMemory, cpuCount: Int = 1, readsACPI: Bool, console: ConsoleOutput, inputBell: Doorbell,
         setInterruptLevel: @escaping @Sendable (_ line: UInt32, _ isHigh: Bool) -> Void,
         isEnding: @escaping @Sendable () -> Bool, end: @escaping @Sendable (MachineEvent) -> Void
     ) {
         self.memory = memory
+        self.cpuCount = cpuCount
         self.readsACPI = readsACPI
         self.console = console
         self.inputBell = inputBell
         self.setInterruptLevel = setInterruptLevel
         self.isEnding = isEnding
         self.end = end
+    }
+
+    /// The bytes of memory as firmware counts them: from 0 to the end of what lies below 4 GiB, the holes that a PC has
+    /// there included, and from 4 GiB on.
+    package var memorySizes: (below4GiB: UInt64, above4GiB: UInt64) {
+        let boundary: UInt64 = 1 << 32
+        return memory.regions.reduce(into: (0, 0)) { sizes, region in
+            if region.start.rawValue < boundary {
+                sizes.0 = max(sizes.0, region.end)
+            } else {
+                sizes.1 &+= region.size
+            }
+        }
     }
 
     /// Prints a byte on the guest's console.

@@ -133,6 +133,17 @@ public final class GuestMemory: Sendable {
         unsafe hostAddress(of: address, byteCount: byteCount) != nil
     }
 
+    /// Takes the right to write a page away from this process and gives it back, so that KVM maps the page anew. Where
+    /// there is no memory, nothing happens.
+    package func protectAnew(pageOf address: GuestPhysicalAddress) {
+        let start = GuestPhysicalAddress(address.rawValue & ~(Self.pageSize &- 1))
+        guard let page = unsafe hostAddress(of: start, byteCount: Self.pageSize) else { return }
+        // Sound: the page is one of a region's, and is for reading and writing again before this returns. Neither call
+        // changes what is in it; a write by another thread in between is the guest's own doing, and faults in KVM.
+        unsafe mprotect(page, Int(Self.pageSize), PROT_READ)
+        unsafe mprotect(page, Int(Self.pageSize), PROT_READ | PROT_WRITE)
+    }
+
     /// Reads a little-endian integer.
     ///
     /// - Throws: ``GuestMemoryError/outOfBounds(address:byteCount:)``.

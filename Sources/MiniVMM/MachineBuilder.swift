@@ -12,7 +12,7 @@ struct MachineBuilder {
     /// What every machine has. A new built-in device is an entry here.
     static let standardComponents: [any Component] = [
         DebugPorts(), SerialPort(), RealTimeClock(), Keyboard(), SystemControl(), PowerManagement(), ResetControl(),
-        PanicNotifier(), TimerCounters(), InterruptControllers(), VideoRegisters(),
+        PanicNotifier(), TimerCounters(), InterruptControllers(), VideoRegisters(), FirmwareConfiguration(),
     ]
 
     let kvm: KVM
@@ -95,7 +95,8 @@ struct MachineBuilder {
             statusLine: options.statusLine,
             onFailure: { control.stop(.failed($0)) })
         let context = MachineContext(
-            memory: memory, readsACPI: readsACPI, console: console, inputBell: try Doorbell(),
+            memory: memory, cpuCount: options.cpuCount, readsACPI: readsACPI, console: console,
+            inputBell: try Doorbell(),
             setInterruptLevel: { line, isHigh in
                 if hasInterruptControllers { machine.setInterruptLine(line, isHigh: isHigh) }
             },

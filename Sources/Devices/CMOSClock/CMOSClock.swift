@@ -183,10 +183,7 @@ public struct RealTimeClock: Component {
     public init() {}
 
     public func attach(to attachments: inout Attachments) throws {
-        let regions = attachments.machine.memory.regions
-        let boundary: UInt64 = 1 << 32
-        let low = regions.filter { $0.start.rawValue < boundary }.map(\.end).max() ?? 0
-        let high = regions.filter { $0.start.rawValue >= boundary }.reduce(0) { $0 + $1.size }
+        let (low, high) = attachments.machine.memorySizes
         let clock = CMOSClock(memoryBelow4GiB: low, memoryAbove4GiB: high)
         attachments.ports(clock, named: "CMOS clock", at: Self.ports)
         // No interrupt: the clock raises none.

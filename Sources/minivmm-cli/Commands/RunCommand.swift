@@ -32,13 +32,15 @@ struct RunCommand: ParsableCommand {
 
     @OptionGroup(title: "Machine") var limits: RunLimits
     @OptionGroup(title: "Debugger") var debugger: DebuggerOptions
+    @OptionGroup(title: "Tests") var test: TestOptions
 
     /// What the options ask for.
     var configuration: RunConfiguration {
         RunConfiguration(
             guest: guest.configuration, processors: processors.configuration, cpuid: cpuid.configuration,
             statistics: statistics.configuration, reports: reports.configuration, profile: profile.configuration,
-            host: host.configuration, limits: limits.configuration, debugger: debugger.configuration)
+            host: host.configuration, limits: limits.configuration, debugger: debugger.configuration,
+            test: test.configuration)
     }
 
     func validate() throws {
@@ -66,6 +68,7 @@ extension RunConfiguration {
                 host: host)
             try AddressSpace.check(
                 vcpuCount: processors.count, traceEvents: reports.trace == nil ? 0 : reports.traceEvents)
+            test.apply(to: &options)
             let entrance = try debugger.open(for: &options)
             if host.isConfined {
                 Confinement.keepFromWriting(
@@ -87,7 +90,7 @@ extension RunConfiguration {
             }
             watch.endRun()
             try outputs.write(outcome, leaves: options.leaves, machine: machine, guest: guest.displayName)
-            return try machine.exitStatus(after: outcome.ending)
+            return try test.exitStyle.status(after: outcome.ending, machine.exitStatus(after: outcome.ending))
         }
     }
 }

@@ -29,6 +29,8 @@ struct RunConfiguration: Hashable, Sendable {
     var limits = LimitConfiguration()
     /// Whether a debugger may come.
     var debugger = DebuggerConfiguration()
+    /// What a test program is given.
+    var test = TestConfiguration()
 
     /// Checks what can be checked before anything is done.
     ///

@@ -27,6 +27,8 @@ struct ExitStatus: RawRepresentable, Hashable, Sendable {
     static let success = ExitStatus(rawValue: 0)
     /// The guest died: triple fault, an interrupt vector that nobody handles, an instruction that KVM cannot emulate.
     static let guestDied = ExitStatus(rawValue: 1)
+    /// The same, where 1 is a test program's success.
+    static let testDied = ExitStatus(rawValue: 2)
     /// A comparison broke a rule.
     static let ruleBroken = ExitStatus(rawValue: 3)
     /// The command line is wrong (EX_USAGE).
