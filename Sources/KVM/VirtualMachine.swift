@@ -123,7 +123,7 @@ extension VirtualMachine {
 }
 
 extension VCPU {
-    /// Sets the local APIC's inputs up as a PC's firmware does: LINT0 takes the PICs' interrupts, LINT1 NMIs.
+    /// Sets the local APIC up as a PC's firmware does: it is on, LINT0 takes the PICs' interrupts, LINT1 NMIs.
     ///
     /// - Throws: ``KVMError`` when an ioctl fails.
     package func connectLocalInterrupts() throws(KVMError) {
@@ -131,7 +131,8 @@ extension VCPU {
         let result = unsafe ckvm_get_lapic(descriptor.number, &state)
         guard result >= 0 else { throw .failed("KVM_GET_LAPIC", result) }
         unsafe withUnsafeMutableBytes(of: &state) { page in
-            // Sound: both offsets are inside the 1024 bytes of the APIC's registers, and aligned.
+            // Sound: the offsets are inside the 1024 bytes of the APIC's registers, and aligned.
+            unsafe page.storeBytes(of: LocalAPIC.isOn, toByteOffset: LocalAPIC.spurious, as: UInt32.self)
             unsafe page.storeBytes(of: LocalAPIC.deliverExternal, toByteOffset: LocalAPIC.lint0, as: UInt32.self)
             unsafe page.storeBytes(of: LocalAPIC.deliverNMI, toByteOffset: LocalAPIC.lint1, as: UInt32.self)
         }
@@ -142,8 +143,11 @@ extension VCPU {
     /// Registers of the local APIC, and delivery modes (bits 10:8) of its local vector table. Source: Intel SDM,
     /// volume 3, "Advanced programmable interrupt controller".
     private enum LocalAPIC {
+        static let spurious = 0x0f0
         static let lint0 = 0x350
         static let lint1 = 0x360
+        /// Bit 8, and the vector 255 of spurious interrupts, as it is after a reset.
+        static let isOn: UInt32 = 0x1ff
         static let deliverExternal: UInt32 = 0b111 << 8
         static let deliverNMI: UInt32 = 0b100 << 8
     }

@@ -19,6 +19,7 @@ final class MultibootCommandTests: KVMTestCase {
     }
 
     func testMultiboot2() throws {
+        try TestBed.skipWhereEmulated()
         let folder = try makeFolder()
         let sample = SampleMultiboot(version: .two, form: .addresses, address: 0x8000, code: SampleMultiboot.tagPrinter)
         let kernel = try folder.file("k.bin", sample.bytes)
@@ -51,6 +52,7 @@ final class MultibootCommandTests: KVMTestCase {
     }
 
     func testModulesAreForMultibootKernels() throws {
+        try TestBed.skipWhereEmulated()
         let run = try CommandLineRun(["run", makeFolder().file("flat", TinyGuest.letter), "--module", "x"])
         run.assertStatus(64)
         XCTAssertTrue(run.errors.contains("--module is for a Multiboot kernel, and this guest is none."), run.errors)

@@ -10,6 +10,7 @@ final class TestOptionTests: KVMTestCase {
     }
 
     func testExitStyles() throws {
+        try TestBed.skipWhereEmulated()
         for (written, status) in [(0, 1), (1, 3), (77, 155), (127, 255), (255, 255)] as [(UInt8, Int32)] {
             try run(TinyGuest.exit(with: written), ["--exit-style", "qemu"]).assertStatus(status)
             try run(TinyGuest.exit(with: written), ["--exit-style", "plain"]).assertStatus(Int32(written))
