@@ -13,6 +13,7 @@ struct MachineBuilder {
     static let standardComponents: [any Component] = [
         DebugPorts(), SerialPort(), RealTimeClock(), Keyboard(), SystemControl(), PowerManagement(), ResetControl(),
         PanicNotifier(), TimerCounters(), InterruptControllers(), VideoRegisters(), FirmwareConfiguration(),
+        DMAPages(),
     ]
 
     let kvm: KVM

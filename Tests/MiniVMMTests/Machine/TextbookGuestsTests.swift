@@ -1,11 +1,13 @@
+@testable import Boot
 @testable import Counters
+@testable import MiniVMM
 @testable import TestSupport
 import XCTest
 
 /// Small guests that poll devices as textbooks do: each ends with status 7 when it has found what it waits for.
 final class TextbookGuestsTests: KVMTestCase {
     func testEachFindsWhatItWaitsFor() throws {
-        for (name, code) in Self.guests {
+        for (name, code) in Self.guests + TextbookDevices.guests {
             let run = try GuestRun(code, timeout: .seconds(60))
             guard case .exitPort(7) = run.outcome.ending else {
                 XCTFail("\(name): \(run.outcome.ending.summary)")
@@ -18,13 +20,33 @@ final class TextbookGuestsTests: KVMTestCase {
     /// Where KVM has the interrupt controllers and the timer, they are found as well. Its counter 0 stands still until a
     /// guest programs it.
     func testOnMachinesOfSeveralCPUs() throws {
-        for (name, code) in Self.guests where name != "timerLatch" {
+        for (name, code) in Self.guests + TextbookDevices.guests where name != "timerLatch" {
             let run = try GuestRun(code, cpus: 2, timeout: .seconds(60))
             guard case .exitPort(7) = run.outcome.ending else {
                 XCTFail("\(name): \(run.outcome.ending.summary)")
                 continue
             }
         }
+    }
+
+    func testKernels() throws {
+        for (name, code) in TextbookDevices.kernels {
+            let sample = SampleMultiboot(form: .addresses, code: code)
+            var options = MachineOptions()
+            options.cpuCount = 2
+            let guest = try MultibootGuest(MultibootImage(sample.file), GuestSettings())
+            let outcome = try Machine(kvm: TestKVM.shared(), guest: guest, options: options)
+                .run(timeout: .seconds(60))
+            guard case .exitPort(7) = outcome.ending else {
+                XCTFail("\(name): \(outcome.ending.summary)")
+                continue
+            }
+        }
+    }
+
+    func testThereAreThirtyAtLeast() {
+        let all = Self.guests + TextbookDevices.guests + TextbookDevices.kernels
+        XCTAssertGreaterThanOrEqual(Set(all.map(\.name)).count, 30)
     }
 
     private static let guests: [(name: String, code: [UInt8])] = [
