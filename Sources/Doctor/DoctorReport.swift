@@ -54,6 +54,7 @@ public struct DoctorReport: Sendable {
             lines += ["", "CPUID traps for guests in ring 0"] + Self.traps(findings)
             let fault = findings.faultTrap ? "works" : "does not work"
             lines += ["", "CPUID trap for programs in ring 3, under Linux", "  fault  " + fault]
+            lines += ["", "GDB, for code in ring 0"] + Self.debugger(findings)
             lines += ["", "every exit by reason, by KVM's tracepoints"] + findings.exitCounting.lines
         }
         lines += [""] + verdict.flatMap { TextLines.wrapped($0) }
@@ -107,6 +108,28 @@ public struct DoctorReport: Sendable {
         }
     }
 
+    /// By what GDB's points stop a guest, the first choice first.
+    private static func debugger(_ findings: HostDiagnosis.Findings) -> [String] {
+        guard let support = findings.debugger else { return ["  could not be tried"] }
+        func means(_ all: [(String, Bool)]) -> String {
+            let present = all.filter(\.1).map(\.0)
+            return present.isEmpty ? "not to be had" : present.joined(separator: ", ")
+        }
+        let (registers, steps) = ("debug registers", ("single steps", support.steps))
+        var table = TextTable([.left, .left])
+        table.add([
+            "  break",
+            means([
+                ("INT3", support.softwareBreakpoints), (registers, support.breakpoints), ("OUT", support.patches),
+                steps,
+            ]),
+        ])
+        table.add(["  hbreak", means([(registers, support.breakpoints), steps])])
+        table.add(["  watch", means([(registers, support.watchpoints), steps])])
+        table.add(["  rwatch, awatch", means([(registers, support.watchpoints)])])
+        return table.lines
+    }
+
     /// Whether Linux guests boot.
     private var linux: [String] {
         guard case .success(let findings) = diagnosis.kvm, let linux = findings.linux else { return [] }
@@ -158,6 +181,7 @@ public struct DoctorRecord: Encodable, Sendable {
         case invariantTSC = "tsc_invariant"
         case capabilities
         case traps = "cpuid_traps"
+        case debugger
         case linux = "linux_guests"
         case exitCounting = "tracepoints"
         case problems
@@ -188,6 +212,14 @@ public struct DoctorRecord: Encodable, Sendable {
             traps.map { traps in
                 ["debug": traps.debug, "patch": traps.patch, "step": traps.step, "fault": findings?.faultTrap ?? false]
             }, forKey: .traps)
+        try container.encode(
+            findings?.debugger.map { support in
+                [
+                    "breakpoint_registers": support.breakpoints, "watchpoint_registers": support.watchpoints,
+                    "software_breakpoints": support.softwareBreakpoints, "patches": support.patches,
+                    "steps": support.steps,
+                ]
+            }, forKey: .debugger)
         try container.encode(findings?.linux.map(LinuxSupportRecord.init), forKey: .linux)
         try container.encode(
             findings.map { ExitCountingRecord($0.exitCounting, remedies) }, forKey: .exitCounting)

@@ -23,6 +23,8 @@ public struct HostDiagnosis: Sendable {
         public let traps: Result<CPUIDTrapSupport, KVMError>
         /// Whether the fault trap works, for programs under an operating system.
         public let faultTrap: Bool
+        /// What a debugger can use for code in ring 0; nil when that could not be tried.
+        package let debugger: DebugSupport?
         /// Whether Linux guests boot; nil when that could not be tried.
         public let linux: LinuxSupport?
         /// Whether every exit can be counted by reason.
@@ -113,6 +115,7 @@ extension HostDiagnosis.Findings {
             traps = .failure(.outOfResources(name: "the self-test", .outOfMemory))
         }
         faultTrap = (try? kvm.supportsFaultTrap()) ?? false
+        debugger = try? kvm.debugSupport()
         linux = try? kvm.linuxSupport()
         exitCounting = ExitCounting(of: kvm)
         tscKHz = try? Self.tscFrequency(kvm)

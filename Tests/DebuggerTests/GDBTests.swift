@@ -80,6 +80,24 @@ final class GDBTests: KVMTestCase {
         XCTAssertEqual(try run.finish().statistics.total.exits, 1003)
     }
 
+    /// Where no debug register can watch memory, a read cannot be found: GDB is told so, and the guest goes on when the
+    /// point is gone.
+    func testReadsAreWatchedOrRefused() throws {
+        let run = try DebuggedMachine(DebugGuests.modes)
+        let canWatch = try TestKVM.shared().debugSupport().watchpoints
+        let gdb = try CommandLineRun(
+            command: command(
+                run.listener, ["awatch *(int *) 0x7cc0", "continue", "print/x $pc", "delete", "continue"]))
+        if canWatch {
+            assertSays(
+                gdb, ["Hardware access (read/write) watchpoint 1", "exited normally]"], file: #filePath, line: #line)
+        } else {
+            assertSays(gdb, ["watchpoint 1", "= 0x7c00", "exited normally]"], file: #filePath, line: #line)
+            XCTAssertTrue(gdb.errors.contains("Could not insert hardware watchpoint 1"), gdb.errors)
+        }
+        XCTAssertEqual(try run.finish().statistics.total.exits, 1003)
+    }
+
     func testAThousandSteps() throws {
         let run = try DebuggedMachine(DebugGuests.modes)
         // A loop of four instructions.

@@ -52,6 +52,12 @@ final class DoctorReportTests: XCTestCase {
             CPUID trap for programs in ring 3, under Linux
               fault  works
 
+            GDB, for code in ring 0
+              break           INT3, debug registers, OUT, single steps
+              hbreak          debug registers, single steps
+              watch           debug registers, single steps
+              rwatch, awatch  debug registers
+
             every exit by reason, by KVM's tracepoints
               raw      works
               classic  works
@@ -107,6 +113,19 @@ final class DoctorReportTests: XCTestCase {
         XCTAssertTrue(words.contains("ring 0 could not be tried: \(error.explanation) CPUID trap for"), text)
         XCTAssertTrue(words.hasSuffix(" \(error.explanation) \(error.remedy)"), text)
         for line in text.split(separator: "\n") { XCTAssertLessThanOrEqual(line.count, 80, "\(line)") }
+    }
+
+    func testWhatADebuggerCannotUse() {
+        let none = DebugSupport(breakpoints: false, watchpoints: false, steps: false)
+        let text = DoctorReport(.example(debugger: none)).text
+        for name in ["break         ", "hbreak        ", "watch         ", "rwatch, awatch"] {
+            XCTAssertTrue(text.contains("\n  \(name)  not to be had\n"), text)
+        }
+        let steps = DebugSupport(breakpoints: false, watchpoints: false, patches: true, steps: true)
+        let some = DoctorReport(.example(debugger: steps)).text
+        XCTAssertTrue(some.contains("\n  break           OUT, single steps\n  hbreak          single steps\n"), some)
+        XCTAssertTrue(
+            DoctorReport(.example(debugger: nil)).text.contains("GDB, for code in ring 0\n  could not be tried\n"))
     }
 
     private func counting(_ raw: TracepointError?, _ classic: TracepointError?) -> String {

@@ -10,6 +10,8 @@ extension HostDiagnosis {
         hasInvariantTSC: Bool = true,
         missing: [Capability] = [],
         traps: Result<CPUIDTrapSupport, KVMError> = .success(CPUIDTrapSupport(debug: true, patch: true, step: true)),
+        debugger: DebugSupport? = DebugSupport(
+            breakpoints: true, watchpoints: true, softwareBreakpoints: true, patches: true, steps: true),
         linux: LinuxSupport? = .works,
         exitCounting: ExitCounting = ExitCounting(raw: nil, classic: nil),
         tscKHz: UInt32? = 2_000_000,
@@ -23,6 +25,7 @@ extension HostDiagnosis {
             },
             traps: traps,
             faultTrap: true,
+            debugger: debugger,
             linux: linux,
             exitCounting: exitCounting,
             tscKHz: tscKHz
