@@ -38,6 +38,17 @@ struct JSONSchema {
         try self.init(RepositoryFile.bytes("Schemas/" + file))
     }
 
+    /// What the `$id` of each schema begins with: its name, and the version of the format, follow.
+    static let idPrefix = "urn:minivmm:"
+
+    /// Reads the schema of the repository that has an `$id`.
+    init(id: String) throws {
+        let name = id.dropFirst(Self.idPrefix.count).prefix { $0 != ":" }
+        let text = try RepositoryFile.bytes("Schemas/\(name).schema.json")
+        guard try JSONValue(text)["$id"]?.string == id else { throw Fault.danglingReference(id) }
+        try self.init(text)
+    }
+
     /// What is wrong with a value: a sentence each, with the path of the part that is wrong.
     func problems(of value: JSONValue) -> [String] {
         problems(of: value, root, "$")
@@ -47,6 +58,13 @@ struct JSONSchema {
         var problems = node.ownProblems(of: value, path)
         if let name = node.reference, let target = definitions[name] {
             problems += self.problems(of: value, target, path)
+        }
+        if let other = node.other {
+            do {
+                problems += try JSONSchema(id: other).problems(of: value).map { "\(path): \($0)" }
+            } catch {
+                problems.append("\(path): \(error)")
+            }
         }
         switch value {
         case .object(let members):

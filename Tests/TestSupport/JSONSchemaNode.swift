@@ -16,6 +16,8 @@ final class JSONSchemaNode {
     private(set) var items: JSONSchemaNode?
     private(set) var allowed: [JSONValue]?
     private(set) var minimum: Int64?
+    /// The `$id` of another schema that holds as well.
+    private(set) var other: String?
     /// The name of a definition that holds as well.
     private(set) var reference: String?
 
@@ -46,6 +48,8 @@ final class JSONSchemaNode {
         case ("enum", .array(let values)): allowed = values
         case ("const", _): allowed = [value]
         case ("minimum", .integer(let least)): minimum = least
+        case ("$ref", .string(let target)) where target.hasPrefix(JSONSchema.idPrefix):
+            other = target
         case ("$ref", .string(let target)):
             guard target.hasPrefix("#/$defs/") else { return false }
             reference = String(target.dropFirst("#/$defs/".count))

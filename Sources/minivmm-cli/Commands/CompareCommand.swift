@@ -10,7 +10,7 @@ struct CompareCommand: ParsableCommand {
         abstract: "Show runs side by side, how they differ by kind of exit, and whether rules are kept.",
         usage: "minivmm compare [<options>] <a> <b>\nminivmm compare [<options>] <a> ... -- <b> ...",
         discussion: """
-            The files are those that `minivmm run --report FILE.json` or `--stats json` writes. \
+            The files are those that `minivmm run --report FILE.json` or `--stats json` writes, with --repeat or without. \
             Of several runs on a side the medians are compared. What was not made alike is said first. Kinds stand in \
             the order of how much they differ in cycles.
 
@@ -53,16 +53,17 @@ struct CompareCommand: ParsableCommand {
     var json = false
 
     func run() throws {
-        let second = CommandWords.ofThisProcess.secondSide
-        let sides = second.map { (files, $0) } ?? (Array(files.prefix(1)), Array(files.dropFirst()))
-        guard !sides.0.isEmpty, !sides.1.isEmpty, second != nil || files.count == 2 else {
+        let parts = files.split(separator: CommandWords.sideDivider, omittingEmptySubsequences: false).map(Array.init)
+        let sides = parts.count == 1 && files.count == 2 ? files.map { [$0] } : parts
+        guard sides.count == 2, sides.allSatisfy({ !$0.isEmpty }) else {
             throw ValidationError("Give two files, or several of each side with -- between: compare A… -- B…")
         }
         try Diagnostics.report {
             var rules: [GateRule] = []
             for path in self.rules { rules += try GateRule.all(in: InputFile.read(path)) }
             for text in failIf { rules.append(try GateRule(text)) }
-            let comparison = try Comparison(Self.group(sides.0), Self.group(sides.1), names: sides, rules: rules)
+            let comparison = try Comparison(
+                Self.group(sides[0]), Self.group(sides[1]), names: (sides[0], sides[1]), rules: rules)
             try OutputFile.standardOutput.write(bytes(comparison))
             for sentence in comparison.brokenRules { StandardError.write("minivmm: \(sentence)\n") }
             return comparison.brokenRules.isEmpty ? .success : .ruleBroken

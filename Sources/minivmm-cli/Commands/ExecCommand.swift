@@ -31,10 +31,13 @@ struct ExecCommand: ParsableCommand {
     @OptionGroup(title: "Reports") var profile: ProfileOptions
     @OptionGroup(title: "Machine") var host: HostOptions
     @OptionGroup(title: "Machine") var limits: RunLimits
+    @OptionGroup(title: "Repetition") var repetition: RepeatOptions
     @OptionGroup(title: "Debugger") var debugger: DebuggerOptions
 
     func validate() throws {
         try reports.configuration.validate(exits: cpuid.exits ?? .auto)
+        try repetition.configuration.validate(
+            reports.configuration, profile.configuration, debugger.configuration)
     }
 
     func run() throws {
@@ -44,6 +47,10 @@ struct ExecCommand: ParsableCommand {
         signal(SIGXFSZ, SIG_IGN)
         let (statistics, reports, host) = (statistics.configuration, reports.configuration, host.configuration)
         try Diagnostics.report {
+            let repetition = repetition.configuration
+            if repetition.count != nil {
+                return try RepeatedRuns(repetition).run(statistics, reports, inputs: [guest.kernel])
+            }
             Confinement.begin(isWanted: host.isConfined)
             let watch = try ProcessWatch(timeout: limits.configuration.duration)
             var outputs = try RunOutputs(statistics, reports, profile.configuration, inputs: [guest.kernel])

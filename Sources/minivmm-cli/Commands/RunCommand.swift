@@ -31,6 +31,7 @@ struct RunCommand: ParsableCommand {
     @OptionGroup(title: "Machine") var host: HostOptions
 
     @OptionGroup(title: "Machine") var limits: RunLimits
+    @OptionGroup(title: "Repetition") var repetition: RepeatOptions
     @OptionGroup(title: "Debugger") var debugger: DebuggerOptions
     @OptionGroup(title: "Tests") var test: TestOptions
 
@@ -40,11 +41,13 @@ struct RunCommand: ParsableCommand {
             guest: guest.configuration, processors: processors.configuration, cpuid: cpuid.configuration,
             statistics: statistics.configuration, reports: reports.configuration, profile: profile.configuration,
             host: host.configuration, limits: limits.configuration, debugger: debugger.configuration,
-            test: test.configuration)
+            test: test.configuration, repetition: repetition.configuration)
     }
 
     func validate() throws {
         try reports.configuration.validate(exits: cpuid.configuration.exits ?? .user)
+        try repetition.configuration.validate(
+            reports.configuration, profile.configuration, debugger.configuration, file: guest.file)
     }
 
     func run() throws {
@@ -60,6 +63,9 @@ extension RunConfiguration {
         // Likewise a file that may grow no more.
         signal(SIGXFSZ, SIG_IGN)
         try Diagnostics.report {
+            if repetition.count != nil {
+                return try RepeatedRuns(repetition).run(statistics, reports, inputs: guest.inputs)
+            }
             Confinement.begin(isWanted: host.isConfined)
             let watch = try ProcessWatch(timeout: limits.duration)
             let outputs = try RunOutputs(statistics, reports, profile, inputs: guest.inputs)

@@ -31,6 +31,8 @@ struct RunConfiguration: Hashable, Sendable {
     var debugger = DebuggerConfiguration()
     /// What a test program is given.
     var test = TestConfiguration()
+    /// How often it is made.
+    var repetition = RepeatConfiguration()
 
     /// Checks what can be checked before anything is done.
     ///
@@ -42,6 +44,7 @@ struct RunConfiguration: Hashable, Sendable {
         try reports.validate(exits: cpuid.exits ?? .user)
         try limits.validate()
         try debugger.validate()
+        try repetition.validate(reports, profile, debugger, file: guest.file)
     }
 }
 

@@ -12,9 +12,6 @@ struct CommandWords {
     /// The program of `exec` with its arguments; nil where there is none, or the command line is no such.
     let program: [[UInt8]]?
 
-    /// What stands behind `--` in the words of `compare`: the files of the second side; nil where there is no `--`.
-    let secondSide: [String]?
-
     /// The whole command line, the command's own name first, for people to read.
     let asTyped: [String]
 
@@ -26,13 +23,10 @@ struct CommandWords {
         asTyped = (CommandLine.arguments.first.map { [$0] } ?? []) + words.map(ForeignText.text)
         guard let first = words.first, first == Array("exec".utf8), let start = Self.programStart(in: words) else {
             let texts = words.map(ForeignText.text)
-            let divider = texts.first == "compare" ? words.firstIndex(of: Self.divider) : nil
-            parsed = Array(texts[..<(divider ?? texts.endIndex)])
-            secondSide = divider.map { Array(texts[($0 + 1)...]) }
+            parsed = texts.first == "compare" ? texts.map { $0 == "--" ? Self.sideDivider : $0 } : texts
             program = nil
             return
         }
-        secondSide = nil
         program = Array(words[start...])
         // The name stands for all of it, so that ArgumentParser finds that there is a program.
         let options = words[..<start].map(ForeignText.text)
@@ -40,6 +34,9 @@ struct CommandWords {
     }
 
     private static let divider = Array("--".utf8)
+    /// What stands for the `--` of `compare` among its files: no word of a command line has a zero. ArgumentParser would
+    /// forget where the `--` was, and take options behind it for files.
+    static let sideDivider = "\0"
 
     /// The options of `exec` that stand alone.
     private static let flags: Set<String> = [
@@ -48,6 +45,31 @@ struct CommandWords {
     ]
     /// Those after which nothing is run.
     private static let questions: Set<String> = ["-h", "--help", "-help", "--version", "--help-hidden", "-help-hidden"]
+
+    /// The options, with a value each, that are not for the single runs of a command that is repeated.
+    private static let repeatOptions: Set<String> = ["--repeat", "--warmup", "--stats", "--stats-file", "--report"]
+
+    /// The words of one run of a command that is repeated.
+    ///
+    /// - Parameters:
+    ///   - words: The words after the command's own name.
+    ///   - path: Where the run writes its report.
+    static func forOneRun(_ words: [[UInt8]], recordTo path: String) -> [[UInt8]] {
+        let isExec = words.first == Array("exec".utf8)
+        let end = isExec ? programStart(in: words) ?? words.count : words.count
+        var kept = Array(words.prefix(1)) + ["--stats", "json", "--stats-file", path].map { Array($0.utf8) }
+        var index = 1
+        while index < end {
+            let name = ForeignText.text(words[index].prefix { $0 != UInt8(ascii: "=") })
+            if repeatOptions.contains(name) {
+                index += words[index].contains(UInt8(ascii: "=")) ? 1 : 2
+            } else {
+                kept.append(words[index])
+                index += 1
+            }
+        }
+        return kept + words[min(end, words.count)...]
+    }
 
     /// Where the program of `exec` stands; nil where that is for ArgumentParser to say, such as for a wrong option.
     private static func programStart(in words: [[UInt8]]) -> Int? {

@@ -74,6 +74,23 @@ struct ProcessorOptions: ParsableArguments {
     }
 }
 
+/// The options that say how often a run is made.
+struct RepeatOptions: ParsableArguments {
+    @Option(
+        name: .customLong("repeat"),
+        help: ArgumentHelp(
+            "Make so many runs, each in a process of its own, and show medians and spread.", valueName: "number"))
+    var count: Int?
+
+    @Option(help: ArgumentHelp("Make so many runs before them that are not counted.", valueName: "number"))
+    var warmup = RepeatConfiguration().warmup
+
+    /// What they ask for.
+    var configuration: RepeatConfiguration {
+        RepeatConfiguration(count: count, warmup: warmup)
+    }
+}
+
 /// The option that says how long a run may take.
 struct RunLimits: ParsableArguments {
     @Option(
