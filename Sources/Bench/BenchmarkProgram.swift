@@ -60,10 +60,12 @@ package struct BenchmarkProgram {
 
 /// The guest that measures an operation of programs: 64-bit code for privilege level 3, in a `RingThreeSandbox`.
 extension BenchmarkProgram {
-    /// What the handler of general-protection exceptions does: it ends the run. The fault trap takes the NOPs' place.
+    /// What the handler of general-protection exceptions does: it ends the run. The fault trap takes the NOPs' place, and
+    /// goes back by the IRETQ, as it does where kernels have theirs.
     static let ringThreeHandler: [UInt8] = [
         0x90, 0x90, 0x90,  // NOP; NOP; NOP
         0xb0, 0x00, 0xe6, UInt8(DebugPorts.exit),  // MOV AL, 0; OUT exit port, AL
+        0x48, 0xcf,  // IRETQ
     ]
 
     /// An address without memory, behind the sandbox's.

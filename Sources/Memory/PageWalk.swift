@@ -1,7 +1,8 @@
 /// A walk through the guest's page tables: what a linear address means to the guest, without asking KVM.
 ///
 /// It knows no paging, 32-bit, PAE, 4-level and 5-level paging with 4 KiB, 2 MiB, 4 MiB and 1 GiB pages. It follows
-/// presence and size only: rights, reserved bits and accessed bits are the processor's business. An address that is not
+/// presence and size, and where it is asked for code the bit that forbids it: other rights, reserved bits and accessed
+/// bits are the processor's business. An address that is not
 /// canonical has nothing behind it: the processor raises #GP before any walk.
 ///
 /// Source: Intel SDM, volume 3, chapter "Paging".
@@ -66,6 +67,22 @@ public struct PageWalk: Hashable, Sendable {
         }
     }
 
+    /// The same for code in long mode: nil as well where the tables forbid its execution.
+    package func translateCode(_ linear: UInt64, in memory: GuestMemory) -> GuestPhysicalAddress? {
+        switch mode {
+        case .none, .legacy, .pae: nil
+        case .fourLevel where Self.isCanonical(linear, bits: 48):
+            descend(
+                linear, table: cr3 & Entry.addressMask, topShift: 39, topMask: 0x1ff, forbidden: Entry.noExecution,
+                in: memory)
+        case .fiveLevel where Self.isCanonical(linear, bits: 57):
+            descend(
+                linear, table: cr3 & Entry.addressMask, topShift: 48, topMask: 0x1ff, forbidden: Entry.noExecution,
+                in: memory)
+        case .fourLevel, .fiveLevel: nil
+        }
+    }
+
     /// Whether all bits from the highest that is translated on are the same. Source: Intel SDM, volume 1, "Canonical
     /// addressing".
     private static func isCanonical(_ linear: UInt64, bits: Int64) -> Bool {
@@ -91,6 +108,7 @@ public struct PageWalk: Hashable, Sendable {
         table: UInt64,
         topShift: UInt64,
         topMask: UInt64,
+        forbidden: UInt64 = 0,
         in memory: GuestMemory
     ) -> GuestPhysicalAddress? {
         var table = table
@@ -100,7 +118,7 @@ public struct PageWalk: Hashable, Sendable {
             let index = (linear >> shift) & mask
             guard
                 let entry = try? memory.load(UInt64.self, at: GuestPhysicalAddress(table &+ index * 8)),
-                entry & Entry.present != 0
+                entry & Entry.present != 0, entry & forbidden == 0
             else { return nil }
             let isLeaf = shift == Entry.pageShift
             // Bit 7 says "a page ends here" at the levels of 1 GiB and 2 MiB; PAE has no pages of 1 GiB.
@@ -146,6 +164,8 @@ public struct PageWalk: Hashable, Sendable {
     private enum Entry {
         static let present: UInt64 = 1 << 0
         static let pageSize: UInt64 = 1 << 7
+        /// XD: no code is fetched from there.
+        static let noExecution: UInt64 = 1 << 63
         /// Bits 51:12.
         static let addressMask: UInt64 = 0x000f_ffff_ffff_f000
         static let pageShift: UInt64 = 12

@@ -30,6 +30,13 @@ extension KVM {
     ///
     /// - Throws: `KVMError` or `GuestMemoryError` when not even a throw-away machine can be made.
     public func supportsFaultTrap() throws -> Bool {
+        try faultTrapSupport().works
+    }
+
+    /// What this host has for the fault trap.
+    ///
+    /// - Throws: `KVMError` or `GuestMemoryError` when not even a throw-away machine can be made.
+    func faultTrapSupport() throws -> FaultTrapSupport {
         try finding(by: FaultTrapSelfTest.self) { try FaultTrapSelfTest.run(kvm: self) }
     }
 }

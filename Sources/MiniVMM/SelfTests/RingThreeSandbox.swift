@@ -165,7 +165,8 @@ package struct RingThreeMachine {
             syncRegisters: UInt64(kvm.value(of: .syncRegisters)),
             recorders: [nil]
         )
-        runner = try TrapPlan.fault(sandbox.memory, mechanism)
+        let usesInterruptReturn = try kvm.faultTrapSupport().hasInterruptReturn
+        runner = try TrapPlan.fault(sandbox.memory, mechanism, usesInterruptReturn: usesInterruptReturn)
             .makeRunner(vcpu, 0, parts, hasFirmwareStubs: false)
     }
 

@@ -50,13 +50,14 @@ extension FaultTrap: ExitInterceptor {
         case .cpuid(let interrupted):
             runner.counters.begin(.cpuid)
             try runner.responder.answer(&general, at: interrupted.frame.rip)
-            resume(interrupted, &general, &special)
             // Where RIP was at the OUT, KVM would skip it; but RIP is elsewhere then, and KVM leaves it alone.
-            if general.rflags & RegisterBits.rflagsTrap == 0 {
-                try runner.registers.setSpecial(special)
-            } else {
-                // At once, for the sake of the #DB that is raised after it.
-                try runner.vcpu.setSpecialRegisters(special)
+            if resume(interrupted, &general, &special) {
+                if general.rflags & RegisterBits.rflagsTrap == 0 {
+                    try runner.registers.setSpecial(special)
+                } else {
+                    // At once, for the sake of the #DB that is raised after it.
+                    try runner.vcpu.setSpecialRegisters(special)
+                }
             }
             try runner.setAfterInstruction(general)
             return .booked(.cpuid)

@@ -30,6 +30,8 @@ package final class FaultTrap {
         let gate: InterruptGate
         let handler: UInt64
         let handlerAddress: GuestPhysicalAddress
+        /// The linear address of an IRETQ near the handler, if there is one.
+        let interruptReturn: UInt64?
     }
 
     /// What is to become of an exit that may be the trap's.
@@ -46,13 +48,24 @@ package final class FaultTrap {
     struct Interrupted {
         let frame: ExceptionFrame
         let code: SegmentRegister
-        let stack: SegmentRegister
+        let wayBack: WayBack
         /// The length of the instruction, in bytes.
         let length: Int
     }
 
+    /// How a program goes on after its CPUID.
+    enum WayBack {
+        /// By an IRETQ of the guest's own, at a linear address: then no segment register is to be set, which costs KVM
+        /// more than all else that is done for a CPUID.
+        case interruptReturn(UInt64)
+        /// By its registers, with the stack segment that the frame names.
+        case registers(stack: SegmentRegister)
+    }
+
     private let memory: GuestMemory
     private let mechanism: Mechanism
+    /// Whether the guest's own IRETQ may take programs back.
+    private let usesInterruptReturn: Bool
     private var armed: Armed?
     /// The guest's own value of MSR_MISC_FEATURES_ENABLES, which it never sees replaced.
     private(set) var guestFeatures: UInt64 = 0
@@ -76,8 +89,11 @@ package final class FaultTrap {
     /// How many of those are still to come.
     private var exitsWithRegisters = 0
 
-    init(memory: GuestMemory, mechanism: Mechanism) {
+    /// - Parameter usesInterruptReturn: Whether the guest's own IRETQ may take programs back: it has to work on this host,
+    ///   and single steps would be lost by it.
+    init(memory: GuestMemory, mechanism: Mechanism, usesInterruptReturn: Bool = false) {
         self.memory = memory
+        self.usesInterruptReturn = usesInterruptReturn
         self.mechanism = mechanism
         if case .patch(let patches) = mechanism { portNumber = Int32(patches.port) } else { portNumber = -1 }
     }
@@ -151,8 +167,31 @@ package final class FaultTrap {
         else { return }
         armed = Armed(
             idtBase: special.idt.base, gateAddress: gateAddress, gate: gate, handler: gate.handler,
-            handlerAddress: handlerAddress)
+            handlerAddress: handlerAddress,
+            interruptReturn: usesInterruptReturn ? interruptReturn(near: gate.handler, walk) : nil)
         if special.idt.base == Self.finalTable { hasServed = true }
+    }
+
+    /// The two bytes of IRETQ, REX.W first. Source: Intel SDM, volume 2, "IRET/IRETD/IRETQ".
+    private static let interruptReturnWord: UInt16 = 0xcf48
+    /// Where an IRETQ is looked for: in these pages from the handler's on, in this order. Linux has its entry code, a few
+    /// pages of it, in one place that is mapped whatever page tables are in use.
+    private static let pagesToSearch: [Int64] = [0, 1, -1, 2, -2, 3, -3, 4]
+
+    /// The linear address of an IRETQ in executable memory near the handler.
+    private func interruptReturn(near handler: UInt64, _ walk: PageWalk) -> UInt64? {
+        let pageSize = GuestMemory.pageSize
+        for number in Self.pagesToSearch {
+            let page = (handler & ~(pageSize - 1)) &+ UInt64(bitPattern: number &* Int64(pageSize))
+            guard let address = walk.translateCode(page, in: memory),
+                let bytes = try? memory.bytes(at: address, count: Int(pageSize))
+            else { continue }
+            let place = (0..<bytes.count - 1).first {
+                UInt16(bytes[$0]) | UInt16(bytes[$0 + 1]) << 8 == Self.interruptReturnWord
+            }
+            if let place { return page &+ UInt64(place) }
+        }
+        return nil
     }
 
     private func gate(at address: GuestPhysicalAddress) -> InterruptGate? {
@@ -176,13 +215,28 @@ package final class FaultTrap {
             frame.errorCode == 0, frame.isFromUser,
             let code = GuestDescriptor.segment(
                 for: frame.codeSelector, special: special, walk: walk, memory: memory),
-            let stack = GuestDescriptor.segment(
-                for: frame.stackSelector, special: special, walk: walk, memory: memory),
-            let length = cpuidLength(frame, code, walk)
+            let length = cpuidLength(frame, code, walk), let wayBack = wayBack(frame, special, walk)
         else { return .genuine }
         hasServed = true
         exitsWithRegisters = Self.exitsAfterAnswer &+ 1
-        return .cpuid(Interrupted(frame: frame, code: code, stack: stack, length: length))
+        return .cpuid(Interrupted(frame: frame, code: code, wayBack: wayBack, length: length))
+    }
+
+    /// How the program goes on.
+    ///
+    /// - Returns: nil when its stack segment is none.
+    private func wayBack(_ frame: ExceptionFrame, _ special: SpecialRegisters, _ walk: PageWalk) -> WayBack? {
+        // IRETQ delays the #DB of a program that steps itself by an instruction. What else a kernel does before its own
+        // IRETQ, it does for stack segments of the local table.
+        if let address = armed?.interruptReturn, frame.place != nil, frame.rflags & RegisterBits.rflagsTrap == 0,
+            frame.stackSelector & GuestDescriptor.localTable == 0,
+            let place = walk.translateCode(address, in: memory),
+            (try? memory.load(UInt16.self, at: place)) == Self.interruptReturnWord
+        {
+            return .interruptReturn(address)
+        }
+        return GuestDescriptor.segment(for: frame.stackSelector, special: special, walk: walk, memory: memory)
+            .map(WayBack.registers)
     }
 
     /// Whether an instruction pointer is at the handler: after the OUT when KVM's emulator ran it, else at it.
@@ -203,16 +257,33 @@ package final class FaultTrap {
         return prefixes &+ CPUIDSites.opcode.count
     }
 
-    /// Puts the registers after the program's CPUID. Those that CPUID changes are set already.
-    func resume(_ interrupted: Interrupted, _ general: inout GeneralRegisters, _ special: inout SpecialRegisters) {
+    /// Puts the registers after the program's CPUID, or has the guest's IRETQ put them there. Those that CPUID changes are
+    /// set already.
+    ///
+    /// - Returns: Whether the special registers were changed.
+    func resume(
+        _ interrupted: Interrupted, _ general: inout GeneralRegisters, _ special: inout SpecialRegisters
+    ) -> Bool {
         let frame = interrupted.frame
-        let next = frame.rip &+ UInt64(interrupted.length)
-        general.rip = interrupted.code.l != 0 ? next : UInt64(UInt32(truncatingIfNeeded: next))
-        general.rsp = frame.rsp
+        let unbounded = frame.rip &+ UInt64(interrupted.length)
+        let next = interrupted.code.l != 0 ? unbounded : UInt64(UInt32(truncatingIfNeeded: unbounded))
         // RF is set in the image that a fault pushes, and clear after an instruction.
-        general.rflags = frame.rflags & ~RegisterBits.rflagsResume
-        special.cs = interrupted.code
-        special.ss = interrupted.stack
+        let flags = frame.rflags & ~RegisterBits.rflagsResume
+        switch interrupted.wayBack {
+        case .interruptReturn(let address):
+            frame.write(rip: next, rflags: flags, to: memory)
+            general.rip = address
+            // The error code comes off the stack.
+            general.rsp = general.rsp &+ 8
+            return false
+        case .registers(let stack):
+            general.rip = next
+            general.rsp = frame.rsp
+            general.rflags = flags
+            special.cs = interrupted.code
+            special.ss = stack
+            return true
+        }
     }
 
     /// Puts the registers after the instructions that the trap stands in for, as if they had been executed; or, where

@@ -11,13 +11,22 @@ struct ExceptionFrame {
     let rflags: UInt64
     let rsp: UInt64
     let stackSelector: UInt16
+    /// Where the frame is, if it lies in one page.
+    let place: GuestPhysicalAddress?
+
+    /// The bytes of a frame.
+    private static let size: UInt64 = 48
 
     /// Reads the frame at a linear address.
     ///
     /// - Returns: nil when part of it is not mapped.
     init?(at address: UInt64, walk: PageWalk, memory: GuestMemory) {
+        let isInOnePage = address % GuestMemory.pageSize <= GuestMemory.pageSize - Self.size
+        let place = isInOnePage ? walk.translate(address, in: memory) : nil
+        guard !isInOnePage || place != nil else { return nil }
         func word(_ index: UInt64) -> UInt64? {
-            walk.translate(address &+ index &* 8, in: memory).flatMap { try? memory.load(UInt64.self, at: $0) }
+            let word = place.map { $0 &+ index &* 8 } ?? walk.translate(address &+ index &* 8, in: memory)
+            return word.flatMap { try? memory.load(UInt64.self, at: $0) }
         }
         guard let errorCode = word(0), let rip = word(1), let code = word(2), let rflags = word(3), let rsp = word(4),
             let stack = word(5)
@@ -28,6 +37,15 @@ struct ExceptionFrame {
         self.rflags = rflags
         self.rsp = rsp
         stackSelector = UInt16(truncatingIfNeeded: stack)
+        self.place = place
+    }
+
+    /// Changes what an IRETQ goes back to, in a frame that lies in one page.
+    func write(rip: UInt64, rflags: UInt64, to memory: GuestMemory) {
+        guard let place else { return }
+        // There is memory: the frame was read out of it.
+        try? memory.store(rip, at: place &+ 8)
+        try? memory.store(rflags, at: place &+ 24)
     }
 
     /// Whether a program was interrupted: code at privilege level 3.
@@ -38,7 +56,7 @@ struct ExceptionFrame {
 enum GuestDescriptor {
     private static let size: UInt64 = 8
     /// Selector bit 2: the local table in place of the global one.
-    private static let localTable: UInt16 = 1 << 2
+    static let localTable: UInt16 = 1 << 2
 
     /// What a segment register holds after a selector was loaded into it.
     ///
@@ -110,6 +128,8 @@ struct InstructionWindow {
     private let start: UInt64
     private let walk: PageWalk
     private let memory: GuestMemory
+    /// Where the first byte is: those in its page need no walk of their own.
+    private let place: GuestPhysicalAddress?
 
     /// The longest instruction, in bytes. Source: Intel SDM, volume 2, "Instruction format".
     static let longestInstruction = 15
@@ -118,14 +138,16 @@ struct InstructionWindow {
         self.start = start
         self.walk = walk
         self.memory = memory
+        place = walk.translate(start, in: memory)
     }
 
     /// The byte with the given number.
     subscript(index: Int) -> UInt8? {
-        guard index >= 0, index < Self.longestInstruction,
-            let address = walk.translate(start &+ UInt64(index), in: memory)
-        else { return nil }
-        return try? memory.load(UInt8.self, at: address)
+        guard index >= 0, index < Self.longestInstruction else { return nil }
+        let offset = UInt64(index)
+        let isInFirstPage = start % GuestMemory.pageSize + offset < GuestMemory.pageSize
+        let address = isInFirstPage ? place.map { $0 &+ offset } : walk.translate(start &+ offset, in: memory)
+        return address.flatMap { try? memory.load(UInt8.self, at: $0) }
     }
 
     /// How many bytes of prefixes there are that CPUID, OUT and HLT ignore.

@@ -11,7 +11,7 @@ enum TrapPlan {
     case breakpoints(CPUIDSites, GuestMemory)
     case patches(CPUIDSites, port: UInt8, GuestMemory)
     case step
-    case fault(GuestMemory, FaultTrap.Mechanism)
+    case fault(GuestMemory, FaultTrap.Mechanism, usesInterruptReturn: Bool)
 
     /// The trap for a guest that is loaded: what was asked for, or what works here and suffices.
     ///
@@ -29,7 +29,12 @@ enum TrapPlan {
         case .operatingSystem:
             let mechanism = try CPUIDFaulting.mechanism(
                 options.trap, kvm: kvm, memory: memory, hasDebugger: options.debugging != nil)
-            self = mechanism.map { .fault(memory, $0) } ?? .none
+            if let mechanism {
+                let support = try kvm.faultTrapSupport()
+                self = .fault(memory, mechanism, usesInterruptReturn: support.hasInterruptReturn)
+            } else {
+                self = .none
+            }
         }
     }
 
@@ -90,7 +95,8 @@ enum TrapPlan {
         case .breakpoints(let sites, let memory): RunLoop(SiteBreakpoints(sites, memory))
         case .patches(let sites, let port, let memory): RunLoop(PatchedSites(sites, port: port, memory: memory))
         case .step: RunLoop(SingleStep())
-        case .fault(let memory, let mechanism): RunLoop(FaultTrap(memory: memory, mechanism: mechanism))
+        case .fault(let memory, let mechanism, let usesInterruptReturn):
+            RunLoop(FaultTrap(memory: memory, mechanism: mechanism, usesInterruptReturn: usesInterruptReturn))
         }
     }
 
@@ -110,7 +116,8 @@ extension TrapPlan {
     /// The loop that a debugger can stop. Traps that need the debug registers, or single steps, are refused with one.
     private func debuggedLoop(_ control: DebugControl, hasFirmwareStubs: Bool) -> RunLoop {
         switch (self, hasFirmwareStubs) {
-        case (.fault(let memory, let mechanism), _):
+        case (.fault(let memory, let mechanism, _), _):
+            // Without the guest's IRETQ, which would take a step's flag away.
             RunLoop(Debugged(FaultTrap(memory: memory, mechanism: mechanism), control))
         case (.patches(let sites, let port, let memory), true):
             RunLoop(Debugged(FirmwareCalls(PatchedSites(sites, port: port, memory: memory)), control))

@@ -43,6 +43,7 @@ final class FaultTrapTests: XCTestCase {
     /// An exit that is not CPUID's: mov eax, [0x100000].
     private static let touchMMIO: [UInt8] = [0x8b, 0x04, 0x25, 0x00, 0x00, 0x10, 0x00]
     private static let hlt: [UInt8] = [0xf4]
+    private static let iretq: [UInt8] = [0x48, 0xcf]
 
     /// Whether a debug register stands at the handler: both ways, as far as they work on this bed.
     private func ways() throws -> [Bool] {
@@ -62,7 +63,8 @@ final class FaultTrapTests: XCTestCase {
         for result in UInt8(0)..<4 { program += Self.ask(0x4fff_fffc, into: result) }
         for byDebugRegister in try ways() {
             let run = try RingThreeRun(
-                program: program + Self.hlt, handler: Self.nops + Self.report, byDebugRegister: byDebugRegister)
+                program: program + Self.hlt, handler: Self.nops + Self.report + Self.iretq,
+                byDebugRegister: byDebugRegister)
             try assertGenuineFault(run, at: program.count)
             XCTAssertEqual(try (0..<4).map(run.number), [2, 3, 4, 5])
             XCTAssertEqual(run.counters.exits(of: .cpuid), 4)
@@ -83,16 +85,21 @@ final class FaultTrapTests: XCTestCase {
         XCTAssertEqual(try run.number(2), 4)
     }
 
+    /// Whichever way a program goes on: by its registers, or where an IRETQ of the guest's own stands by the handler and
+    /// works on this bed, by that.
     func testFlagsAndStackOfTheProgramAreKept() throws {
         // stc; std; cpuid; pushfq; pop to result 0; cld
         let program =
             Self.touchMMIO + [0xf9, 0xfd, 0x0f, 0xa2, 0x9c] + [0x8f, 0x04, 0x25, 0x00, 0xa0, 0x00, 0x00] + [0xfc]
-        let run = try RingThreeRun(program: program + Self.hlt, handler: Self.nops + Self.report)
-        try assertGenuineFault(run, at: program.count)
-        let carry: UInt64 = 1 << 0
-        let direction: UInt64 = 1 << 10
-        XCTAssertEqual(try run.number(0) & (carry | direction), carry | direction)
-        XCTAssertEqual(try run.number(0) & RegisterBits.rflagsResume, 0)
+        for wayBack in [[], Self.iretq] {
+            let run = try RingThreeRun(program: program + Self.hlt, handler: Self.nops + Self.report + wayBack)
+            try assertGenuineFault(run, at: program.count)
+            let carry: UInt64 = 1 << 0
+            let direction: UInt64 = 1 << 10
+            XCTAssertEqual(try run.number(0) & (carry | direction), carry | direction)
+            XCTAssertEqual(try run.number(0) & RegisterBits.rflagsResume, 0)
+            XCTAssertEqual(run.counters.exits(of: .cpuid), 1)
+        }
     }
 
     func testEveryKnownFirstInstructionIsDone() throws {
@@ -182,38 +189,117 @@ final class FaultTrapTests: XCTestCase {
     }
 }
 
-/// When the fault trap asks for the segment and control registers.
-final class FaultTrapRegistersTests: XCTestCase {
-    func testRegistersComeAlongForSomeExitsAfterAnAnswer() throws {
-        let sandbox = try RingThreeSandbox(program: [0x0f, 0xa2], handler: [0x90, 0x90, 0x90])  // cpuid; NOPs
+/// A vCPU whose program's CPUID has just arrived at the handler, without a run.
+private struct ArrivedCPUID {
+    let sandbox: RingThreeSandbox
+    var general = GeneralRegisters()
+    var special: SpecialRegisters
+    /// Keeps KVM's machine.
+    private let vcpu: VCPU
+
+    init(handler: [UInt8], rflags: UInt64 = RegisterBits.rflagsReserved, stack: UInt16 = RingThreeSandbox.userData)
+        throws
+    {
+        sandbox = try RingThreeSandbox(program: [0x0f, 0xa2], handler: handler)  // cpuid
         let machine = try VirtualMachine(kvm: TestKVM.shared(), memory: sandbox.memory)
         try machine.setRealModePages()
-        let vcpu = try machine.makeVCPU(id: 0)
+        vcpu = try machine.makeVCPU(id: 0)
         try sandbox.enter(vcpu)
-        var special = try vcpu.specialRegisters()
-        let trap = FaultTrap(memory: sandbox.memory, mechanism: .debugRegister)
-        trap.follow(special)
-        XCTAssertEqual(trap.breakpoint, RingThreeSandbox.handler)
-        XCTAssertTrue(trap.wantsSpecialRegisters, "as long as there was no hit")
-
-        // The frame of the program's #GP: error code, RIP, CS, RFLAGS, RSP, SS. The handler runs at level 0.
+        special = try vcpu.specialRegisters()
+        // The handler runs at level 0.
+        special.cs.dpl = 0
+        // The frame of the program's #GP: error code, RIP, CS, RFLAGS, RSP, SS.
         let frame: [UInt64] = [
-            0, RingThreeSandbox.program, UInt64(RingThreeSandbox.userCode), 0x2, RingThreeSandbox.program,
-            UInt64(RingThreeSandbox.userData),
+            0, RingThreeSandbox.program, UInt64(RingThreeSandbox.userCode), rflags, RingThreeSandbox.program,
+            UInt64(stack),
         ]
-        var general = GeneralRegisters()
         general.rip = RingThreeSandbox.handler
         general.rsp = RingThreeSandbox.stackEnd - 48
         for (index, word) in frame.enumerated() {
             try sandbox.memory.store(word, at: GuestPhysicalAddress(general.rsp + UInt64(index) * 8))
         }
-        special.cs.dpl = 0
-        guard case .cpuid(let interrupted) = trap.verdict(general, special) else { return XCTFail("no CPUID") }
-        XCTAssertEqual(interrupted.length, 2)
+    }
+
+    /// A trap that knows the guest.
+    func trap(usesInterruptReturn: Bool = true) -> FaultTrap {
+        let trap = FaultTrap(
+            memory: sandbox.memory, mechanism: .debugRegister, usesInterruptReturn: usesInterruptReturn)
         trap.follow(special)
+        return trap
+    }
+}
+
+/// How a program goes on after its CPUID.
+final class FaultTrapWayBackTests: XCTestCase {
+    private static let nops: [UInt8] = [0x90, 0x90, 0x90]
+    /// NOPs, then HLT and IRETQ.
+    private static let withReturn = nops + [0xf4, 0x48, 0xcf]
+    private static let returnAddress = RingThreeSandbox.handler + 4
+
+    private func wayBack(_ arrived: ArrivedCPUID, _ trap: FaultTrap) -> UInt64? {
+        guard case .cpuid(let interrupted) = trap.verdict(arrived.general, arrived.special),
+            case .interruptReturn(let address) = interrupted.wayBack
+        else { return nil }
+        return address
+    }
+
+    func testByTheGuestsOwnIRETQ() throws {
+        var arrived = try ArrivedCPUID(handler: Self.withReturn, rflags: 0x1_0002)
+        let trap = arrived.trap()
+        XCTAssertEqual(wayBack(arrived, trap), Self.returnAddress)
+        guard case .cpuid(let interrupted) = trap.verdict(arrived.general, arrived.special) else { return XCTFail() }
+        let stack = arrived.general.rsp
+        XCTAssertFalse(trap.resume(interrupted, &arrived.general, &arrived.special), "no segment is set")
+        XCTAssertEqual(arrived.general.rip, Self.returnAddress)
+        XCTAssertEqual(arrived.general.rsp, stack + 8, "the error code is off the stack")
+        let frame = try (0..<6).map {
+            try arrived.sandbox.memory.load(UInt64.self, at: GuestPhysicalAddress(stack + $0 * 8))
+        }
+        XCTAssertEqual(frame[1], RingThreeSandbox.program + 2, "after the CPUID")
+        XCTAssertEqual(frame[3], 0x2, "without RF")
+    }
+
+    func testByRegistersWhereItIsNotToBeUsed() throws {
+        let arrived = try ArrivedCPUID(handler: Self.withReturn)
+        XCTAssertNil(wayBack(arrived, arrived.trap(usesInterruptReturn: false)))
+        let without = try ArrivedCPUID(handler: Self.nops)
+        XCTAssertNil(wayBack(without, without.trap()), "there is none")
+        let stepping = try ArrivedCPUID(handler: Self.withReturn, rflags: 0x102)
+        XCTAssertNil(wayBack(stepping, stepping.trap()), "its #DB would come late")
+    }
+
+    func testByRegistersOnceItIsNoLongerThere() throws {
+        let arrived = try ArrivedCPUID(handler: Self.withReturn)
+        let trap = arrived.trap()
+        XCTAssertEqual(wayBack(arrived, trap), Self.returnAddress)
+        try arrived.sandbox.memory.store(UInt8(0x90), at: GuestPhysicalAddress(Self.returnAddress))
+        XCTAssertNil(wayBack(arrived, trap))
+    }
+
+    func testCodeThatMayNotBeExecutedIsNotUsed() throws {
+        let arrived = try ArrivedCPUID(handler: Self.withReturn)
+        // XD in the page directory's entry, of 2 MiB.
+        let entry = GuestPhysicalAddress(0x3000)
+        try arrived.sandbox.memory.store(arrived.sandbox.memory.load(UInt64.self, at: entry) | 1 << 63, at: entry)
+        XCTAssertNil(wayBack(arrived, arrived.trap()))
+    }
+}
+
+/// When the fault trap asks for the segment and control registers.
+final class FaultTrapRegistersTests: XCTestCase {
+    func testRegistersComeAlongForSomeExitsAfterAnAnswer() throws {
+        let arrived = try ArrivedCPUID(handler: [0x90, 0x90, 0x90])  // NOPs
+        let trap = arrived.trap()
+        XCTAssertEqual(trap.breakpoint, RingThreeSandbox.handler)
+        XCTAssertTrue(trap.wantsSpecialRegisters, "as long as there was no hit")
+        guard case .cpuid(let interrupted) = trap.verdict(arrived.general, arrived.special) else {
+            return XCTFail("no CPUID")
+        }
+        XCTAssertEqual(interrupted.length, 2)
+        trap.follow(arrived.special)
         for exit in 0..<FaultTrap.exitsAfterAnswer {
             XCTAssertTrue(trap.wantsSpecialRegisters, "exit \(exit)")
-            trap.follow(special)
+            trap.follow(arrived.special)
         }
         XCTAssertFalse(trap.wantsSpecialRegisters)
     }

@@ -51,7 +51,8 @@ final class LoadingOptionTests: KVMTestCase {
             try size([]) - size(["--no-default-append"]), LinuxGuest.defaultCommandLine.utf8.count + 1)
         let flat = try self.run(TinyGuest.letter, ["--no-default-append"])
         flat.assertStatus(64)
-        XCTAssertTrue(flat.errors.contains("--append or --no-default-append is for a Linux or Multiboot kernel"), flat.errors)
+        XCTAssertTrue(
+            flat.errors.contains("--append or --no-default-append is for a Linux or Multiboot kernel"), flat.errors)
     }
 
     func testMemorySizes() throws {
