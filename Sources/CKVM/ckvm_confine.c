@@ -102,13 +102,13 @@ static const uint32_t rename_calls[] = {SYS_renameat, SYS_linkat, SYS_unlinkat};
 static const uint32_t vcpu_requests[] = {
     KVM_RUN, KVM_GET_REGS, KVM_SET_REGS, KVM_GET_SREGS, KVM_SET_SREGS, KVM_SET_GUEST_DEBUG, KVM_GET_CPUID2,
     KVM_IRQ_LINE, KVM_GET_VCPU_EVENTS, KVM_SET_VCPU_EVENTS, KVM_SET_MP_STATE, KVM_GET_MP_STATE, KVM_GET_MSRS,
-    KVM_SET_MSRS,
+    KVM_SET_MSRS, KVM_INTERRUPT,
 };
 // The same, what looks at a guest that is halted or has ended, and what a terminal is asked.
 static const uint32_t process_requests[] = {
     KVM_RUN, KVM_GET_REGS, KVM_SET_REGS, KVM_GET_SREGS, KVM_SET_SREGS, KVM_SET_GUEST_DEBUG, KVM_GET_CPUID2,
     KVM_IRQ_LINE, KVM_GET_VCPU_EVENTS, KVM_SET_VCPU_EVENTS, KVM_SET_MP_STATE, KVM_GET_MP_STATE, KVM_GET_MSRS,
-    KVM_SET_MSRS, KVM_GET_LAPIC, KVM_GET_IRQCHIP, KVM_GET_STATS_FD, KVM_GET_TSC_KHZ, KVM_CHECK_EXTENSION,
+    KVM_SET_MSRS, KVM_INTERRUPT, KVM_GET_LAPIC, KVM_GET_IRQCHIP, KVM_GET_STATS_FD, KVM_GET_TSC_KHZ, KVM_CHECK_EXTENSION,
     TCGETS, TCSETS, TCSETSW, TCSETSF, TCFLSH, TIOCGPGRP, TIOCGWINSZ,
 };
 // What a throw-away virtual machine takes in addition: see the self-tests.

@@ -30,6 +30,9 @@ public struct Attachments {
     package var serial: Serial16550?
     /// The text screen, where the guest has one.
     package var screen: TextScreen?
+    /// The timer, and the controller that its interrupt arrives at, of machines in which KVM has neither.
+    package var timer: IntervalTimer?
+    package var interruptController: InterruptControllerRegisters?
     /// Arguments for the guest's kernel, in order. They come after those that the guest is given.
     public var kernelArguments: [String] = []
 
@@ -119,6 +122,8 @@ public struct MachineContext: Sendable {
     /// What a device rings when it would take more console input.
     package let inputBell: Doorbell
     package let panicWatch = PanicWatch()
+    /// Turned on when the guest begins to use the timer's interrupt.
+    package let ticks = TickSwitch()
     package let setInterruptLevel: @Sendable (_ line: UInt32, _ isHigh: Bool) -> Void
 
     package init(

@@ -88,6 +88,7 @@ public final class Machine: Sendable {
         var supervisor = RunSupervisor(control: control, console: parts.console, allEnded: allEnded)
         if parts.hasInterruptControllers { supervisor.haltWatch = HaltWatch(control, threads: threads) }
         supervisor.feeding = feeding
+        supervisor.ticks = parts.ticks
         supervisor.wait(timeout: timeout)
         // It ends while the numbers are put together.
         feeding?.requestEnd()

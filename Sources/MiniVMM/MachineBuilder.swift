@@ -58,7 +58,10 @@ struct MachineBuilder {
             memory, control, attachments, vcpus, trap.name, hasInterruptControllers: hasInterruptControllers)
         parts.resetsByTripleFault = guest.resetsByTripleFault
         parts.screen = attachments.screen
-        if guest.hasFirmwareStubs { parts.firmware = FirmwareServices(guest.bootDisk, attachments) }
+        if guest.hasFirmwareStubs {
+            parts.firmware = FirmwareServices(guest.bootDisk, attachments)
+            if !hasInterruptControllers { parts.ticks = TimerTicks(attachments, memory, control) }
+        }
         let runners = try vcpus.enumerated().map { index, vcpu in
             try trap.makeRunner(
                 vcpu, index, parts, hasFirmwareStubs: guest.hasFirmwareStubs, debugging: options.debugging)
@@ -256,6 +259,8 @@ package struct MachineParts: Sendable {
     var screen: TextScreen?
     /// What is behind the interrupt stubs of a flat guest.
     var firmware: FirmwareServices?
+    /// The timer's interrupt, where KVM has none for the guest.
+    var ticks: TimerTicks?
     /// The host's CPUs that the vCPUs are kept on.
     var pinnedCPUs: CPUList?
     /// What is kept of the exits besides the counters.

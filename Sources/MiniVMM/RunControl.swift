@@ -102,6 +102,11 @@ public final class RunControl: Sendable {
         }
     }
 
+    /// Rings the bell of the thread that waits for the run's end, which then looks when it has something to do.
+    func ringBell() {
+        state.withLock { $0.bell?.ring() }
+    }
+
     /// Kicks the vCPUs that have not ended yet once more.
     func kick() {
         state.withLock { state in
@@ -276,6 +281,10 @@ struct RunSupervisor {
     var haltWatch: HaltWatch?
     /// What feeds the console from when the guest asks for input.
     var feeding: ConsoleInput?
+    /// The timer's interrupt of a flat guest, for which its vCPU is kicked.
+    var ticks: TimerTicks?
+    /// When the next kick for it is due.
+    var nextTick: ContinuousClock.Instant?
 
     /// Blocks until all threads have given the signal.
     ///
@@ -285,9 +294,11 @@ struct RunSupervisor {
         control.ring(allEnded.bell)
         while !allEnded.isGiven {
             // A kick that comes just before a thread waits for a console's reader does not end that wait.
+            nextTick = ticks?.timeToKick.map { .now + .nanoseconds($0) }
             let next =
                 control.isStopping
-                ? .now + RunControl.timeBetweenKicks : Self.earlier(deadline, haltWatch?.nextLook)
+                ? .now + RunControl.timeBetweenKicks
+                : Self.earlier(Self.earlier(deadline, haltWatch?.nextLook), nextTick)
             let input = feeding?.firstRing?.descriptor ?? -1
             switch allEnded.bell.wait(until: next, or: console.timerDescriptor, or: input) {
             case .ringing: allEnded.bell.silence()
@@ -319,6 +330,8 @@ struct RunSupervisor {
             control.kick()
         } else if let deadline, deadline <= .now {
             control.stop(.timeout)
+        } else if let nextTick, nextTick <= .now {
+            control.kickOne()
         } else {
             haltWatch?.look()
         }

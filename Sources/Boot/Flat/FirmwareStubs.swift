@@ -52,6 +52,53 @@ package enum FirmwareStubs {
         try store(24, 0x84)
     }
 
+    /// What a BIOS does at each tick of the timer: it counts in its data area, calls whom the guest has put behind
+    /// INT 1Ch, ends the interrupt and returns.
+    private static let tick: [UInt8] = [
+        0x50,  // push ax
+        0x1e,  // push ds
+        0xb8, 0x40, 0x00,  // mov ax, 0x40
+        0x8e, 0xd8,  // mov ds, ax
+        0x66, 0xff, 0x06, 0x6c, 0x00,  // inc dword [0x6c]
+        0xcd, 0x1c,  // int 0x1c
+        0xb0, 0x20,  // mov al, 0x20
+        0xe6, 0x20,  // out 0x20, al
+        0x1f,  // pop ds
+        0x58,  // pop ax
+        0xcf,  // iret
+    ]
+    /// Behind the stubs; the last byte, an IRET, is what stands behind INT 1Ch.
+    private static let tickOffset = UInt64(vectorCount * stub.count)
+    private static let tickVector: UInt8 = 0x08
+    private static let userTickVector: UInt8 = 0x1c
+
+    /// The address behind a vector of real mode, as the vector table has it.
+    private static func handler(of vector: UInt8, in memory: GuestMemory) -> UInt32? {
+        try? memory.load(UInt32.self, at: GuestPhysicalAddress(UInt64(vector) * 4))
+    }
+
+    private static func isStub(_ vector: UInt8, in memory: GuestMemory) -> Bool {
+        handler(of: vector, in: memory) == UInt32(vector) * UInt32(stub.count) | UInt32(segment) << 16
+    }
+
+    /// Whether the guest has put a handler of its own behind the timer's interrupt, or behind what a BIOS calls then.
+    ///
+    /// - Parameter vector: The vector of the timer's interrupt.
+    package static func hasOwnTickHandler(_ vector: UInt8, in memory: GuestMemory) -> Bool {
+        [vector, userTickVector].contains { !isStub($0, in: memory) }
+    }
+
+    /// Puts what a BIOS does at each tick behind its vectors, where the guest has put nothing there.
+    ///
+    /// - Throws: `GuestMemoryError` when the guest's memory has no room for it.
+    package static func writeTickHandlers(to memory: GuestMemory) throws(GuestMemoryError) {
+        try memory.write(tick, at: BootLayout.firmware &+ tickOffset)
+        let last = tickOffset + UInt64(tick.count) - 1
+        for (vector, offset) in [(tickVector, tickOffset), (userTickVector, last)] where isStub(vector, in: memory) {
+            try memory.store(UInt32(offset) | UInt32(segment) << 16, at: GuestPhysicalAddress(UInt64(vector) * 4))
+        }
+    }
+
     private static let serialPort: UInt16 = 0x3f8
     /// What INT 11h says: one floppy drive, an 80 x 25 color screen, one serial port.
     package static let equipment: UInt16 = 0x0221

@@ -9,7 +9,7 @@ package import Memory
 ///
 /// Source: Intel 8254 data sheet; IBM PS/2 Hardware Interface Technical Reference, "System Control Port B (Hex 0061)".
 ///
-/// Not emulated: the interrupt of counter 0, the speaker, counting in BCD, and the memory's parity checks.
+/// Not emulated: the speaker, counting in BCD, and the memory's parity checks.
 ///
 /// State is kept in order by a lock; the clock is read with it held.
 package final class IntervalTimer: Sendable {
@@ -23,12 +23,19 @@ package final class IntervalTimer: Sendable {
     private let state = Locked(State())
     private let start: UInt64
     private let now: @Sendable () -> UInt64
+    private let onUse: @Sendable () -> Void
 
     /// Makes a timer whose counter 0 runs at 18.2 Hz.
     ///
-    /// - Parameter now: Nanoseconds that never go back.
-    package init(now: @escaping @Sendable () -> UInt64 = HostClock.monotonicNanoseconds) {
+    /// - Parameters:
+    ///   - now: Nanoseconds that never go back.
+    ///   - onUse: Called when a guest sets counter 0.
+    package init(
+        now: @escaping @Sendable () -> UInt64 = HostClock.monotonicNanoseconds,
+        onUse: @escaping @Sendable () -> Void = {}
+    ) {
         self.now = now
+        self.onUse = onUse
         start = now()
     }
 
@@ -52,12 +59,24 @@ package final class IntervalTimer: Sendable {
     /// Port 0x61.
     package var control: ControlPort { ControlPort(self) }
 
+    /// The present time, in nanoseconds.
+    package var time: UInt64 { now() }
+
+    /// When the output of counter 0 rises next, which is its interrupt.
+    ///
+    /// - Parameter time: Nanoseconds; what rises then has risen.
+    /// - Returns: Nil when it does not before it is set anew.
+    package func nextInterrupt(after time: UInt64) -> UInt64? {
+        withState { $0.counters[0].nextRise(after: time) }
+    }
+
     private func readCounter(_ number: Int) -> UInt8 {
         withState { $0.counters[number].read(at: now()) }
     }
 
     private func writeCounter(_ number: Int, _ value: UInt8) {
         withState { $0.counters[number].write(value, at: now()) }
+        if number == 0 { onUse() }
     }
 
     /// The control word: bits 7:6 the counter, 5:4 how it is accessed, 3:1 the mode. Counter 3 is the read-back command,
@@ -236,6 +255,22 @@ struct IntervalCounter {
         isGateOpen = isOpen
     }
 
+    /// When the output rises next after a time: at the end of every period, or once when the count is over.
+    func nextRise(after time: UInt64) -> UInt64? {
+        guard !waitsForCount, isGateOpen else { return nil }
+        // It may have been set since.
+        let ticks = ticks(at: max(time, start))
+        let due: UInt64
+        if mode.isPeriodic {
+            due = (ticks / reload &+ 1) &* reload
+        } else {
+            guard mode == .terminalCount || mode == .softwareStrobe, ticks < reload else { return nil }
+            due = reload
+        }
+        // One more, so that the tick has come then.
+        return start &+ Self.nanoseconds(of: due).0 &+ 1
+    }
+
     private static func nanoseconds(of ticks: UInt64) -> (UInt64, remainder: UInt64) {
         let product = min(ticks, 1 << 40).multipliedFullWidth(by: UInt64(HostClock.nanosecondsPerSecond))
         let (quotient, remainder) = frequency.dividingFullWidth(product)
@@ -317,7 +352,8 @@ public struct TimerCounters: Component {
     public init() {}
 
     public func attach(to attachments: inout Attachments) throws {
-        let timer = IntervalTimer()
+        let timer = IntervalTimer(onUse: attachments.machine.ticks.change)
+        attachments.timer = timer
         attachments.ports(timer.counters, named: "interval timer", at: Self.counterPorts)
         attachments.ports(timer.control, named: "system control B", at: Self.controlPort...Self.controlPort)
     }

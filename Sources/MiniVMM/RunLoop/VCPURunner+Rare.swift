@@ -9,8 +9,7 @@ extension VCPURunner {
         counters.begin(kind)
         switch exit {
         case .hlt:
-            // Without an interrupt controller nothing can wake the vCPU, whether or not interrupts are on.
-            return over(kind, .halted)
+            return serviceHalt()
         case .rdmsr, .wrmsr:
             // An MSR that neither KVM nor MiniVMM knows faults, as on a processor that lacks it.
             vcpu.answerMSR(nil)
@@ -27,6 +26,18 @@ extension VCPURunner {
             return over(kind, machine.control.resetEnding)
         default:
             return over(kind, .died(death(GuestDeath.Cause(exit, of: vcpu))))
+        }
+    }
+
+    /// Services a HLT that KVM does not keep to itself, for want of interrupt controllers: of all interrupts there is the
+    /// timer's alone, if the guest uses it. The wait is nobody's time.
+    private func serviceHalt() -> Service {
+        do throws(KVMError) {
+            guard let ticks = machine.ticks, try ticks.waitAtHalt(self) else { return over(.hlt, .halted) }
+            serviceStart = ckvm_rdtsc()
+            return .booked(.hlt)
+        } catch {
+            return over(.hlt, .failed(error))
         }
     }
 

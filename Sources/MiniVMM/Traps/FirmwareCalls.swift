@@ -20,7 +20,7 @@ struct FirmwareCalls<Trap: ExitInterceptor>: ExitInterceptor {
         return try runner.serviceFirmwareCall()
     }
 
-    // The rest is the trap's.
+    // The rest is the trap's, but for the timer's interrupt.
 
     var wantedRegisters: SynchronizedRegisters.Demand { trap.wantedRegisters }
 
@@ -28,14 +28,20 @@ struct FirmwareCalls<Trap: ExitInterceptor>: ExitInterceptor {
 
     @inline(__always)
     func rare(_ exit: Exit, _ runner: VCPURunner) throws(KVMError) -> VCPURunner.Service? {
-        try trap.rare(exit, runner)
+        if let serviced = try trap.rare(exit, runner) { return serviced }
+        guard case .irqWindowOpen = exit, let ticks = runner.machine.ticks else { return nil }
+        try ticks.deliver(runner.vcpu)
+        return .ownDoing
     }
 
     @inline(__always)
     func follow(_ runner: VCPURunner) throws(KVMError) { try trap.follow(runner) }
 
     @inline(__always)
-    func resume(_ runner: VCPURunner) throws(KVMError) { try trap.resume(runner) }
+    func resume(_ runner: VCPURunner) throws(KVMError) {
+        try trap.resume(runner)
+        if let ticks = runner.machine.ticks, ticks.isOn { try ticks.deliver(runner.vcpu) }
+    }
 
     @inline(__always)
     func proceed(after exit: Exit, _ runner: VCPURunner) throws(KVMError) -> Bool {

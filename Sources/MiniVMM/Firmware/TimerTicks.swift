@@ -1,0 +1,98 @@
+import Boot
+import CKVM
+import Counters
+import Devices
+import Host
+import KVM
+import Memory
+import Synchronization
+
+/// The interrupt of the timer for flat guests with one vCPU, in whose machines KVM has neither timer nor interrupt
+/// controllers: IRQ 0, at vector 8 and 18.2 times a second until the guest says otherwise.
+///
+/// It begins when the guest sets the timer or an interrupt controller, or halts with a handler of its own. From then on
+/// the thread that waits for the run's end kicks the vCPU when a tick is due; before, nothing is different from a machine
+/// without it. What it causes, kicks and windows for interrupts, is no exit of the guest's.
+final class TimerTicks: Sendable {
+    private let ticks: TickSwitch
+    private let timer: IntervalTimer
+    private let controller: InterruptControllerRegisters
+    private let memory: GuestMemory
+    /// Until when the timer's interrupts were taken.
+    private let lastLook = Atomic<UInt64>(0)
+
+    /// The line of the timer.
+    private static let line: UInt8 = 0
+    /// However fast the timer is set, kicks are no closer: nanoseconds.
+    private static let shortestInterval: UInt64 = 200_000
+    /// How long a vCPU that is halted sleeps at most before it looks whether the run ends: nanoseconds.
+    private static let longestSleep: UInt64 = 10_000_000
+
+    /// Nil where the machine has no timer of its own.
+    init?(_ attachments: Attachments, _ memory: GuestMemory, _ control: RunControl) {
+        guard let timer = attachments.timer, let controller = attachments.interruptController else { return nil }
+        ticks = attachments.machine.ticks
+        self.timer = timer
+        self.controller = controller
+        self.memory = memory
+        ticks.connect(
+            whenTurnedOn: { [weak self] in self?.begin() }, whenChanged: { [weak control] in control?.ringBell() })
+    }
+
+    private func begin() {
+        lastLook.store(timer.time, ordering: .relaxed)
+        // The guest's memory has had room for the stubs.
+        try? FirmwareStubs.writeTickHandlers(to: memory)
+    }
+
+    /// Whether the guest uses them.
+    var isOn: Bool { ticks.isOn }
+
+    /// In how many nanoseconds the vCPU is to be kicked next; nil for not before something changes.
+    var timeToKick: UInt64? {
+        guard isOn else { return nil }
+        let now = timer.time
+        return timer.nextInterrupt(after: now).map { max($0 &- now, Self.shortestInterval) }
+    }
+
+    /// Delivers the tick that is due, or sees to it that there is an exit when the guest can take it. On the vCPU's thread,
+    /// outside KVM_RUN.
+    ///
+    /// - Returns: Whether one was delivered.
+    @discardableResult
+    func deliver(_ vcpu: VCPU) throws(KVMError) -> Bool {
+        let now = timer.time
+        let last = lastLook.exchange(now, ordering: .relaxed)
+        if let next = timer.nextInterrupt(after: last), next <= now { controller.raise(Self.line) }
+        let isPending = controller.isPending
+        vcpu.wantInterruptWindow(isPending && !vcpu.isReadyForInterrupt)
+        guard isPending, vcpu.isReadyForInterrupt, let vector = controller.acknowledge() else { return false }
+        try vcpu.interrupt(vector)
+        return true
+    }
+
+    /// Whether a tick can wake a guest that has halted.
+    private func canWake(_ vcpu: VCPU) -> Bool {
+        guard vcpu.acceptsInterrupts, controller.admits(Self.line) else { return false }
+        return isOn || FirmwareStubs.hasOwnTickHandler(controller.vector(of: Self.line), in: memory)
+    }
+
+    /// Waits, on the thread of a vCPU that has executed HLT, until a tick is due, and delivers it.
+    ///
+    /// - Returns: Whether the guest goes on; false when no tick can wake it.
+    func waitAtHalt(_ runner: VCPURunner) throws(KVMError) -> Bool {
+        guard canWake(runner.vcpu) else { return false }
+        ticks.turnOn()
+        runner.machine.console.flush()
+        while !runner.machine.control.isStopping {
+            // What is pending and cannot be delivered, KVM keeps back for a reason of its own: it is to run on.
+            if try deliver(runner.vcpu) || controller.isPending { break }
+            guard let next = timer.nextInterrupt(after: lastLook.load(ordering: .relaxed)) else { return false }
+            // A debugger may have given orders meanwhile, which are read after a KVM_RUN without an exit.
+            if runner.machine.control.parkWhilePaused(runner.vcpu) { runner.vcpu.requestImmediateExit() }
+            let now = timer.time
+            if next > now { _ = ckvm_poll(nil, 0, 0, Int64(min(next &- now, Self.longestSleep))) }
+        }
+        return true
+    }
+}
