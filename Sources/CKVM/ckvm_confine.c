@@ -190,8 +190,11 @@ int ckvm_restrict_files(bool reads_on, const struct ckvm_landlock_place *places,
     if (ruleset < 0) return -errno;
     int error = 0;
     for (size_t index = 0; index < count && !error; index++) {
+        uint64_t reads = (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR) & handled;
+        // A rule that allows nothing is an error.
+        if (places[index].is_read && !reads) continue;
         struct landlock_path_beneath_attr rule = {
-            .allowed_access = places[index].takes_files ? files | writes : writes,
+            .allowed_access = places[index].is_read ? reads : places[index].takes_files ? files | writes : writes,
             .parent_fd = places[index].descriptor,
         };
         if (syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) < 0) error = -errno;

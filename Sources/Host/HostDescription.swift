@@ -34,8 +34,30 @@ package enum HostFacts {
 
     /// The modules that make /dev/kvm work, of those that are loaded or built in.
     package static var kvmModules: [String] {
-        ["kvm", "kvm_intel", "kvm_amd", "kvm_pvm"].filter { unsafe access("/sys/module/\($0)", F_OK) == 0 }
+        moduleNames.filter { unsafe access("/sys/module/\($0)", F_OK) == 0 }
     }
+
+    /// The modules that there can be.
+    static let moduleNames = ["kvm", "kvm_intel", "kvm_amd", "kvm_pvm"]
+
+    /// What this host is a guest of: a name for the signature in CPUID leaf 0x40000000, or the signature; nil where the
+    /// processor says that there is no hypervisor.
+    ///
+    /// Source: Intel SDM, volume 2, CPUID, leaf 1, ECX bit 31; Linux, arch/x86/kernel/cpu/hypervisor.c and what it lists.
+    package static var hypervisorName: String? {
+        guard ckvm_host_cpuid(1, 0).ecx >> 31 & 1 == 1 else { return nil }
+        let result = ckvm_host_cpuid(Leaf.hypervisor, 0)
+        let bytes = [result.ebx, result.ecx, result.edx].flatMap { register in
+            (0..<4).map { UInt8(truncatingIfNeeded: register >> (8 * $0)) }
+        }
+        let signature = ForeignText.visible(ForeignText.text(bytes.prefix { $0 != 0 }))
+        return hypervisors[signature] ?? (signature.isEmpty ? "unknown" : signature)
+    }
+
+    private static let hypervisors = [
+        "KVMKVMKVM": "KVM", "Microsoft Hv": "Hyper-V", "VMwareVMware": "VMware", "XenVMMXenVMM": "Xen",
+        "TCGTCGTCGTCG": "QEMU (TCG)", "bhyve bhyve ": "bhyve", "ACRNACRNACRN": "ACRN", "Jailhouse": "Jailhouse",
+    ]
 
     /// The leaves that hold it.
     package static let brandLeaves: ClosedRange<UInt32> = 0x8000_0002...0x8000_0004
@@ -90,6 +112,7 @@ package enum HostFacts {
         static let extendedFeatures: UInt32 = 0x8000_0001
         static let svmFeatures: UInt32 = 0x8000_000A
         static let powerManagement: UInt32 = 0x8000_0007
+        static let hypervisor: UInt32 = 0x4000_0000
         /// EDX bit 8: the time-stamp counter runs at a constant rate in all power states.
         static let invariantTSCBit: UInt32 = 1 << 8
     }

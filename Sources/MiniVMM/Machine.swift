@@ -27,6 +27,8 @@ public final class Machine: Sendable {
     public let tscKHz: UInt32?
     private let hasRun = Atomic(false)
     private let inputError = Locked<ErrorNumber?>(nil)
+    /// What tells how the vCPUs' threads come to run; nil where nobody asks.
+    private let scheduling: SchedulingProbe?
 
     /// Makes a machine for a guest.
     ///
@@ -48,6 +50,7 @@ public final class Machine: Sendable {
         inputBell = product.attachments.machine.inputBell
         workers = product.attachments.workers
         tscKHz = runners.first?.vcpu.tscKHz
+        scheduling = parts.recording.readsScheduling ? SchedulingProbe(vcpuCount: runners.count) : nil
         options.debugging?.connect(to: parts.control, vcpuCount: runners.count)
     }
 
@@ -77,6 +80,7 @@ public final class Machine: Sendable {
         let origin = ckvm_rdtsc()
         let sampler = try makeSampler(origin: origin)
         for runner in runners { runner.recorder?.start(at: origin) }
+        scheduling?.start()
         let start = ContinuousClock.now
         let threads: [PosixThread]
         do {
@@ -97,6 +101,7 @@ public final class Machine: Sendable {
         outcome.counterLeaves = CounterLeafUse(
             layout: parts.leaves, numbering: parts.numbering, runners.map(\.responder.questions))
         outcome.kernelSettled = parts.source.kernelSettledExits()
+        outcome.scheduling = scheduling?.outcome
         outcome.scope = parts.chosenSource.scope
         outcome.narrowScopeReason = parts.chosenSource.reason
         if parts.recording != RecordingOptions() {
@@ -141,8 +146,9 @@ public final class Machine: Sendable {
         let gate = confinement.map { _ in StartGate() }
         for runner in runners {
             do {
-                let (source, control, confinement) = (parts.source, control, confinement)
+                let (source, control, confinement, scheduling) = (parts.source, control, confinement, scheduling)
                 let thread = try PosixThread(name: "vcpu \(runner.index)") {
+                    let schedule = scheduling?.openFile()
                     do {
                         // Threads and maps that KVM and the tracepoints need are made before the gate.
                         defer { gate?.pass() }
@@ -161,6 +167,7 @@ public final class Machine: Sendable {
                     } catch {
                         control.stop(.stopped)
                     }
+                    if let schedule { scheduling?.add(schedule, vcpu: runner.index) }
                     allEnded.give()
                 }
                 threads.append(thread)
@@ -331,6 +338,44 @@ package final class LiveWatch: Sendable {
     package func end() {
         isOver.give()
         thread.join()
+    }
+}
+
+/// Asks the scheduler how the threads of vCPUs come to run.
+private final class SchedulingProbe: Sendable {
+    private struct State {
+        var vcpus: [ThreadScheduling?]
+        var stolenAtStart: UInt64?
+    }
+
+    private let stolen = StolenTimeFile()
+    private let state: Locked<State>
+
+    init(vcpuCount: Int) {
+        state = Locked(State(vcpus: Array(repeating: nil, count: vcpuCount)))
+    }
+
+    /// The run starts now.
+    func start() {
+        let now = stolen?.nanoseconds
+        state.withLock { $0.stolenAtStart = now }
+    }
+
+    /// What the calling thread's numbers are read from.
+    func openFile() -> ThreadSchedulingFile? { ThreadSchedulingFile() }
+
+    /// Takes what a vCPU's thread has come to, on that thread.
+    func add(_ file: ThreadSchedulingFile, vcpu: Int) {
+        let numbers = file.read()
+        state.withLock { $0.vcpus[vcpu] = numbers }
+    }
+
+    /// What it was up to now.
+    var outcome: RunScheduling {
+        let now = stolen?.nanoseconds
+        let state = state.withLock { $0 }
+        let stolen = state.stolenAtStart.flatMap { start in now.map { $0 >= start ? $0 - start : 0 } }
+        return RunScheduling(vcpus: state.vcpus, stolenNanoseconds: stolen)
     }
 }
 

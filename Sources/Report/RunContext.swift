@@ -19,6 +19,8 @@ public struct RunContext: Hashable, Sendable {
     public var machine: MachineDescription
     /// The host that it ran on.
     public var host: HostDescription
+    /// What makes exits cheaper or dearer there, where that was looked at.
+    public var conditions: HostConditions?
 
     /// All that there is to say.
     ///
@@ -28,10 +30,12 @@ public struct RunContext: Hashable, Sendable {
     ///   - guest: The guest's name.
     ///   - machine: The machine that ran it.
     ///   - host: The host that it ran on.
+    ///   - conditions: What makes exits cheaper or dearer there, where that was looked at.
     public init(
         command: [String], startedAt: Int64, guest: String, machine: MachineDescription,
-        host: HostDescription = .current
+        host: HostDescription = .current, conditions: HostConditions? = nil
     ) {
+        self.conditions = conditions
         self.command = command.map { ForeignText.visible($0) }
         self.startedAt = CalendarTime(secondsSince1970: startedAt).iso8601
         self.guest = ForeignText.visible(guest)

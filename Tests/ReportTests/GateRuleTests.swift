@@ -172,6 +172,32 @@ final class GateRuleTests: XCTestCase {
         XCTAssertEqual(record["differences"]?.elements.map { $0["what"]?.string }, ["leaves", "kernel"])
     }
 
+    func testHostsThatDiffer() throws {
+        func recorded(_ change: (inout HostConditions) -> Void) throws -> RecordedStatistics {
+            var context = ReportExample.context
+            var host = HostConditions()
+            host.parameters = [.init(name: "kvm_intel.ept", value: "Y")]
+            host.mitigations = [.init(name: "mds", value: "Not affected")]
+            change(&host)
+            context.conditions = host
+            let outcome = RunOutcome.example([[.init(.hlt, [1])]])
+            return try RecordedStatistics(json: RunRecord(outcome, leaves: .f22, context: context).json())
+        }
+        let plain = try recorded { _ in }
+        let other = try recorded { host in
+            host.parameters = [.init(name: "kvm_intel.ept", value: "N")]
+            host.mitigations = [.init(name: "mds", value: "Vulnerable")]
+            host.hypervisor = "KVM"
+            host.boost = true
+            host.pinnedCPUs = "2-3"
+        }
+        // What one side does not know is no difference.
+        XCTAssertEqual(
+            try comparison([plain], [other]).differences.map(\.name),
+            ["guest of", "pinned to", "kvm_intel.ept", "mitigation of mds"])
+        XCTAssertEqual(try comparison([plain], [plain]).differences, [])
+    }
+
     func testMarkdown() throws {
         let (first, second) = try sides()
         let text = ComparisonReport.markdown(try comparison([first], [second], ["exits>+0", "cpuid.count>+0"]))

@@ -1,4 +1,5 @@
 @testable import Counters
+@testable import Host
 @testable import KVM
 @testable import Report
 @testable import TestSupport
@@ -57,7 +58,7 @@ final class ReportFormTests: XCTestCase {
                   "command": ["minivmm", "run", "it's.bin", "--report", "a.html"],
                   "started_at": "2026-10-26T07:33:20Z", "guest": "<it's>.bin", "memory_bytes": 16777216,
                   "vcpu_count": 2, "processor": "Example & Sons CPU", "kernel": "6.1.0",
-                  "modules": ["kvm", "kvm_amd"], "tsc_invariant": true
+                  "modules": ["kvm", "kvm_amd"], "tsc_invariant": true, "host": null
                 }
                 """))
         XCTAssertEqual(
@@ -81,6 +82,40 @@ final class ReportFormTests: XCTestCase {
                   {"kind": "hlt", "classes": [{"from": 46, "below": 54, "exits": 1}]}
                 ]
                 """))
+    }
+
+    func testHostAndScheduling() throws {
+        var outcome = ReportExample.outcome
+        outcome.scheduling = RunScheduling(
+            vcpus: [
+                ThreadScheduling(runNanoseconds: 20_100_000, delayNanoseconds: 300_000, timeSlices: 7), nil,
+            ], stolenNanoseconds: 10_000_000)
+        var context = ReportExample.context
+        var host = HostConditions()
+        host.microcode = "0x2b"
+        host.parameters = [.init(name: "kvm.halt_poll_ns", value: "200000")]
+        host.mitigations = [.init(name: "retbleed", value: "<Mitigation>")]
+        host.hypervisor = "KVM"
+        host.boost = true
+        context.conditions = host
+        let record = try JSONValue(RunRecord(outcome, leaves: .f22, context: context).json())
+        XCTAssertEqual(try JSONSchema(file: "run.schema.json").problems(of: record), [])
+        XCTAssertEqual(
+            record["scheduling"],
+            try JSONValue(
+                """
+                {"vcpus": [{"vcpu": 0, "run_ns": 20100000, "run_delay_ns": 300000, "time_slices": 7}],
+                "stolen_ns": 10000000}
+                """))
+        XCTAssertEqual(record["context"]?["host"]?["parameters"]?["kvm.halt_poll_ns"]?.string, "200000")
+        let html = HTMLReport(outcome, leaves: .f22, context: context).text
+        for part in [
+            "<dt>vCPU 0 ran</dt><dd>20.1 ms, and waited 300 us for a processor</dd>", "<dt>Stolen</dt><dd>10.0 ms</dd>",
+            "<dt>Guest of</dt><dd>KVM</dd>", "<dt>Microcode</dt><dd>0x2b</dd>", "<dt>Boost</dt><dd>allowed</dd>",
+            "<span>retbleed</span>: &lt;Mitigation&gt;", "<span>kvm.halt_poll_ns</span>: 200000",
+        ] {
+            XCTAssertTrue(html.contains(part), part)
+        }
     }
 
     func testHTMLNeedsNothingElseAndEscapesWhatItIsGiven() throws {

@@ -42,10 +42,11 @@ int ckvm_install_filter(enum ckvm_filter filter, uint32_t permissions);
 // The version of Landlock's interface that the kernel has; -errno where it has none, or has it switched off.
 int ckvm_landlock_version(void);
 
-// A directory in which files may be made, removed and renamed, or a file or directory that may be written to.
+// A directory in which files may be made, removed and renamed, or read; or a file or directory that may be written to.
 struct ckvm_landlock_place {
     int descriptor;
     bool takes_files;
+    bool is_read;
 };
 
 // Keeps the calling thread, and those that it starts, from the file system: from changing it for `reads_on`, else from

@@ -1,4 +1,4 @@
-import Host
+public import Host
 public import KVM
 import Memory
 
@@ -36,6 +36,8 @@ public struct RunOutcome: Sendable {
     public package(set) var places: ExitPlaces?
     /// What MSR_LSTAR was when the run was over, if places were kept: the guest's handler of SYSCALL, or 0.
     package var systemCallHandler: UInt64?
+    /// How the vCPUs' threads came to run, if the machine was to ask.
+    public package(set) var scheduling: RunScheduling?
     /// The exits one by one, if the machine was to keep them.
     public package(set) var trace: ExitTrace?
 
@@ -58,6 +60,20 @@ extension RunOutcome {
     /// ``duration`` in seconds.
     package var seconds: Double {
         duration.inSeconds
+    }
+}
+
+/// How the threads of a run's vCPUs came to run.
+public struct RunScheduling: Hashable, Sendable {
+    /// Each vCPU; nil where the kernel does not tell.
+    public let vcpus: [ThreadScheduling?]
+    /// What hypervisors took from all of the host's processors meanwhile, in nanoseconds, to a hundredth of a second.
+    public let stolenNanoseconds: UInt64?
+
+    /// The given values.
+    package init(vcpus: [ThreadScheduling?], stolenNanoseconds: UInt64?) {
+        self.vcpus = vcpus
+        self.stolenNanoseconds = stolenNanoseconds
     }
 }
 

@@ -12,6 +12,8 @@ public struct RecordingOptions: Hashable, Sendable {
     public var tracesKernel = false
     /// Whether to read KVM's own statistics when the run is over.
     public var readsKernelStatistics = false
+    /// Whether to ask the scheduler how the vCPUs' threads came to run.
+    public var readsScheduling = false
 
     /// How many of the places to keep that exits come from: of each vCPU, and where KVM's exits are counted as many of
     /// theirs; nil for none.

@@ -169,7 +169,29 @@ public struct RecordedStatistics: Hashable, Sendable {
             Condition(name: "processor", value: context.processor.map(shown) ?? "unknown"),
             Condition(name: "kernel", value: shown(context.kernel)),
         ]
-        return conditions
+        return conditions + (context.host.map(Self.conditions) ?? [])
+    }
+
+    /// The most parameters and mitigations that are compared.
+    private static let maximumSettingCount = 512
+
+    private static func conditions(of host: ReportedRun.Host) -> [Condition] {
+        func word(_ value: Bool?) -> String? { value.map { $0 ? "yes" : "no" } }
+        let single: [(String, String?)] = [
+            ("microcode", host.microcode), ("guest of", host.hypervisor ?? "nothing"),
+            ("kernel's arguments", host.commandLine),
+            ("governor", host.governors.isEmpty ? nil : host.governors.joined(separator: ", ")),
+            ("boost", word(host.boost)), ("SMT", word(host.smt)), ("huge pages", host.transparentHugePages),
+            ("pinned to", host.pinnedCPUs.map { "CPUs " + $0 } ?? "nothing"),
+        ]
+        let settings = [("", host.parameters), ("mitigation of ", host.mitigations)].flatMap { prefix, settings in
+            settings.sorted { $0.key < $1.key }.prefix(maximumSettingCount).map {
+                (prefix + $0.key, Optional($0.value))
+            }
+        }
+        return (single + settings).compactMap { name, value in
+            value.map { Condition(name: shown(name), value: shown($0)) }
+        }
     }
 }
 

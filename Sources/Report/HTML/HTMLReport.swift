@@ -216,6 +216,43 @@ public struct HTMLReport: Sendable {
         return (try? Markup(json: data)) ?? "null"
     }
 
+    /// What makes exits cheaper or dearer on the host.
+    private var conditions: [(String, Markup)] {
+        guard let host = context.conditions else { return [] }
+        func list(_ settings: [HostConditions.Setting]) -> Markup? {
+            guard !settings.isEmpty else { return nil }
+            let items = settings.map { "<span>\($0.name)</span>: \($0.value)" as Markup }
+            return items.joined(separator: "<br>")
+        }
+        let boost = host.boost.map { $0 ? "allowed" : "not allowed" }
+        let facts: [(String, Markup?)] = [
+            ("Guest of", host.hypervisor.map { Markup($0) }), ("Microcode", host.microcode.map { Markup($0) }),
+            ("Kernel's arguments", host.commandLine.map { "<code>\($0)</code>" }),
+            ("Pinned to", host.pinnedCPUs.map { "CPUs \($0)" }),
+            ("Governor", host.governors.isEmpty ? nil : Markup(host.governors.joined(separator: ", "))),
+            ("Boost", boost.map { Markup($0) }),
+            ("Threads of a core", host.simultaneousMultithreading.map { $0 ? "several" : "one" }),
+            ("Huge pages", host.transparentHugePages.map { Markup($0) }),
+            ("KVM's parameters", list(host.parameters)), ("Mitigations", list(host.mitigations)),
+        ]
+        return facts.compactMap { name, value in value.map { (name, $0) } }
+    }
+
+    /// How the vCPUs' threads came to run.
+    private var scheduling: [(String, Markup)] {
+        guard let scheduling = outcome.scheduling else { return [] }
+        func time(_ nanoseconds: UInt64) -> String { HumanNumber.spaced(seconds: Double(nanoseconds) / 1e9) }
+        let threads = scheduling.vcpus.enumerated().compactMap { index, thread -> (String, Markup)? in
+            thread.map { thread in
+                (
+                    "vCPU \(index) ran",
+                    "\(time(thread.runNanoseconds)), and waited \(time(thread.delayNanoseconds)) for a processor"
+                )
+            }
+        }
+        return threads + (scheduling.stolenNanoseconds.map { [("Stolen", "\(time($0))")] } ?? [])
+    }
+
     private var facts: Markup {
         let machine = context.machine
         let frequency = outcome.tscKHz.map { HumanNumber.fixed(Double($0) / 1000, digits: 3) + " MHz" } ?? "unknown"
@@ -233,7 +270,7 @@ public struct HTMLReport: Sendable {
             ("Kernel", Markup(context.host.kernelRelease)),
             ("KVM", Markup(context.host.modules.joined(separator: ", "))),
         ]
-        facts += TextReport(outcome).notes.map { ("Note", Markup($0)) }
+        facts += conditions + scheduling + TextReport(outcome).notes.map { ("Note", Markup($0)) }
         let items = facts.map { "<dt>\($0.0)</dt><dd>\($0.1)</dd>" as Markup }
         return .section("Run, machine and host", "<dl>\n\(items.joined(separator: "\n"))\n</dl>\n")
     }

@@ -156,6 +156,37 @@ public struct ReportedRun: Decodable, Hashable, Sendable {
         public let places: [Place]
     }
 
+    /// What makes exits cheaper or dearer on a host.
+    public struct Host: Decodable, Hashable, Sendable {
+        /// The revision of the processor's microcode.
+        public let microcode: String?
+        /// What the kernel does about vulnerabilities of processors, by their names.
+        public let mitigations: [String: String]
+        /// The parameters of KVM's modules, such as `kvm_intel.ept`.
+        public let parameters: [String: String]
+        /// What the host is a guest of.
+        public let hypervisor: String?
+        /// The kernel's arguments.
+        public let commandLine: String?
+        /// The governors of the processors' frequencies.
+        public let governors: [String]
+        /// Whether frequencies above the nominal one are allowed.
+        public let boost: Bool?
+        /// Whether threads of a core share it.
+        public let smt: Bool?
+        /// When the kernel uses huge pages by itself.
+        public let transparentHugePages: String?
+        /// The CPUs that vCPUs were kept on.
+        public let pinnedCPUs: String?
+
+        enum CodingKeys: String, CodingKey {
+            case microcode, mitigations, parameters, hypervisor, governors, boost, smt
+            case commandLine = "kernel_command_line"
+            case transparentHugePages = "transparent_hugepages"
+            case pinnedCPUs = "pinned_cpus"
+        }
+    }
+
     /// Who asked for what, when and where.
     public struct Context: Decodable, Hashable, Sendable {
         /// The command and its arguments.
@@ -172,9 +203,11 @@ public struct ReportedRun: Decodable, Hashable, Sendable {
         public let processor: String?
         /// The host's kernel.
         public let kernel: String
+        /// What makes exits cheaper or dearer on the host, where that was looked at.
+        public let host: Host?
 
         enum CodingKeys: String, CodingKey {
-            case command, guest, processor, kernel
+            case command, guest, processor, kernel, host
             case startedAt = "started_at"
             case memoryBytes = "memory_bytes"
             case vcpuCount = "vcpu_count"

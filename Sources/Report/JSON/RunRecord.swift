@@ -60,6 +60,7 @@ public struct RunRecord: Encodable, Sendable {
         case places
         case counterLeaves = "counter_leaves"
         case advice
+        case scheduling
     }
 
     public func encode(to encoder: any Encoder) throws {
@@ -89,6 +90,7 @@ public struct RunRecord: Encodable, Sendable {
         try container.encodeIfPresent(outcome.counterLeaves.map(CounterLeafRecord.init), forKey: .counterLeaves)
         let advice = AdviceRules(outcome).advice.map { AdviceRecord($0, remedy: remedies($0)) }
         try container.encode(advice, forKey: .advice)
+        try container.encode(outcome.scheduling.map(SchedulingRecord.init), forKey: .scheduling)
     }
 }
 
@@ -145,6 +147,7 @@ struct ContextRecord: Encodable {
         case kernel
         case modules
         case invariantTSC = "tsc_invariant"
+        case host
     }
 
     package func encode(to encoder: any Encoder) throws {
@@ -158,6 +161,7 @@ struct ContextRecord: Encodable {
         try container.encode(context.host.kernelRelease, forKey: .kernel)
         try container.encode(context.host.modules, forKey: .modules)
         try container.encode(context.host.hasInvariantTSC, forKey: .invariantTSC)
+        try container.encode(context.conditions.map(HostConditionsRecord.init), forKey: .host)
     }
 }
 

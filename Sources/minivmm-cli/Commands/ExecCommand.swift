@@ -53,7 +53,8 @@ struct ExecCommand: ParsableCommand {
             }
             Confinement.begin(isWanted: host.isConfined)
             let watch = try ProcessWatch(timeout: limits.configuration.duration)
-            var outputs = try RunOutputs(statistics, reports, profile.configuration, inputs: [guest.kernel])
+            var outputs = try RunOutputs(
+                statistics, reports, profile.configuration, pin: processors.pin, inputs: [guest.kernel])
             var options = MachineOptions(
                 processors: processors.configuration, cpuid: cpuid.configuration, statistics: statistics,
                 reports: reports, profile: profile.configuration, host: host)
@@ -74,7 +75,11 @@ struct ExecCommand: ParsableCommand {
             let kvm = try KVM(path: host.kvmDevice)
             if host.force { Diagnostics.announceForcedLinux(kvm) }
             let machine = try Machine(kvm: kvm, guest: image, options: options)
-            if host.isConfined { Confinement.keepFromEverythingElse(outputs: outputs.all, folders: entrance.folders) }
+            if host.isConfined {
+                Confinement.keepFromEverythingElse(
+                    outputs: outputs.all, folders: entrance.folders,
+                    readsScheduling: options.recording.readsScheduling)
+            }
             watch.startRun { machine.control.stop(.signal($0)) }
             let outcome = try entrance.serve(machine) {
                 try machine.run(timeout: watch.timeLeft, input: .stream(STDIN_FILENO))

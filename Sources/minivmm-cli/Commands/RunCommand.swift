@@ -68,7 +68,8 @@ extension RunConfiguration {
             }
             Confinement.begin(isWanted: host.isConfined)
             let watch = try ProcessWatch(timeout: limits.duration)
-            let outputs = try RunOutputs(statistics, reports, profile, inputs: guest.inputs)
+            let outputs = try RunOutputs(
+                statistics, reports, profile, pin: processors.pin, inputs: guest.inputs)
             var options = MachineOptions(
                 processors: processors, cpuid: cpuid, statistics: statistics, reports: reports, profile: profile,
                 host: host)
@@ -84,7 +85,11 @@ extension RunConfiguration {
             let isWatched = LiveStatus.isWanted(by: statistics)
             if isWatched { LiveStatus.apply(to: &options) }
             let machine = try guest.makeMachine(kvmDevice: host.kvmDevice, options: options)
-            if host.isConfined { Confinement.keepFromEverythingElse(outputs: outputs.all, folders: entrance.folders) }
+            if host.isConfined {
+                Confinement.keepFromEverythingElse(
+                    outputs: outputs.all, folders: entrance.folders,
+                    readsScheduling: options.recording.readsScheduling)
+            }
             watch.startRun { machine.control.stop(.signal($0)) }
             let live = isWatched ? try LiveStatus(machine) : nil
             let outcome: RunOutcome

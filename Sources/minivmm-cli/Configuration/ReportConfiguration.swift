@@ -40,7 +40,10 @@ struct ReportConfiguration: Hashable, Sendable {
     /// Lets the machine keep what the files need.
     func apply(to options: inout MachineOptions) {
         options.recording.keepsTimeline = files.contains { ReportForm(path: $0) != .csv }
-        if options.recording.keepsTimeline { options.recording.readsKernelStatistics = true }
+        if options.recording.keepsTimeline {
+            options.recording.readsKernelStatistics = true
+            options.recording.readsScheduling = true
+        }
         options.recording.traceCapacity = trace == nil ? nil : traceEvents
         options.recording.tracesKernel = traceKernel
     }
@@ -52,10 +55,12 @@ struct ReportConfiguration: Hashable, Sendable {
                 try ReportForm(path: path).map { ($0, try OutputFile(creating: path)) }
             },
             trace: try trace.map { try OutputFile(creating: $0) },
-            startedAt: Int64(time(nil)),
-            host: .current
+            circumstances: nil
         )
     }
+
+    /// Whether a file says what host it was.
+    var wantsHost: Bool { files.contains { ReportForm(path: $0) != .csv } }
 }
 
 /// What is said of a run when it is over, and where.
@@ -79,6 +84,7 @@ struct StatisticsConfiguration: Hashable, Sendable {
     /// Lets the machine keep what the statistics show.
     func apply(to options: inout MachineOptions) {
         if form != .none { options.recording.readsKernelStatistics = true }
+        if form == .json { options.recording.readsScheduling = true }
         if top != nil { options.recording.placeCapacity = ExitPlaces.defaultCapacity }
     }
 
@@ -88,7 +94,9 @@ struct StatisticsConfiguration: Hashable, Sendable {
     }
 
     /// The statistics in the form that was asked for.
-    func text(_ outcome: RunOutcome, leaves: CounterLeaves, style: TextStyle) throws -> [UInt8] {
+    func text(
+        _ outcome: RunOutcome, leaves: CounterLeaves, context: RunContext?, style: TextStyle
+    ) throws -> [UInt8] {
         switch form {
         case .table:
             Array(
@@ -98,7 +106,8 @@ struct StatisticsConfiguration: Hashable, Sendable {
                 ).text.utf8)
         case .json:
             try RunRecord(
-                outcome, leaves: leaves, exitStatus: outcome.ending.exitStatus.rawValue, remedies: .command
+                outcome, leaves: leaves, exitStatus: outcome.ending.exitStatus.rawValue, context: context,
+                remedies: .command
             ).json()
         case .none: []
         }
@@ -111,14 +120,37 @@ struct StatisticsConfiguration: Hashable, Sendable {
     }
 }
 
+/// When and where a run is made.
+struct Circumstances {
+    /// In seconds since 1970.
+    private let startedAt = Int64(time(nil))
+    private let host = HostDescription.current
+    private let conditions: HostConditions
+
+    /// Those of now.
+    ///
+    /// - Parameter pin: The CPUs that vCPUs are kept on.
+    init(pin: CPUList?) {
+        var conditions = HostConditions(root: "/")
+        conditions.pinnedCPUs = pin?.description
+        self.conditions = conditions
+    }
+
+    /// What a report says of them.
+    func context(_ machine: Machine, guest: String) -> RunContext {
+        RunContext(
+            command: CommandWords.ofThisProcess.asTyped, startedAt: startedAt, guest: guest,
+            machine: machine.machineDescription, host: host, conditions: conditions)
+    }
+}
+
 /// The files that are written when a run is over, open.
 struct ReportFiles {
     let reports: [(form: ReportForm, file: OutputFile)]
     let trace: OutputFile?
-    /// When the run began, in seconds since 1970.
-    let startedAt: Int64
-    /// The host, looked at before the run: afterwards the process may not look any more.
-    let host: HostDescription
+    /// When and where the run was made, where that is to be told: looked at before the run, because afterwards the process may
+    /// not look any more.
+    var circumstances: Circumstances?
 
     /// All of the files.
     var outputs: [OutputFile] { reports.map(\.file) + (trace.map { [$0] } ?? []) }
@@ -134,9 +166,7 @@ struct ReportFiles {
         _ attempts: inout OutputAttempts
     ) {
         if !reports.isEmpty {
-            let context = RunContext(
-                command: CommandWords.ofThisProcess.asTyped, startedAt: startedAt, guest: guest,
-                machine: machine.machineDescription, host: host)
+            let context = circumstances?.context(machine, guest: guest)
             let programs = ProfileFiles.programs(isFlat: machine.isFlat, program: program)
             for (form, file) in reports {
                 attempts.attempt {
@@ -154,15 +184,18 @@ struct ReportFiles {
     }
 
     private static func bytes(
-        _ form: ReportForm, _ outcome: RunOutcome, _ leaves: CounterLeaves, _ context: RunContext,
+        _ form: ReportForm, _ outcome: RunOutcome, _ leaves: CounterLeaves, _ context: RunContext?,
         _ programs: @escaping (ExitPlaces.Place) -> String
     ) throws -> [UInt8] {
         switch form {
         case .html:
-            Array(
-                HTMLReport(
-                    outcome, leaves: leaves, context: context, remedies: .command, program: programs
-                ).text.utf8)
+            // What wants a page wants the circumstances.
+            context.map { context in
+                Array(
+                    HTMLReport(
+                        outcome, leaves: leaves, context: context, remedies: .command, program: programs
+                    ).text.utf8)
+            } ?? []
         case .json:
             try RunRecord(
                 outcome, leaves: leaves, exitStatus: outcome.ending.exitStatus.rawValue, context: context,

@@ -6,16 +6,18 @@ import MiniVMM
 struct RunOutputs {
     private let statistics: StatisticsConfiguration
     private let sink: OutputFile
-    private let files: ReportFiles
+    private var files: ReportFiles
     /// The profile, and what names the functions in all of them.
     var profiles: ProfileFiles
 
     /// Opens them.
     ///
-    /// - Parameter inputs: The files that the run reads besides the symbols: none of them may be an output.
+    /// - Parameters:
+    ///   - pin: The CPUs that vCPUs are kept on.
+    ///   - inputs: The files that the run reads besides the symbols: none of them may be an output.
     init(
         _ statistics: StatisticsConfiguration, _ reports: ReportConfiguration, _ profile: ProfileConfiguration,
-        inputs: [String?]
+        pin: CPUList?, inputs: [String?]
     ) throws {
         try FilePlan.check(
             inputs: inputs.compactMap(\.self) + profile.symbols,
@@ -23,6 +25,8 @@ struct RunOutputs {
         self.statistics = statistics
         sink = try statistics.openSink()
         files = try reports.openFiles()
+        // It takes a while to look at a host, so that a run of which nobody asks for it does not.
+        if statistics.form == .json || reports.wantsHost { files.circumstances = Circumstances(pin: pin) }
         profiles = try profile.open()
     }
 
@@ -48,7 +52,8 @@ struct RunOutputs {
         attempts.attempt {
             // Between the guest's last line and the table.
             if statistics.form == .table, statistics.file == nil { try sink.write([UInt8(ascii: "\n")]) }
-            try sink.write(statistics.text(outcome, leaves: leaves, style: sink.textStyle))
+            let context = files.circumstances?.context(machine, guest: guest)
+            try sink.write(statistics.text(outcome, leaves: leaves, context: context, style: sink.textStyle))
             try sink.finish()
         }
         try attempts.finish()

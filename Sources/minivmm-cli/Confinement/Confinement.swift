@@ -67,13 +67,13 @@ struct Confinement: RunConfinement {
         var opened: [Int32] = []
         defer { for descriptor in opened { close(descriptor) } }
         var places = (outputs.compactMap(\.directory) + folders).map {
-            ckvm_landlock_place(descriptor: $0, takes_files: true)
+            ckvm_landlock_place(descriptor: $0, takes_files: true, is_read: false)
         }
         for path in ["/dev", kvmDevice] {
             let descriptor = unsafe open(ForeignText.cString(path), pathOnly | O_CLOEXEC)
             guard descriptor >= 0 else { continue }
             opened.append(descriptor)
-            places.append(ckvm_landlock_place(descriptor: descriptor, takes_files: false))
+            places.append(ckvm_landlock_place(descriptor: descriptor, takes_files: false, is_read: false))
         }
         _ = unsafe ckvm_restrict_files(true, places, places.count)
     }
@@ -95,11 +95,18 @@ struct Confinement: RunConfinement {
     }
 
     /// Drops all capabilities of the calling thread and of those that it starts, and the right to read files.
-    static func keepFromEverythingElse(outputs: [OutputFile], folders: [Int32] = []) {
+    ///
+    /// - Parameter readsScheduling: Whether the threads will open what the scheduler says of them, before the last step.
+    static func keepFromEverythingElse(outputs: [OutputFile], folders: [Int32] = [], readsScheduling: Bool = false) {
         _ = ckvm_drop_capabilities()
-        let places = (outputs.compactMap(\.directory) + folders).map {
-            ckvm_landlock_place(descriptor: $0, takes_files: true)
+        var places = (outputs.compactMap(\.directory) + folders).map {
+            ckvm_landlock_place(descriptor: $0, takes_files: true, is_read: false)
         }
+        let threads =
+            readsScheduling
+            ? unsafe open(ForeignText.cString(ThreadSchedulingFile.folder), pathOnly | O_CLOEXEC) : -1
+        defer { if threads >= 0 { close(threads) } }
+        if threads >= 0 { places.append(ckvm_landlock_place(descriptor: threads, takes_files: false, is_read: true)) }
         _ = unsafe ckvm_restrict_files(false, places, places.count)
     }
 

@@ -83,6 +83,16 @@ final class StatisticsOptionTests: KVMTestCase {
         XCTAssertEqual(record["vcpus"]?[0]?["kinds"], record["kinds"])
     }
 
+    /// Read by a confined process, on each vCPU's thread.
+    func testSchedulingAndHost() throws {
+        let record = try RecordedRun(["--guest", "storm-smp", "--cpus", "2", "--argument", "1000"]).record
+        XCTAssertNotNil(record["context"]?["host"]?["parameters"])
+        guard access("/proc/self/schedstat", R_OK) == 0 else { throw XCTSkip("this kernel keeps no schedstat") }
+        let threads = try XCTUnwrap(record["scheduling"]?["vcpus"]).elements
+        XCTAssertEqual(threads.map { $0["vcpu"]?.integer }, [0, 1])
+        for thread in threads { XCTAssertGreaterThan(try XCTUnwrap(thread["run_ns"]?.integer), 0) }
+    }
+
     func testLogLevel() throws {
         let quiet = try CommandLineRun(["run", "--guest", "counters", "--stats", "none"])
         XCTAssertEqual(quiet.errors, "")
