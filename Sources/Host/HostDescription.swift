@@ -59,7 +59,7 @@ package enum HostFacts {
         "TCGTCGTCGTCG": "QEMU (TCG)", "bhyve bhyve ": "bhyve", "ACRNACRNACRN": "ACRN", "Jailhouse": "Jailhouse",
     ]
 
-    /// The leaves that hold it.
+    /// The leaves that hold the processor's brand string.
     package static let brandLeaves: ClosedRange<UInt32> = 0x8000_0002...0x8000_0004
 
     /// The processor's brand string. Source: Intel SDM, volume 2, CPUID, leaves 0x80000002 to 0x80000004.
