@@ -5,9 +5,9 @@ import XCTest
 
 /// Input that somebody made to do harm, from generators with recorded seeds: whatever it is, there is an answer, in time.
 final class FuzzTests: XCTestCase {
-    private static let count: UInt64 = TestExtent.of(500, exhaustive: 200_000)
+    private static let count: UInt64 = TestExtent.of(500, exhaustive: 200_000, total: 200_000)
     /// A damaged program can have tens of thousands of files looked for, which are so many system calls.
-    private static let programCount: UInt64 = TestExtent.of(60, exhaustive: 20_000)
+    private static let programCount: UInt64 = TestExtent.of(60, exhaustive: 20_000, total: 20_000)
     private static let loader = "/lib64/ld-linux-x86-64.so.2"
 
     /// Fails when a body takes long for an input.
