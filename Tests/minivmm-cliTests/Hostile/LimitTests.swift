@@ -39,6 +39,40 @@ final class LimitTests: KVMTestCase {
         XCTAssertEqual(Set(statuses.keys), [0, 71, 74])
     }
 
+    /// Threads count as processes, those that KVM makes for a virtual machine included; but not for root, who may have as
+    /// many as there can be, and who alone can give another user a device.
+    func testASweepOfProcesses() throws {
+        let nobody = try Nobody.prefix()
+        let folder = try makeFolder()
+        XCTAssertEqual(chmod(folder.path, 0o755), 0)
+        let device = folder.path("kvm")
+        // 10, 232: the numbers of /dev/kvm. Source: Linux, Documentation/admin-guide/devices.txt.
+        guard mknod(device, S_IFCHR | 0o666, dev_t(10 << 8 | 232)) == 0, chmod(device, 0o666) == 0 else {
+            throw XCTSkip("no device can be made here: \(errno)")
+        }
+        let run = { (limit: Int) in
+            try CommandLineRun(
+                ["run", "--guest", "hello", "--stats", "none", "--cpus", "4", "--kvm-device", device],
+                under: nobody + ["prlimit", "--nproc=\(limit)"])
+        }
+        guard try run(64).end == .exited(0) else {
+            throw XCTSkip("that user may not use a device in a temporary folder")
+        }
+        var statuses: [Int32: Int] = [:]
+        for limit in TestExtent.isExhaustive ? Array(1...12) : [1, 4, 7, 12] {
+            let run = try run(limit)
+            guard case .exited(let status) = run.end, [0, 71].contains(status) else {
+                XCTFail("\(limit): \(run.end) \(run.errors)")
+                continue
+            }
+            if status == 71 {
+                XCTAssertTrue(run.errors.hasPrefix("minivmm: The system refused what "), "\(limit): \(run.errors)")
+            }
+            statuses[status, default: 0] += 1
+        }
+        XCTAssertEqual(Set(statuses.keys), [0, 71])
+    }
+
     func testMoreTraceThanThereIsRoomFor() throws {
         let run = try run(
             limit: "-v 1500000",
