@@ -20,10 +20,17 @@ class ExecTestCase: XCTestCase {
         _ arguments: [String], statistics: String? = nil, output: OutputSink = .captured,
         input: String = "/dev/null", limit: Int = ChildProcess.limit
     ) throws -> CommandLineRun {
-        let command = [try MiniVMMExecutable.path(), "exec", "--kernel", kernel]
         let form = statistics.map { ["--stats", "json", "--stats-file", $0] } ?? ["--stats", "none"]
-        return try CommandLineRun(
-            of: RunningProcess(command + form + arguments, output: output, input: input, limit: limit))
+        return try CommandLineRun(of: startExec(form + arguments, output: output, input: input, limit: limit))
+    }
+
+    /// Starts `minivmm exec`.
+    func startExec(
+        _ arguments: [String], output: OutputSink = .captured, input: String = "/dev/null",
+        limit: Int = ChildProcess.limit
+    ) throws -> RunningProcess {
+        let command = [try MiniVMMExecutable.path(), "exec", "--kernel", kernel]
+        return try RunningProcess(command + arguments, output: output, input: input, limit: limit)
     }
 
     /// Makes a program in a folder of the test.

@@ -59,28 +59,57 @@ final class TimeAndSignalTests: KVMTestCase {
         XCTAssertTrue([.exited(143), .signaled(SIGTERM)].contains(end), "\(end)")
     }
 
-    /// One SIGTERM at any moment: before, during and after the run.
+    /// One SIGTERM at any moment: before, during and after the run. Where Linux does not boot, exec comes as far as having
+    /// the guest's files together.
     func testASignalAtAnyMoment() throws {
         let program = try MiniVMMExecutable.path()
         let folder = try makeFolder()
         let slow = try folder.file("printer.bin", TinyGuest.printer)
+        let kernel = try folder.file("kernel", SampleBzImage().bytes)
         var generator = SeededGenerator(seed: 15)
-        for index in 0..<60 {
+        for index in 0..<TestExtent.of(60, exhaustive: 400) {
             let arguments = [
-                ["run", "--guest", "hello", "--report", folder.path("r.html")], ["run", slow, "--stats", "json"],
+                ["run", "--guest", "hello", "--report", folder.path("r.html")],
                 ["exec", "--kernel", "/none", "--", "/bin/sh"],
-            ][index % 3]
+                ["run", slow, "--stats", "json"],
+                ["exec", "--kernel", kernel, "--report", folder.path("r.json"), "--", "/bin/sh"],
+            ][index % 4]
             let process = try RunningProcess([program] + arguments, limit: 20)
             usleep(UInt32.random(in: 0..<120_000, using: &generator))
             let start = ContinuousClock.now
             try? process.send(SIGTERM)
             let end = try process.finish()
             XCTAssertLessThan(start.duration(to: .now), .seconds(1))
-            // It ended by itself, was ended with its statistics, or at once.
-            let ends: [ProcessEnd] = [.exited(0), .exited(66), .exited(69), .exited(143), .signaled(SIGTERM)]
+            // It ended by itself, was ended with its statistics, or at once. The kernel is none that a guest boots from.
+            let ends: [ProcessEnd] = [
+                .exited(0), .exited(1), .exited(66), .exited(69), .exited(143), .signaled(SIGTERM),
+            ]
             XCTAssertTrue(ends.contains(end), "\(end)")
         }
-        // Nothing is left beside the report.
+        // Nothing is left beside the reports.
+        XCTAssertEqual(try folder.names().filter { $0.hasPrefix(".") }, [])
+    }
+}
+
+/// The same where Linux boots, from the start of the process to the end of the program and beyond.
+final class ExecSignalTests: ExecTestCase {
+    func testASignalAtAnyMoment() throws {
+        let folder = try makeFolder()
+        let arguments = ["--report", folder.path("r.json"), "--", "/bin/true"]
+        let start = ContinuousClock.now
+        try exec(arguments).assertStatus(0)
+        let microseconds = start.duration(to: .now) / .microseconds(1)
+        var generator = SeededGenerator(seed: 16)
+        for _ in 0..<TestExtent.of(3, exhaustive: 200) {
+            let process = try startExec(arguments)
+            usleep(UInt32.random(in: 0..<UInt32(microseconds * 1.1), using: &generator))
+            let sent = ContinuousClock.now
+            try? process.send(SIGTERM)
+            let end = try process.finish()
+            // Where the processor is emulated, a second is not much.
+            XCTAssertLessThan(sent.duration(to: .now), .seconds(5))
+            XCTAssertTrue([.exited(0), .exited(143), .signaled(SIGTERM)].contains(end), "\(end)")
+        }
         XCTAssertEqual(try folder.names().filter { $0.hasPrefix(".") }, [])
     }
 }
