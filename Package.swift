@@ -33,6 +33,20 @@ let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let histogram: Target.Dependency = .product(name: "Histogram", package: "hdrhistogram-swift")
 let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 
+/// What `Scripts/fuzz` runs, and needs a compiler's sanitizers to be built: there with MINIVMM_FUZZ=1 only, so that no
+/// other build makes it.
+let fuzzing: [Target] =
+    Context.environment["MINIVMM_FUZZ"] == "1"
+    ? [
+        .target(name: "CFuzzer", path: "Tests/Fuzz/CFuzzer"),
+        .executableTarget(
+            name: "Fuzzing",
+            dependencies: [
+                "CFuzzer", "Host", "Memory", "KVM", "Devices", "Boot", "MiniVMM", "Report", "Exec",
+            ],
+            path: "Tests/Fuzz/Fuzzing", swiftSettings: swiftSettings),
+    ] : []
+
 let package = Package(
     name: "MiniVMM",
     products: [
@@ -97,6 +111,6 @@ let package = Package(
         tests(of: "Debugger"),
         tests(of: "Watch"),
         tests(of: "minivmm-cli", on: argumentParser, logging),
-    ],
+    ] + fuzzing,
     swiftLanguageModes: [.v6]
 )
