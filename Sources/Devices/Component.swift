@@ -33,6 +33,8 @@ public struct Attachments {
     /// The timer, and the controller that its interrupt arrives at, of machines in which KVM has neither.
     package var timer: IntervalTimer?
     package var interruptController: InterruptControllerRegisters?
+    /// The virtio devices, in the order of their places.
+    package var virtioDevices: [VirtioAttachment] = []
     /// Arguments for the guest's kernel, in order. They come after those that the guest is given.
     public var kernelArguments: [String] = []
 
@@ -87,6 +89,11 @@ public struct Attachments {
         return InterruptLine { setLevel(number, $0) }
     }
 
+    /// Whether nobody has claimed an interrupt line.
+    func isFree(_ line: UInt32) -> Bool {
+        line < InterruptLine.count && lineOwners[Int(line)] == nil
+    }
+
     /// Tells the guest of a device, in the namespace `\_SB`.
     ///
     /// - Parameter device: The device. It is made only if the guest reads ACPI tables.
@@ -125,9 +132,12 @@ public struct MachineContext: Sendable {
     /// Turned on when the guest begins to use the timer's interrupt.
     package let ticks = TickSwitch()
     package let setInterruptLevel: @Sendable (_ line: UInt32, _ isHigh: Bool) -> Void
+    /// What can save devices exits, if anything can.
+    package let paths: (any NotificationPaths)?
 
     package init(
         memory: GuestMemory, cpuCount: Int = 1, readsACPI: Bool, console: ConsoleOutput, inputBell: Doorbell,
+        paths: (any NotificationPaths)? = nil,
         setInterruptLevel: @escaping @Sendable (_ line: UInt32, _ isHigh: Bool) -> Void,
         isEnding: @escaping @Sendable () -> Bool, end: @escaping @Sendable (MachineEvent) -> Void
     ) {
@@ -136,6 +146,7 @@ public struct MachineContext: Sendable {
         self.readsACPI = readsACPI
         self.console = console
         self.inputBell = inputBell
+        self.paths = paths
         self.setInterruptLevel = setInterruptLevel
         self.isEnding = isEnding
         self.end = end

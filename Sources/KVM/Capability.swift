@@ -56,6 +56,11 @@ public struct Capability: Hashable, Sendable {
     /// The bytes of an instruction that KVM cannot emulate.
     public static let exitOnEmulationFailure = Capability(
         "KVM_CAP_EXIT_ON_EMULATION_FAILURE", KVM_CAP_EXIT_ON_EMULATION_FAILURE, "death reports")
+    /// Writes of the guest that ring a bell in place of an exit to this process.
+    public static let ioEvents = Capability(
+        "KVM_CAP_IOEVENTFD", KVM_CAP_IOEVENTFD, "notifications of virtio devices")
+    /// Interrupts that are raised by a bell.
+    public static let interruptEvents = Capability("KVM_CAP_IRQFD", KVM_CAP_IRQFD, "interrupts of virtio devices")
     /// The maximum number of vCPUs.
     public static let maximumVCPUs = Capability("KVM_CAP_MAX_VCPUS", KVM_CAP_MAX_VCPUS, "vCPUs of a guest")
 
@@ -76,6 +81,7 @@ public struct Capability: Hashable, Sendable {
     public static let all: [Capability] =
         required + [
             .setTSSAddress, .setIdentityMapAddress, .guestDebug, .irqchip, .pit2, .deadlineTimer, .syncRegisters,
-            .userSpaceMSR, .msrFilter, .binaryStatistics, .getTSCFrequency, .exitOnEmulationFailure, .maximumVCPUs,
+            .userSpaceMSR, .msrFilter, .binaryStatistics, .getTSCFrequency, .exitOnEmulationFailure, .ioEvents,
+            .interruptEvents, .maximumVCPUs,
         ]
 }

@@ -17,6 +17,7 @@ public final class Machine: Sendable {
     package let parts: MachineParts
     private let receiver: (any ConsoleReceiver)?
     private let workers: [Worker]
+    private let virtioDevices: [VirtioAttachment]
     private let inputBell: Doorbell
     let kvm: KVM
     private let trap: CPUIDTrap
@@ -49,6 +50,7 @@ public final class Machine: Sendable {
         receiver = product.attachments.receiver
         inputBell = product.attachments.machine.inputBell
         workers = product.attachments.workers
+        virtioDevices = product.attachments.virtioDevices
         tscKHz = runners.first?.vcpu.tscKHz
         scheduling = parts.recording.readsScheduling ? SchedulingProbe(vcpuCount: runners.count) : nil
         options.debugging?.connect(to: parts.control, vcpuCount: runners.count)
@@ -102,6 +104,7 @@ public final class Machine: Sendable {
             layout: parts.leaves, numbering: parts.numbering, runners.map(\.responder.questions))
         outcome.kernelSettled = parts.source.kernelSettledExits()
         outcome.scheduling = scheduling?.outcome
+        outcome.devices = virtioDevices.map(DeviceActivity.init)
         outcome.scope = parts.chosenSource.scope
         outcome.narrowScopeReason = parts.chosenSource.reason
         if parts.recording != RecordingOptions() {

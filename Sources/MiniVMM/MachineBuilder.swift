@@ -98,9 +98,10 @@ struct MachineBuilder {
             shouldGiveUp: { control.isStopping },
             statusLine: options.statusLine,
             onFailure: { control.stop(.failed($0)) })
+        let usesKernelPaths = hasInterruptControllers && options.notifications == .kernel
         let context = MachineContext(
             memory: memory, cpuCount: options.cpuCount, readsACPI: readsACPI, console: console,
-            inputBell: try Doorbell(),
+            inputBell: try Doorbell(), paths: usesKernelPaths ? KernelNotifications(machine, kvm) : nil,
             setInterruptLevel: { line, isHigh in
                 if hasInterruptControllers { machine.setInterruptLine(line, isHigh: isHigh) }
             },

@@ -36,6 +36,9 @@ public struct MachineOptions: Sendable {
     /// Components that the machine has besides the standard ones.
     public var components: [any Component] = []
 
+    /// How a guest's notifications reach virtio devices that have a thread of their own.
+    public var notifications = NotificationPath.kernel
+
     /// What a debugger stops the machine by, if there may be one. Traps that need the debug registers are then not to be
     /// had.
     package var debugging: DebugControl?

@@ -28,6 +28,8 @@ final class DoctorReportTests: XCTestCase {
           KVM_CAP_BINARY_STATS_FD            yes   the kernel's own exit counts
           KVM_CAP_GET_TSC_KHZ                yes   cycles as time
           KVM_CAP_EXIT_ON_EMULATION_FAILURE  yes   death reports
+          KVM_CAP_IOEVENTFD                  yes   notifications of virtio devices
+          KVM_CAP_IRQFD                      yes   interrupts of virtio devices
           KVM_CAP_MAX_VCPUS                  1024  vCPUs of a guest
         """
 

@@ -50,6 +50,8 @@ CKVM_IOCTL_VOID(ckvm_create_irqchip, KVM_CREATE_IRQCHIP)
 CKVM_IOCTL_POINTER(ckvm_create_pit2, KVM_CREATE_PIT2, const struct kvm_pit_config)
 CKVM_IOCTL_POINTER(ckvm_irq_line, KVM_IRQ_LINE, const struct kvm_irq_level)
 CKVM_IOCTL_POINTER(ckvm_get_irqchip, KVM_GET_IRQCHIP, struct kvm_irqchip)
+CKVM_IOCTL_POINTER(ckvm_set_ioeventfd, KVM_IOEVENTFD, const struct kvm_ioeventfd)
+CKVM_IOCTL_POINTER(ckvm_set_irqfd, KVM_IRQFD, const struct kvm_irqfd)
 CKVM_IOCTL_POINTER(ckvm_enable_cap, KVM_ENABLE_CAP, const struct kvm_enable_cap) // also on a vCPU
 CKVM_IOCTL_POINTER(ckvm_x86_set_msr_filter, KVM_X86_SET_MSR_FILTER, const struct kvm_msr_filter)
 

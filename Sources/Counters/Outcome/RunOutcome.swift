@@ -32,6 +32,8 @@ public struct RunOutcome: Sendable {
     public package(set) var counterLeaves: CounterLeafUse?
     /// The exits that KVM settled itself, by reason, if the machine counted every exit.
     public package(set) var kernelSettled: KernelSettledExits?
+    /// What the machine's virtio devices have done, in the order of their places.
+    public package(set) var devices: [DeviceActivity] = []
     /// Where the exits came from, if the machine was to keep that.
     public package(set) var places: ExitPlaces?
     /// What MSR_LSTAR was when the run was over, if places were kept: the guest's handler of SYSCALL, or 0.

@@ -5,7 +5,7 @@ import Host
 /// A run as the JSON object that `--stats json` writes. `Schemas/run.schema.json` describes it.
 ///
 /// Cycles are those of the host's time-stamp counter. Keys that may be null are always present; `counter_leaves` is
-/// present when the guest asked some.
+/// present when the guest asked some, `devices` when the machine has virtio devices.
 public struct RunRecord: Encodable, Sendable {
     private let outcome: RunOutcome
     private let leaves: CounterLeaves
@@ -59,6 +59,7 @@ public struct RunRecord: Encodable, Sendable {
         case distributions
         case places
         case counterLeaves = "counter_leaves"
+        case devices
         case advice
         case scheduling
     }
@@ -88,6 +89,8 @@ public struct RunRecord: Encodable, Sendable {
         try container.encode(distributions, forKey: .distributions)
         try container.encodeIfPresent(outcome.places.map(PlacesRecord.init), forKey: .places)
         try container.encodeIfPresent(outcome.counterLeaves.map(CounterLeafRecord.init), forKey: .counterLeaves)
+        let devices = outcome.devices.map(DeviceRecord.init)
+        try container.encodeIfPresent(devices.isEmpty ? nil : devices, forKey: .devices)
         let advice = AdviceRules(outcome).advice.map { AdviceRecord($0, remedy: remedies($0)) }
         try container.encode(advice, forKey: .advice)
         try container.encode(outcome.scheduling.map(SchedulingRecord.init), forKey: .scheduling)

@@ -45,7 +45,7 @@ public struct TextReport: Sendable {
                 lines += mainTable(vcpu) + kernelBlock(vcpu)
             }
         }
-        lines += placesBlock
+        lines += devicesBlock + placesBlock
         lines.append("")
         lines += notes + summary + adviceLines
         return lines.map { $0 + "\n" }.joined()

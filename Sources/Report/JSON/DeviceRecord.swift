@@ -1,0 +1,33 @@
+import Counters
+
+/// What a virtio device has done, in the JSON format.
+struct DeviceRecord: Encodable {
+    private let device: DeviceActivity
+
+    init(_ device: DeviceActivity) {
+        self.device = device
+    }
+
+    private enum CodingKeys: String, CodingKey {
+        case name
+        case exits
+        case notifications
+        case requests
+        case bytesFromGuest = "bytes_from_guest"
+        case bytesToGuest = "bytes_to_guest"
+        case interrupts
+        case failed
+    }
+
+    package func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(device.name, forKey: .name)
+        try container.encode(device.exits, forKey: .exits)
+        try container.encode(device.isNotifiedByKernel ? "kernel" : "exit", forKey: .notifications)
+        try container.encode(device.requests, forKey: .requests)
+        try container.encode(device.bytesFromGuest, forKey: .bytesFromGuest)
+        try container.encode(device.bytesToGuest, forKey: .bytesToGuest)
+        try container.encode(device.interrupts, forKey: .interrupts)
+        try container.encode(device.hasFailed, forKey: .failed)
+    }
+}
