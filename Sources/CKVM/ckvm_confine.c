@@ -96,6 +96,7 @@ static const uint32_t process_calls[] = {
     SYS_rt_sigtimedwait, SYS_rt_sigaction, SYS_poll, SYS_pause, SYS_fstat, SYS_newfstatat, SYS_lseek, SYS_uname, SYS_readv,
     SYS_writev, SYS_getpgrp, SYS_sysinfo, SYS_gettimeofday, SYS_time, SYS_getrusage, SYS_sigaltstack,
 };
+static const uint32_t disk_calls[] = {SYS_preadv, SYS_pwritev, SYS_fdatasync, SYS_fallocate};
 static const uint32_t rename_calls[] = {SYS_renameat, SYS_linkat, SYS_unlinkat};
 
 // What an exit can need on its vCPU's thread.
@@ -152,6 +153,7 @@ int ckvm_install_filter(enum ckvm_filter filter, uint32_t permissions) {
     if (is_process) {
         ckvm_emit_allow_all(&program, process_calls, COUNT(process_calls));
         if (permissions & CKVM_MAY_RENAME) ckvm_emit_allow_all(&program, rename_calls, COUNT(rename_calls));
+        if (permissions & CKVM_MAY_USE_DISKS) ckvm_emit_allow_all(&program, disk_calls, COUNT(disk_calls));
         if (may_debug) ckvm_emit_allow_all(&program, debug_calls, COUNT(debug_calls));
         ckvm_emit_case(&program, SYS_bpf, 0, bpf_commands, COUNT(bpf_commands));
         ckvm_emit_case(&program, SYS_prctl, 0, prctl_options, COUNT(prctl_options));

@@ -1,4 +1,4 @@
-#define _GNU_SOURCE // O_PATH, O_TMPFILE
+#define _GNU_SOURCE // O_PATH, O_TMPFILE, fallocate(2)
 
 #include "ckvm.h"
 
@@ -6,6 +6,8 @@
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <unistd.h>
+#include <sys/file.h>
+#include <sys/random.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 
@@ -116,4 +118,41 @@ int ckvm_publish(int fd, int directory, const char *temporary, const char *name)
         return -error;
     }
     return -EEXIST;
+}
+
+int ckvm_open_disk(const char *path, bool read_only, struct ckvm_disk *disk) {
+    *disk = (struct ckvm_disk){0};
+    // A FIFO or a terminal is not waited for.
+    int fd = open(path, (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0) return -errno;
+    struct stat status;
+    int error = fstat(fd, &status) < 0 ? -errno : 0;
+    if (!error && !S_ISREG(status.st_mode) && !S_ISBLK(status.st_mode)) error = -EINVAL;
+    if (!error && flock(fd, (read_only ? LOCK_SH : LOCK_EX) | LOCK_NB) < 0) error = -errno;
+    off_t size = error ? 0 : lseek(fd, 0, SEEK_END);
+    if (size < 0) error = -errno;
+    if (error) {
+        close(fd);
+        return error;
+    }
+    disk->size = (uint64_t)size;
+    if (!read_only) {
+        // Behind the end nothing changes; a device says EINVAL there, if it could do so elsewhere.
+        int result = ckvm_punch_hole(fd, size, 4096);
+        disk->punches_holes = result == 0 || result == -EINVAL;
+    }
+    return fd;
+}
+
+int ckvm_punch_hole(int fd, int64_t offset, int64_t size) {
+    return fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, size) < 0 ? -errno : 0;
+}
+
+int ckvm_zero_range(int fd, int64_t offset, int64_t size) {
+    return fallocate(fd, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, offset, size) < 0 ? -errno : 0;
+}
+
+ssize_t ckvm_random(void *bytes, size_t count) {
+    ssize_t result = getrandom(bytes, count, 0);
+    return result < 0 ? -errno : result;
 }

@@ -117,6 +117,43 @@ static inline ssize_t ckvm_pread(int fd, void *bytes, size_t count, int64_t offs
     return result < 0 ? -errno : result;
 }
 
+// preadv(2). Returns the number of bytes, or -errno.
+static inline ssize_t ckvm_preadv(int fd, const struct iovec *parts, int count, int64_t offset) {
+    ssize_t result = preadv(fd, parts, count, offset);
+    return result < 0 ? -errno : result;
+}
+
+// pwritev(2). Returns the number of bytes, or -errno.
+static inline ssize_t ckvm_pwritev(int fd, const struct iovec *parts, int count, int64_t offset) {
+    ssize_t result = pwritev(fd, parts, count, offset);
+    return result < 0 ? -errno : result;
+}
+
+// fdatasync(2). Returns 0, or -errno.
+static inline int ckvm_fdatasync(int fd) {
+    return fdatasync(fd) < 0 ? -errno : 0;
+}
+
+// getrandom(2) of what never blocks once the system has started. Returns the number of bytes, or -errno.
+ssize_t ckvm_random(void *bytes, size_t count);
+
+// What a disk's image is.
+struct ckvm_disk {
+    uint64_t size;         // bytes
+    bool punches_holes;    // whether ckvm_punch_hole() works
+};
+
+// Opens a regular file or a block device as a disk, close-on-exec, and locks it: for this process alone, or for readers
+// with `read_only`. Returns the descriptor; -EWOULDBLOCK when another process has it; -EINVAL for what is no such file; or
+// -errno.
+int ckvm_open_disk(const char *path, bool read_only, struct ckvm_disk *disk);
+
+// fallocate(2): gives a stretch of a file back to the file system; it then reads as zeros. Returns 0, or -errno.
+int ckvm_punch_hole(int fd, int64_t offset, int64_t size);
+
+// fallocate(2): makes a stretch of a file zeros, which stay allocated. Returns 0, or -errno.
+int ckvm_zero_range(int fd, int64_t offset, int64_t size);
+
 // A new eventfd(2) at zero, close-on-exec. Returns the descriptor, or -errno.
 int ckvm_eventfd(void);
 

@@ -23,6 +23,7 @@ struct RunCommand: ParsableCommand {
     )
 
     @OptionGroup(title: "Guest") var guest: GuestOptions
+    @OptionGroup(title: "Devices") var devices: DeviceOptions
     @OptionGroup(title: "Processors") var processors: ProcessorOptions
     @OptionGroup(title: "CPUID") var cpuid: CPUIDOptions
     @OptionGroup(title: "Statistics") var statistics: StatisticsOptions
@@ -40,8 +41,8 @@ struct RunCommand: ParsableCommand {
         RunConfiguration(
             guest: guest.configuration, processors: processors.configuration, cpuid: cpuid.configuration,
             statistics: statistics.configuration, reports: reports.configuration, profile: profile.configuration,
-            host: host.configuration, limits: limits.configuration, debugger: debugger.configuration,
-            test: test.configuration, repetition: repetition.configuration)
+            host: host.configuration, limits: limits.configuration, devices: devices.configuration,
+            debugger: debugger.configuration, test: test.configuration, repetition: repetition.configuration)
     }
 
     func validate() throws {
@@ -69,7 +70,8 @@ extension RunConfiguration {
             Confinement.begin(isWanted: host.isConfined)
             let watch = try ProcessWatch(timeout: limits.duration)
             let outputs = try RunOutputs(
-                statistics, reports, profile, pin: processors.pin, inputs: guest.inputs)
+                statistics, reports, profile, pin: processors.pin,
+                inputs: guest.inputs + devices.disks.map(\.path))
             var options = MachineOptions(
                 processors: processors, cpuid: cpuid, statistics: statistics, reports: reports, profile: profile,
                 host: host)
@@ -77,10 +79,12 @@ extension RunConfiguration {
                 vcpuCount: processors.count, traceEvents: reports.trace == nil ? 0 : reports.traceEvents)
             test.apply(to: &options)
             let entrance = try debugger.open(for: &options)
+            try devices.apply(to: &options)
             if host.isConfined {
                 Confinement.keepFromWriting(
                     outputs: outputs.all, kvmDevice: host.kvmDevice, folders: entrance.folders)
-                options.confinement = Confinement(isFlat: true, outputs: outputs.all, debugger: entrance)
+                options.confinement = Confinement(
+                    isFlat: true, outputs: outputs.all, debugger: entrance, hasDisks: !devices.disks.isEmpty)
             }
             let isWatched = LiveStatus.isWanted(by: statistics)
             if isWatched { LiveStatus.apply(to: &options) }

@@ -27,6 +27,8 @@ struct RunConfiguration: Hashable, Sendable {
     var host = HostConfiguration()
     /// How long the run may take.
     var limits = LimitConfiguration()
+    /// The devices besides those of a PC.
+    var devices = DeviceConfiguration()
     /// Whether a debugger may come.
     var debugger = DebuggerConfiguration()
     /// What a test program is given.
@@ -45,6 +47,7 @@ struct RunConfiguration: Hashable, Sendable {
         try limits.validate()
         try debugger.validate()
         try repetition.validate(reports, profile, debugger, file: guest.file)
+        try devices.validate()
     }
 }
 

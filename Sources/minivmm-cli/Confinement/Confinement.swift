@@ -18,6 +18,7 @@ struct Confinement: RunConfinement {
     private let isFlat: Bool
     private let mayRename: Bool
     private let mayDebug: Bool
+    private let mayUseDisks: Bool
 
     /// What of it this host has, in a sentence.
     static var description: String {
@@ -88,7 +89,9 @@ struct Confinement: RunConfinement {
     ///     emulates ring 0.
     ///   - outputs: What is put at its place after the run.
     ///   - debugger: Where a debugger may come in.
-    init(isFlat: Bool, outputs: [OutputFile], debugger: DebuggerEntrance? = nil) {
+    ///   - hasDisks: Whether the guest has disks.
+    init(isFlat: Bool, outputs: [OutputFile], debugger: DebuggerEntrance? = nil, hasDisks: Bool = false) {
+        mayUseDisks = hasDisks
         self.isFlat = isFlat
         mayRename = outputs.contains { $0.directory != nil } || !debugger.folders.isEmpty
         mayDebug = debugger != nil
@@ -115,6 +118,7 @@ struct Confinement: RunConfinement {
         if mayRename { permissions |= UInt32(CKVM_MAY_RENAME) }
         if isFlat { permissions |= UInt32(CKVM_MAY_TEST_KVM) }
         if mayDebug { permissions |= UInt32(CKVM_MAY_DEBUG) }
+        if mayUseDisks { permissions |= UInt32(CKVM_MAY_USE_DISKS) }
         try Self.check(ckvm_install_filter(CKVM_FILTER_PROCESS, permissions))
     }
 

@@ -32,3 +32,31 @@ extension ConsoleError: CommandError {
 
     var exitStatus: ExitStatus { .outputNotWritable }
 }
+
+extension VirtioError: CommandError {
+    var remedy: String {
+        switch self {
+        case .notDescribed: "Leave out --disk and --rng: they are for Linux guests."
+        case .tooMany: "Leave out some of --disk."
+        }
+    }
+
+    var exitStatus: ExitStatus { .usage }
+}
+
+extension DiskError: CommandError {
+    var remedy: String {
+        switch self {
+        case .notUsable: "Check the path and its permissions; --disk FILE,ro is enough to read."
+        case .notADisk, .empty: "Give --disk an image file, made by truncate and mkfs for instance, or a block device."
+        case .inUse: "End the other process, or give both --disk FILE,ro."
+        }
+    }
+
+    var exitStatus: ExitStatus {
+        switch self {
+        case .notUsable, .inUse: .imageNotReadable
+        case .notADisk, .empty: .imageNotAcceptable
+        }
+    }
+}

@@ -1,0 +1,32 @@
+public import ArgumentParser
+public import MiniVMM
+
+/// The options of the devices that a Linux guest has besides those of a PC.
+struct DeviceOptions: ParsableArguments {
+    @Option(
+        name: .customLong("disk"),
+        help: ArgumentHelp(
+            "Linux: a disk in a file or block device, by virtio; FILE,ro for one that is only read; repeatable.",
+            valueName: "file"),
+        completion: .file())
+    var disks: [String] = []
+
+    @Flag(name: .customLong("rng"), help: "Linux: random numbers of the host, by virtio.")
+    var hasEntropy = false
+
+    @Option(
+        help: "How the guest's notifications reach virtio disks: within the kernel, where KVM can, or by exits.")
+    var notify = DeviceConfiguration().notifications
+
+    /// What they ask for.
+    var configuration: DeviceConfiguration {
+        DeviceConfiguration(
+            disks: disks.map(DeviceConfiguration.DiskFile.init), hasEntropy: hasEntropy, notifications: notify)
+    }
+
+    func validate() throws {
+        try configuration.validate()
+    }
+}
+
+extension NotificationPath: ExpressibleByArgument {}
