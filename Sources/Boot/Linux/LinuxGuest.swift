@@ -28,8 +28,18 @@ public struct LinuxGuest: Guest {
         initrd = try settings.initrd.map { try ImageFile(opening: $0, limit: memorySize) }
     }
 
+    /// The command line with what the machine's components add. What is said by default of the console makes way for
+    /// theirs.
+    private func commandLine(on platform: GuestPlatform) -> String {
+        let hasConsole = platform.kernelArguments.contains { $0.hasPrefix("console=") }
+        let isDefault = commandLine.hasPrefix(Self.defaultCommandLine)
+        let own = hasConsole && isDefault ? commandLine.dropFirst(Self.serialConsole.count) : commandLine[...]
+        return ([String(own)] + platform.kernelArguments).joined(separator: " ")
+    }
+
     /// A console on the serial port, a reset after a panic, and no search for a PCI bus, which the machine lacks.
-    public static let defaultCommandLine = "console=ttyS0 panic=-1 pci=off"
+    public static let defaultCommandLine = "\(serialConsole)panic=-1 pci=off"
+    private static let serialConsole = "console=ttyS0 "
     /// 512 MiB.
     public static let defaultMemorySize: UInt64 = 512 << 20
 
@@ -45,7 +55,7 @@ public struct LinuxGuest: Guest {
 
     public func load(into memory: GuestMemory, on platform: GuestPlatform) throws -> LoadedGuest {
         let arguments = BootArguments(
-            commandLine: ([commandLine] + platform.kernelArguments).joined(separator: " "),
+            commandLine: commandLine(on: platform),
             initrd: initrd,
             acpiRootPointer: platform.acpiRootPointer)
         return try kernel.load(into: memory, arguments: arguments)

@@ -6,7 +6,9 @@
 #ifndef CKVM_TERMINAL_H
 #define CKVM_TERMINAL_H
 
+#include <errno.h>
 #include <stdbool.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 // Whether this process may use the terminal: it is in the terminal's foreground process group, or the terminal has no
@@ -33,5 +35,10 @@ bool ckvm_terminal_is_raw(void);
 // Gives the terminal back in the modes that it was found in. Input that nobody has read is dropped: it was meant for
 // the guest, and a shell would run it.
 void ckvm_terminal_release(void);
+
+// The size of the terminal behind a descriptor, in characters. Returns 0, or -errno.
+static inline int ckvm_terminal_size(int descriptor, struct winsize *size) {
+    return ioctl(descriptor, TIOCGWINSZ, size) < 0 ? -errno : 0;
+}
 
 #endif

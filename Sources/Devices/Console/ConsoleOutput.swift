@@ -84,6 +84,25 @@ extension ConsoleOutput {
         if let failure { onFailure(.notWritable(failure)) }
     }
 
+    /// Takes bytes that come at once. They come out at the latest when a line ends among them.
+    package func write(_ bytes: UnsafeRawBufferPointer) {
+        let failure = state.withLock { state -> ErrorNumber? in
+            guard !state.hasFailed, unsafe !bytes.isEmpty else { return nil }
+            if state.buffer.count + bytes.count >= Self.capacity {
+                // What there is first; and then without a copy.
+                let failure = state.buffer.isEmpty ? nil : writeOut(&state)
+                return unsafe failure ?? writeOut(&state, more: bytes)
+            }
+            let wasEmpty = state.buffer.isEmpty
+            unsafe state.buffer.append(contentsOf: bytes)
+            let isLine = unsafe bytes.contains(Self.newline)
+            if isLine || isOverdue.load(ordering: .relaxed) { return writeOut(&state) }
+            if wasEmpty { startWaiting() }
+            return nil
+        }
+        if let failure { onFailure(.notWritable(failure)) }
+    }
+
     /// Takes bytes from a thread that must not wait for the reader: a vCPU's thread writes them in time. Of what there is
     /// no room for the end gets lost.
     package func keep(_ bytes: [UInt8]) {
@@ -122,17 +141,26 @@ extension ConsoleOutput {
     ///
     /// - Returns: Why it cannot be written, if it cannot.
     private func writeOut(_ state: inout State) -> ErrorNumber? {
+        let failure = writeOut(endingIn: state.buffer.last) { writeAll(state.buffer) }
+        state.buffer.removeAll(keepingCapacity: true)
+        state.hasFailed = failure != nil
+        return failure
+    }
+
+    /// Writes bytes that are in no buffer.
+    private func writeOut(_ state: inout State, more bytes: UnsafeRawBufferPointer) -> ErrorNumber? {
+        let failure = unsafe writeOut(endingIn: bytes.last) { unsafe writeAll(bytes) }
+        state.hasFailed = failure != nil
+        return failure
+    }
+
+    private func writeOut(endingIn last: UInt8?, _ write: () -> ErrorNumber?) -> ErrorNumber? {
         // First of all, so that nobody is kicked because of bytes that are being written.
         isPending.store(false, ordering: .sequentiallyConsistent)
         isOverdue.store(false, ordering: .relaxed)
+        guard let statusLine else { return write() }
         var failure: ErrorNumber?
-        if let statusLine {
-            statusLine.makeWay(forTextEndingIn: state.buffer.last) { failure = writeAll(state.buffer) }
-        } else {
-            failure = writeAll(state.buffer)
-        }
-        state.buffer.removeAll(keepingCapacity: true)
-        state.hasFailed = failure != nil
+        statusLine.makeWay(forTextEndingIn: last) { failure = write() }
         return failure
     }
 

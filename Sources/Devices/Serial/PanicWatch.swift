@@ -15,6 +15,11 @@ package final class PanicWatch: Sendable {
     /// Whether the words were seen.
     package var hasPanicked: Bool { panicked.load(ordering: .relaxed) }
 
+    /// Looks at the next bytes of the console.
+    func see(_ bytes: UnsafeRawBufferPointer) {
+        for index in bytes.indices { unsafe see(bytes[index]) }
+    }
+
     /// Looks at the next byte of the console. One thread at a time counts; a byte that two threads bring at once may
     /// spoil a match, and nothing else.
     package func see(_ byte: UInt8) {

@@ -79,7 +79,7 @@ extension RunConfiguration {
                 vcpuCount: processors.count, traceEvents: reports.trace == nil ? 0 : reports.traceEvents)
             test.apply(to: &options)
             let entrance = try debugger.open(for: &options)
-            try devices.apply(to: &options)
+            let consoleSize = try devices.apply(to: &options)
             if host.isConfined {
                 Confinement.keepFromWriting(
                     outputs: outputs.all, kvmDevice: host.kvmDevice, folders: entrance.folders)
@@ -94,7 +94,9 @@ extension RunConfiguration {
                     outputs: outputs.all, folders: entrance.folders,
                     readsScheduling: options.recording.readsScheduling)
             }
-            watch.startRun { machine.control.stop(.signal($0)) }
+            watch.startRun(onResize: { consoleSize?.update(from: STDOUT_FILENO) }) {
+                machine.control.stop(.signal($0))
+            }
             let live = isWatched ? try LiveStatus(machine) : nil
             let outcome: RunOutcome
             do {

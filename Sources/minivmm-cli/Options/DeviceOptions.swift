@@ -14,6 +14,9 @@ struct DeviceOptions: ParsableArguments {
     @Flag(name: .customLong("rng"), help: "Linux: random numbers of the host, by virtio.")
     var hasEntropy = false
 
+    @Option(help: "Linux: what the console is, the serial port or /dev/hvc0.")
+    var console = DeviceConfiguration().console
+
     @Option(
         help: "How the guest's notifications reach virtio disks: within the kernel, where KVM can, or by exits.")
     var notify = DeviceConfiguration().notifications
@@ -21,7 +24,8 @@ struct DeviceOptions: ParsableArguments {
     /// What they ask for.
     var configuration: DeviceConfiguration {
         DeviceConfiguration(
-            disks: disks.map(DeviceConfiguration.DiskFile.init), hasEntropy: hasEntropy, notifications: notify)
+            disks: disks.map(DeviceConfiguration.DiskFile.init), hasEntropy: hasEntropy, console: console,
+            notifications: notify)
     }
 
     func validate() throws {
@@ -29,4 +33,5 @@ struct DeviceOptions: ParsableArguments {
     }
 }
 
+extension DeviceConfiguration.Console: ExpressibleByArgument {}
 extension NotificationPath: ExpressibleByArgument {}

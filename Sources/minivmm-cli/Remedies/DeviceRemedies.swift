@@ -36,7 +36,7 @@ extension ConsoleError: CommandError {
 extension VirtioError: CommandError {
     var remedy: String {
         switch self {
-        case .notDescribed: "Leave out --disk and --rng: they are for Linux guests."
+        case .notDescribed: "Leave out --disk, --rng and --console virtio: they are for Linux guests."
         case .tooMany: "Leave out some of --disk."
         }
     }

@@ -28,6 +28,8 @@ final class ProcessWatch: Sendable {
     private struct State {
         var phase = Phase.preparing
         var handler: (@Sendable (Int32) -> Void)?
+        /// What is called when the terminal's size has changed.
+        var onResize: (@Sendable () -> Void)?
         /// The first signal that came.
         var signal: Int32?
         /// From when on nothing is waited for any more.
@@ -58,7 +60,7 @@ final class ProcessWatch: Sendable {
         state = Locked(State(deadline: timeLimit))
         var set = sigset_t()
         unsafe sigemptyset(&set)
-        for number in signals { unsafe sigaddset(&set, number) }
+        for number in signals + [SIGWINCH] { unsafe sigaddset(&set, number) }
         unsafe pthread_sigmask(SIG_BLOCK, &set, nil)
         let waited = set
         _ = try PosixThread(name: "signals") { [self] in
@@ -68,7 +70,7 @@ final class ProcessWatch: Sendable {
             change.notifyAll()
             while true {
                 if let number = Self.next(of: waited, within: patienceLeft()) {
-                    deliver(number)
+                    if number == SIGWINCH { resize() } else { deliver(number) }
                 } else {
                     look()
                 }
@@ -83,7 +85,9 @@ final class ProcessWatch: Sendable {
 
     /// Tells the watch that there is a machine, and who is called with the number of the first signal: on the watch's
     /// thread, or on the caller's, now, if it has come already.
-    func startRun(_ handler: @escaping @Sendable (Int32) -> Void) {
+    ///
+    /// - Parameter onResize: Called on the watch's thread when the terminal's size has changed, and once before.
+    func startRun(onResize: (@Sendable () -> Void)? = nil, _ handler: @escaping @Sendable (Int32) -> Void) {
         while true {
             let ticket = change.ticket
             if isReady.load(ordering: .sequentiallyConsistent) { break }
@@ -92,8 +96,10 @@ final class ProcessWatch: Sendable {
         let pending = state.withLock { state in
             state.phase = .running
             state.handler = handler
+            state.onResize = onResize
             return state.signal
         }
+        onResize?()
         if let pending { handler(pending) }
     }
 
@@ -102,6 +108,7 @@ final class ProcessWatch: Sendable {
         state.withLock { state in
             state.phase = .finishing
             state.handler = nil
+            state.onResize = nil
         }
     }
 
@@ -128,6 +135,10 @@ final class ProcessWatch: Sendable {
     private func patienceLeft() -> Duration? {
         guard let deadline = state.withLock({ $0.deadline }) else { return nil }
         return max(ContinuousClock.now.duration(to: deadline), Self.interval)
+    }
+
+    private func resize() {
+        state.withLock { $0.onResize }?()
     }
 
     private func deliver(_ number: Int32) {

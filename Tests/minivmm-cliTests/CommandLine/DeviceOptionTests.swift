@@ -16,12 +16,13 @@ final class DeviceOptionTests: KVMTestCase {
 
     func testOptions() throws {
         let options = try DeviceOptions.parse([
-            "--disk", "a", "--disk", "b,ro", "--rng", "--notify", "exit",
+            "--disk", "a", "--disk", "b,ro", "--rng", "--console", "virtio", "--notify", "exit",
         ])
         var expected = DeviceConfiguration()
         XCTAssertEqual(try DeviceOptions.parse([]).configuration, expected)
         expected.disks = [DeviceConfiguration.DiskFile("a"), DeviceConfiguration.DiskFile("b,ro")]
         expected.hasEntropy = true
+        expected.console = .virtio
         expected.notifications = .exit
         XCTAssertEqual(options.configuration, expected)
         XCTAssertThrowsError(try DeviceOptions.parse(["--disk", ",ro"]))
@@ -38,6 +39,7 @@ final class DeviceOptionTests: KVMTestCase {
             (["--disk", disk, "--disk", disk], 66, "is in use"),
             (["--disk", disk], 64, "does not read ACPI tables"),
             (["--rng"], 64, "does not read ACPI tables"),
+            (["--console", "virtio"], 64, "does not read ACPI tables"),
             (["--disk", disk, "--report", disk], 64, "disk"),
         ] {
             let run = try CommandLineRun(["run", "--guest", "hello"] + arguments)
