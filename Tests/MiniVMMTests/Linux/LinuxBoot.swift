@@ -21,6 +21,8 @@ struct LinuxBoot {
     /// What is typed when the guest has printed ``prompt``.
     var input: [UInt8] = []
     var timeout = LinuxBoot.limit
+    /// What the machine has besides the standard components.
+    var components: [any Component] = []
 
     /// What the script prints when it waits for ``input``.
     static let prompt = "ready for input"
@@ -43,6 +45,7 @@ struct LinuxBoot {
         let (output, typing) = (try PipeEnds(), try PipeEnds())
         var options = MachineOptions()
         options.consoleDescriptor = output.writer
+        options.components = components
         let machine = try Machine(kvm: kvm, guest: guest, options: options)
 
         let peer = ConsolePeer(reading: output.reader, typing: input, after: Self.prompt, into: typing.writer)
@@ -57,7 +60,7 @@ struct LinuxBoot {
             interruptTable: try? machine.runners.first?.vcpu.specialRegisters().idt.base)
     }
 
-    private static func initrd(script: String, files: [String: [UInt8]]) throws -> ImageFile {
+    static func initrd(script: String, files: [String: [UInt8]]) throws -> ImageFile {
         // The shell finds its own commands through /proc.
         let start = """
             #!/bin/busybox sh

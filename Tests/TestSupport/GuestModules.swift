@@ -1,0 +1,23 @@
+import Foundation
+import XCTest
+
+/// Modules of a kernel for tests' guests, as a distribution has them.
+enum GuestModules {
+    /// The modules of virtio devices, by their paths in the guest, and the lines of a script that load them.
+    ///
+    /// - Throws: `XCTSkip` where there are none.
+    static func virtio() throws -> (files: [String: [UInt8]], script: String) {
+        let names = ["virtio_ring", "virtio", "virtio_mmio", "virtio_blk", "virtio-rng", "virtio_console"]
+        let all = FileManager.default.enumerator(atPath: folder)?.compactMap { $0 as? String } ?? []
+        var files: [String: [UInt8]] = [:]
+        for name in names {
+            guard let path = all.first(where: { $0.hasSuffix("/\(name).ko") }),
+                let bytes = FileManager.default.contents(atPath: "\(folder)/\(path)")
+            else { throw XCTSkip("there is no uncompressed module \(name) in \(folder)") }
+            files["modules/\(name).ko"] = [UInt8](bytes)
+        }
+        return (files, names.map { "insmod /modules/\($0).ko || echo failed=\($0)\n" }.joined())
+    }
+
+    private static let folder = "/lib/modules"
+}
