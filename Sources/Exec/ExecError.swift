@@ -37,6 +37,10 @@ public enum ExecError: Error, Hashable, Sendable {
     case noKernel(directory: String)
     /// There are kernels, but this process may not read any: the newest one's path.
     case unreadableKernel(path: String, ErrorNumber)
+    /// The modules of the kernel are not where distributions have them, or nobody can tell which they are.
+    case noModules(kernel: String, directory: String?)
+    /// The kernel has no such driver, neither built in nor as a module.
+    case noModule(name: String, directory: String)
     /// The guest has no memory where the channel to the program has its window.
     case noWindow(GuestMemoryError)
     /// The program's output cannot be written: the disk is full.
@@ -73,6 +77,9 @@ extension ExecError: DiagnosticError {
         case .noKernel(let directory): return "There is no kernel for the guest in \(directory)."
         case .unreadableKernel(let path, let error):
             return "The kernel \(path) cannot be read (\(error.name): \(error.description))."
+        case .noModules(let kernel, nil): return "\(kernel) does not say which modules are its own."
+        case .noModules(let kernel, let directory?): return "\(directory) has no list of the modules of \(kernel)."
+        case .noModule(let name, let directory): return "The kernel has no driver \(name), nor is it in \(directory)."
         case .noWindow(let error): return error.explanation
         case .outputNotWritable(let error):
             return "The program's output cannot be written (\(error.name): \(error.description))."
@@ -96,6 +103,8 @@ public enum ExecStep: UInt32, Hashable, Sendable, CaseIterable {
     case enterDirectory = 4
     /// Executing the program.
     case execute = 5
+    /// Loading a module of the kernel.
+    case loadModule = 6
 }
 
 extension ExecStep {
@@ -107,6 +116,7 @@ extension ExecStep {
         case .makeProcess: "making a process for the program"
         case .enterDirectory: "changing to the working directory"
         case .execute: "executing the program"
+        case .loadModule: "loading a module of the kernel"
         }
     }
 }

@@ -39,6 +39,7 @@ public struct ExecGuest: Sendable {
             environment: program.environment.settings)
         order.mergesOutput = program.mergesOutput
         order.sendsSymbols = program.sendsSymbols
+        order.modules = try program.drivers.add(to: &builder)
         codeFiles = program.sendsSymbols ? builder.tree.codeFiles : [:]
         try builder.tree.addFile(ExecOrder.path, bytes: order.encoded())
         try builder.tree.addFile(Self.initPath, bytes: Self.initImage, mode: 0o755)
@@ -111,6 +112,9 @@ public struct ExecProgram: Sendable {
     /// Whether the guest hands over what names addresses in it, see ``ProgramChannel/symbols``. Its init traces the program
     /// for that, which takes some hundred exits more.
     public var sendsSymbols = false
+
+    /// The drivers that the guest's kernel must have. Those that are modules are put into the guest and loaded first.
+    public var drivers = ExecDrivers()
 
     /// A program.
     ///

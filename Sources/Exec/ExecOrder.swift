@@ -16,6 +16,20 @@ struct ExecOrder: Hashable, Sendable {
     /// Whether init sends the kernel's symbols.
     package var sendsSymbols = false
 
+    /// A module of the guest's kernel.
+    package struct Module: Hashable, Sendable {
+        /// Its absolute path in the guest.
+        package var path: [UInt8]
+        /// Whether the kernel has to decompress it.
+        package var isCompressed: Bool
+
+        /// MODULE_INIT_COMPRESSED_FILE. Source: Linux, include/uapi/linux/module.h.
+        fileprivate var flags: UInt64 { isCompressed ? 4 : 0 }
+    }
+
+    /// The modules that are loaded before the program starts, in order.
+    package var modules: [Module] = []
+
     /// Where init looks for the file.
     package static let path = "/.minivmm/order"
 
@@ -32,7 +46,8 @@ struct ExecOrder: Hashable, Sendable {
         try check()
         var header: [UInt8] = []
         var strings: [UInt8] = []
-        let pointerCount = arguments.count + environment.count + 2
+        // A module has a pointer and flags; each list ends with a null pointer.
+        let pointerCount = arguments.count + environment.count + 2 * modules.count + 3
         let pointers = Int(EXEC_ORDER_HEADER_SIZE)
         let firstString = pointers + pointerCount * Self.pointerSize
 
@@ -48,10 +63,17 @@ struct ExecOrder: Hashable, Sendable {
         header.append(integer: UInt64(place(directory)))
         header.append(integer: UInt64(Int(EXEC_ORDER_ADDRESS) + pointers))
         header.append(integer: UInt64(Int(EXEC_ORDER_ADDRESS) + pointers + (arguments.count + 1) * Self.pointerSize))
+        let texts = arguments.count + environment.count + 2
+        header.append(integer: UInt64(Int(EXEC_ORDER_ADDRESS) + pointers + texts * Self.pointerSize))
         for list in [arguments, environment] {
             for string in list { header.append(integer: UInt64(place(string))) }
             header.append(integer: UInt64(0))
         }
+        for module in modules {
+            header.append(integer: UInt64(place(module.path)))
+            header.append(integer: module.flags)
+        }
+        header.append(integer: UInt64(0))
         return header + strings
     }
 

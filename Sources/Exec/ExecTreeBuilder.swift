@@ -55,6 +55,12 @@ struct ExecTreeBuilder {
         }
     }
 
+    /// The bytes of a file of the host that is named by us.
+    func bytes(_ path: String) throws(ExecError) -> [UInt8] {
+        let (resolved, _) = try resolve(path)
+        return try sources.named(path, resolved: resolved).bytes
+    }
+
     /// What a program expects to find everywhere.
     mutating func addSystem() throws(ExecError) {
         // What init mounts. /tmp and all else lies in memory anyway.

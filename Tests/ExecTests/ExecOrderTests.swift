@@ -21,9 +21,14 @@ final class ExecOrderTests: XCTestCase {
             }
             return list
         }
-        let order = ExecOrder(
+        var order = ExecOrder(
             program: try string(word(base + 8)), directory: try string(word(base + 16)),
             arguments: try list(word(base + 24)), environment: try list(word(base + 32)))
+        var module = try word(base + 40)
+        while case let path = try word(module), path != 0 {
+            order.modules.append(.init(path: try string(path), isCompressed: try word(module + 8) == 4))
+            module += 16
+        }
         return (try word(base), order)
     }
 
@@ -40,6 +45,8 @@ final class ExecOrderTests: XCTestCase {
                 order.mergesOutput = true
                 found = try decode(order.encoded())
                 XCTAssertEqual(found.flags, 1)
+                order.modules = [.init(path: [1], isCompressed: false), .init(path: [2], isCompressed: true)]
+                XCTAssertEqual(try decode(order.encoded()).order.modules, order.modules)
                 order.sendsSymbols = true
                 found = try decode(order.encoded())
                 XCTAssertEqual(found.flags, 3)

@@ -52,6 +52,7 @@
 #define EXEC_STEP_RESOURCES     3       // making pipes and a process
 #define EXEC_STEP_DIRECTORY     4       // changing to the working directory
 #define EXEC_STEP_EXECUTE       5       // executing the program
+#define EXEC_STEP_MODULES       6       // loading a module of the kernel
 
 // The window: guest-physical address and bytes, and what lies where in it. Where option cards had theirs.
 #define EXEC_WINDOW_ADDRESS     0xD0000
@@ -71,7 +72,9 @@
 #define EXEC_ORDER_DIRECTORY    16      // the working directory
 #define EXEC_ORDER_ARGUMENTS    24      // pointers to the arguments, and a null pointer
 #define EXEC_ORDER_ENVIRONMENT  32      // the same of the environment
-#define EXEC_ORDER_HEADER_SIZE  40
+#define EXEC_ORDER_MODULES      40      // modules of the kernel, in order: of each a pointer to its path, and flags of
+                                        // finit_module(2); and a null pointer
+#define EXEC_ORDER_HEADER_SIZE  48
 
 // Flag: standard error is standard output, so that what goes to both keeps its order.
 #define EXEC_MERGE_OUTPUT       1

@@ -15,11 +15,13 @@
         place   init_entry
         call    make_root
         call    open_channel
+        call    load_modules
         call    start_program
         jmp     pump
 
 #include "root.h"
 #include "channel.h"
+#include "modules.h"
 #include "program.h"
 #include "pump.h"
 

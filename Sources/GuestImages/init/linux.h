@@ -32,6 +32,7 @@
 #define SYS_SETHOSTNAME         170
 #define SYS_SIGNALFD4           289
 #define SYS_PIPE2               293
+#define SYS_FINIT_MODULE        313
 
 // open(2), and the flags of pipe2(2) and signalfd4(2), which are the same.
 #define O_RDONLY                0
@@ -93,6 +94,7 @@
 #define WNOHANG                 1       // wait4(2)
 #define WAIT_STOPPED            0x7f    // in the low byte: stopped, and the signal in the next; above them ptrace's event
 #define EAGAIN                  11
+#define EEXIST                  17
 #define AF_INET                 2       // socket(2)
 #define SOCK_DGRAM              2
 #define SIOCSIFFLAGS            0x8914  // netdevice(7)

@@ -24,6 +24,7 @@ struct ExecCommand: ParsableCommand {
     )
 
     @OptionGroup(title: "Guest") var guest: ExecOptions
+    @OptionGroup(title: "Devices") var devices: DeviceOptions
     @OptionGroup(title: "Processors") var processors: ProcessorOptions
     @OptionGroup(title: "CPUID") var cpuid: CPUIDOptions
     @OptionGroup(title: "Statistics") var statistics: StatisticsOptions
@@ -53,8 +54,10 @@ struct ExecCommand: ParsableCommand {
             }
             Confinement.begin(isWanted: host.isConfined)
             let watch = try ProcessWatch(timeout: limits.configuration.duration)
+            let devices = devices.configuration
             var outputs = try RunOutputs(
-                statistics, reports, profile.configuration, pin: processors.pin, inputs: [guest.kernel])
+                statistics, reports, profile.configuration, pin: processors.pin,
+                inputs: [guest.kernel] + devices.disks.map(\.path))
             var options = MachineOptions(
                 processors: processors.configuration, cpuid: cpuid.configuration, statistics: statistics,
                 reports: reports, profile: profile.configuration, host: host)
@@ -63,14 +66,17 @@ struct ExecCommand: ParsableCommand {
             try AddressSpace.check(
                 vcpuCount: options.cpuCount, traceEvents: reports.trace == nil ? 0 : reports.traceEvents)
             let entrance = try debugger.configuration.open(for: &options)
+            _ = try devices.apply(to: &options)
             if host.isConfined {
                 Confinement.keepFromWriting(
                     outputs: outputs.all, kvmDevice: host.kvmDevice, folders: entrance.folders)
-                options.confinement = Confinement(isFlat: false, outputs: outputs.all, debugger: entrance)
+                options.confinement = Confinement(
+                    isFlat: false, outputs: outputs.all, debugger: entrance,
+                    hasDisks: !devices.disks.isEmpty)
             }
             options.consoleDescriptor = log.descriptor
             let symbols = options.recording.placeCapacity.map { _ in ProgramSymbols() }
-            options.components = [ProgramChannel(symbols: symbols)]
+            options.components.append(ProgramChannel(symbols: symbols))
             let (image, codeFiles) = try makeGuest(host, sendsSymbols: symbols != nil)
             let kvm = try KVM(path: host.kvmDevice)
             if host.force { Diagnostics.announceForcedLinux(kvm) }
@@ -98,7 +104,7 @@ struct ExecCommand: ParsableCommand {
         _ host: HostConfiguration, sendsSymbols: Bool
     ) throws -> (guest: LinuxGuest, files: [String: [UInt8]]) {
         do {
-            return try guest.makeGuest(sendsSymbols: sendsSymbols)
+            return try guest.makeGuest(sendsSymbols: sendsSymbols, drivers: devices.configuration.drivers)
         } catch ExecError.noKernel(let directory) {
             if !host.force { try KVM(path: host.kvmDevice).requireLinuxSupport() }
             throw ExecError.noKernel(directory: directory)

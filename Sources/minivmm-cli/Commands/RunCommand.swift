@@ -24,6 +24,7 @@ struct RunCommand: ParsableCommand {
 
     @OptionGroup(title: "Guest") var guest: GuestOptions
     @OptionGroup(title: "Devices") var devices: DeviceOptions
+    @OptionGroup(title: "Devices") var console: ConsoleOptions
     @OptionGroup(title: "Processors") var processors: ProcessorOptions
     @OptionGroup(title: "CPUID") var cpuid: CPUIDOptions
     @OptionGroup(title: "Statistics") var statistics: StatisticsOptions
@@ -38,10 +39,12 @@ struct RunCommand: ParsableCommand {
 
     /// What the options ask for.
     var configuration: RunConfiguration {
-        RunConfiguration(
+        var devices = devices.configuration
+        devices.console = console.console
+        return RunConfiguration(
             guest: guest.configuration, processors: processors.configuration, cpuid: cpuid.configuration,
             statistics: statistics.configuration, reports: reports.configuration, profile: profile.configuration,
-            host: host.configuration, limits: limits.configuration, devices: devices.configuration,
+            host: host.configuration, limits: limits.configuration, devices: devices,
             debugger: debugger.configuration, test: test.configuration, repetition: repetition.configuration)
     }
 
@@ -65,7 +68,8 @@ extension RunConfiguration {
         signal(SIGXFSZ, SIG_IGN)
         try Diagnostics.report {
             if repetition.count != nil {
-                return try RepeatedRuns(repetition).run(statistics, reports, inputs: guest.inputs)
+                return try RepeatedRuns(repetition).run(
+                    statistics, reports, inputs: guest.inputs + devices.disks.map(\.path))
             }
             Confinement.begin(isWanted: host.isConfined)
             let watch = try ProcessWatch(timeout: limits.duration)

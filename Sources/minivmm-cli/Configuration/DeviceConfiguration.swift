@@ -41,6 +41,12 @@ struct DeviceConfiguration: Hashable, Sendable {
         if disks.contains(where: \.path.isEmpty) { throw ValidationError("--disk takes the path of a file.") }
     }
 
+    /// The modules of Linux's kernel that the devices of a program's guest need.
+    var drivers: [String] {
+        let names = (disks.isEmpty ? [] : ["virtio_blk"]) + (hasEntropy ? ["virtio-rng"] : [])
+        return names.isEmpty ? [] : ["virtio_mmio"] + names
+    }
+
     /// Opens what is to be opened, and adds the devices to a machine's options.
     ///
     /// - Returns: The size of the console's terminal, where that is of interest.

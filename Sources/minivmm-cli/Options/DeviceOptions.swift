@@ -14,9 +14,6 @@ struct DeviceOptions: ParsableArguments {
     @Flag(name: .customLong("rng"), help: "Linux: random numbers of the host, by virtio.")
     var hasEntropy = false
 
-    @Option(help: "Linux: what the console is, the serial port or /dev/hvc0.")
-    var console = DeviceConfiguration().console
-
     @Option(
         help: "How the guest's notifications reach virtio disks: within the kernel, where KVM can, or by exits.")
     var notify = DeviceConfiguration().notifications
@@ -24,13 +21,18 @@ struct DeviceOptions: ParsableArguments {
     /// What they ask for.
     var configuration: DeviceConfiguration {
         DeviceConfiguration(
-            disks: disks.map(DeviceConfiguration.DiskFile.init), hasEntropy: hasEntropy, console: console,
-            notifications: notify)
+            disks: disks.map(DeviceConfiguration.DiskFile.init), hasEntropy: hasEntropy, notifications: notify)
     }
 
     func validate() throws {
         try configuration.validate()
     }
+}
+
+/// The option that says what a Linux guest's console is.
+struct ConsoleOptions: ParsableArguments {
+    @Option(help: "Linux: what the console is, the serial port or /dev/hvc0.")
+    var console = DeviceConfiguration().console
 }
 
 extension DeviceConfiguration.Console: ExpressibleByArgument {}

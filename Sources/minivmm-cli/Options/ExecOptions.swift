@@ -73,11 +73,14 @@ struct ExecOptions: ParsableArguments {
 
     /// Makes the guest that the options ask for.
     ///
-    /// - Parameter sendsSymbols: Whether addresses in it are to be named.
+    /// - Parameters:
+    ///   - sendsSymbols: Whether addresses in it are to be named.
+    ///   - drivers: The names of the drivers that its kernel must have.
     /// - Returns: The guest, and the programs and libraries in it by their paths.
-    func makeGuest(sendsSymbols: Bool) throws -> (guest: LinuxGuest, files: [String: [UInt8]]) {
+    func makeGuest(sendsSymbols: Bool, drivers: [String]) throws -> (guest: LinuxGuest, files: [String: [UInt8]]) {
         var program = try program()
         program.sendsSymbols = sendsSymbols
+        if !drivers.isEmpty { program.drivers = ExecDrivers(drivers, of: try ImageFile(opening: kernelPath())) }
         let image = try ExecGuest(program)
         for note in image.notes { StandardError.write("minivmm: \(note.explanation)\n") }
         var guest = try loadKernel()
@@ -91,8 +94,10 @@ struct ExecOptions: ParsableArguments {
         return (guest, image.codeFiles)
     }
 
+    private func kernelPath() throws -> String { try kernel ?? InstalledKernels.newest() }
+
     private func loadKernel() throws -> LinuxGuest {
-        let path = try kernel ?? InstalledKernels.newest()
+        let path = try kernelPath()
         let file = try ImageFile(opening: path)
         guard let guest = try GuestLoaders.guest(file) as? LinuxGuest
         else { throw ImageError.unsupported(path: path, ImageFormat(detecting: file)) }

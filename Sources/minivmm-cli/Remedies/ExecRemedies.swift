@@ -23,6 +23,9 @@ extension ExecError: CommandError {
             Give one with --kernel FILE; on Debian the package linux-image-cloud-amd64 has one, or linux-image-amd64, \
             and on Ubuntu linux-image-virtual.
             """
+        case .noModules:
+            "Give --kernel a bzImage of a distribution, whose modules are in /lib/modules; or leave out --disk and --rng."
+        case .noModule: "Give --kernel a kernel with drivers of virtio over MMIO; or leave out --disk and --rng."
         case .noWindow: "Give the guest more memory with --memory."
         case .outputNotWritable: "Check where the output goes, and what space is left there."
         case .initFailed(let step, _): step.remedy
@@ -35,7 +38,7 @@ extension ExecError: CommandError {
         switch self {
         case .programNotFound: .programNotFound
         case .missing, .notExecutable, .argumentsTooLong, .tooMuch: .programNotExecutable
-        case .unreadable, .notAFile, .noKernel, .unreadableKernel: .imageNotReadable
+        case .unreadable, .notAFile, .noKernel, .unreadableKernel, .noModules, .noModule: .imageNotReadable
         case .reserved, .notAbsolute, .invalidSetting, .zeroByte: .usage
         case .memoryTooSmall, .noWindow: .imageNotAcceptable
         case .file(let error): error.exitStatus
@@ -54,12 +57,13 @@ extension ExecStep {
         case .readOrder, .makeProcess: "Give the guest more memory with --memory."
         case .enterDirectory: "Run this from another directory."
         case .execute: "Check that the guest's kernel runs such programs: 32-bit ones need CONFIG_IA32_EMULATION."
+        case .loadModule: "Check that the modules in /lib/modules are those of the kernel; --kernel-log says more."
         }
     }
 
     var exitStatus: ExitStatus {
         switch self {
-        case .mapWindow, .readOrder, .makeProcess, .enterDirectory: .guestDied
+        case .mapWindow, .readOrder, .makeProcess, .enterDirectory, .loadModule: .guestDied
         case .execute: .programNotExecutable
         }
     }

@@ -16,16 +16,18 @@ final class DeviceOptionTests: KVMTestCase {
 
     func testOptions() throws {
         let options = try DeviceOptions.parse([
-            "--disk", "a", "--disk", "b,ro", "--rng", "--console", "virtio", "--notify", "exit",
+            "--disk", "a", "--disk", "b,ro", "--rng", "--notify", "exit",
         ])
         var expected = DeviceConfiguration()
         XCTAssertEqual(try DeviceOptions.parse([]).configuration, expected)
         expected.disks = [DeviceConfiguration.DiskFile("a"), DeviceConfiguration.DiskFile("b,ro")]
         expected.hasEntropy = true
-        expected.console = .virtio
         expected.notifications = .exit
         XCTAssertEqual(options.configuration, expected)
         XCTAssertThrowsError(try DeviceOptions.parse(["--disk", ",ro"]))
+        XCTAssertEqual(try ConsoleOptions.parse(["--console", "virtio"]).console, .virtio)
+        XCTAssertEqual(expected.drivers, ["virtio_mmio", "virtio_blk", "virtio-rng"])
+        XCTAssertEqual(DeviceConfiguration().drivers, [])
     }
 
     func testErrors() throws {
