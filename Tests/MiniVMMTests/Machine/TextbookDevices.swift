@@ -501,7 +501,7 @@ enum TextbookDevices {
     ]
 
     /// Three interrupts of the timer, by the interrupt controllers moved to vector 0x20. The handler returns without an
-    /// IRET, which not every KVM emulates.
+    /// IRET, which not every KVM emulates; and the wait makes exits, at which what is pending is looked at.
     private static let timerInterrupts: [UInt8] = [
         0xbc, 0x00, 0x70, 0x00, 0x00,  // mov esp, 0x7000
         0xb8, 0xb3, 0x00, 0x10, 0x00,  // mov eax, 0x1000b3
@@ -538,7 +538,7 @@ enum TextbookDevices {
         0xb0, 0x2e,  // mov al, 0x2e
         0xe6, 0x40,  // out 0x40, al
         0xfb,  // sti
-        0xf3, 0x90,  // pause
+        0xe4, 0x80,  // in al, 0x80
         0x83, 0x3d, 0x00, 0x06, 0x00, 0x00, 0x03,  // cmp dword ds:0x600, 0x3
         0x72, 0xf5,  // jb 1000a3
         0xfa,  // cli
