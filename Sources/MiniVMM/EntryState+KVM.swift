@@ -109,6 +109,13 @@ extension CPUIDTable {
 }
 
 extension CPUIDTable {
+    /// The name of the host's processor. Asked for once: in a virtual machine each CPUID costs an exit of its own.
+    private static let hostProcessorName = HostFacts.brandLeaves.map { leaf in
+        let answer = ckvm_host_cpuid(leaf, 0)
+        return Entry(
+            leaf: leaf, result: CPUIDResult(eax: answer.eax, ebx: answer.ebx, ecx: answer.ecx, edx: answer.edx))
+    }
+
     /// Adds the name of the host's processor where KVM leaves it to the VMM: without it guests make one up.
     private mutating func addProcessorName() {
         let maximum = storedResult(leaf: CPUIDLeaf.extendedMaximum, subleaf: 0)?.eax ?? 0
@@ -118,11 +125,7 @@ extension CPUIDTable {
             guard stored == nil || stored == CPUIDResult() else { return }
         }
         entries.removeAll { HostFacts.brandLeaves.contains($0.leaf) }
-        entries += HostFacts.brandLeaves.map { leaf in
-            let answer = ckvm_host_cpuid(leaf, 0)
-            return Entry(
-                leaf: leaf, result: CPUIDResult(eax: answer.eax, ebx: answer.ebx, ecx: answer.ecx, edx: answer.edx))
-        }
+        entries += Self.hostProcessorName
     }
 }
 
