@@ -1,7 +1,9 @@
-import Dispatch
 @testable import Devices
+import Dispatch
+import Foundation
 @testable import Host
 @testable import Memory
+import Synchronization
 @testable import TestSupport
 import XCTest
 
@@ -96,6 +98,63 @@ final class VirtqueueFuzzTests: XCTestCase {
         try driver.start(sizes: Self.sizes)
         try driver.submit(0, readable: [[42]])
         XCTAssertEqual(device.seen.withLock { $0 }, [[42]])
+    }
+
+    /// The same of a real device: a queue is filled with requests of random bytes, and then goes wild.
+    private func goWild(_ driver: VirtioDriver, sizes: [UInt16], seeds: UInt64) throws -> Int {
+        var faults = 0
+        for seed in 0..<seeds {
+            var random = SeededGenerator(seed: seed)
+            driver.write(0x070, 0)
+            try driver.start(sizes: sizes)
+            for queue in sizes.indices {
+                for _ in 0..<2 {
+                    // Headers of requests begin with a small number.
+                    let header = [UInt8(random.next() & 15), 0, 0, 0, UInt8(random.next() & 7), 0, 1, 0]
+                    let rest = (0..<Int.random(in: 1...40, using: &random)).map { _ in UInt8(random.next() & 0xff) }
+                    let sector = [UInt8(random.next() & 15), 0, 0, 0, 0, 0, 0, 0]
+                    try driver.submit(
+                        queue, readable: queue == 0 && random.next() & 1 == 0 ? [] : [header + sector + rest],
+                        writable: (0..<Int(random.next() & 3)).map { _ in Int.random(in: 1...600, using: &random) },
+                        isIndirect: random.next() & 1 == 0)
+                }
+            }
+            for _ in 0..<6 { try mutate(driver, &random) }
+            if driver.status.contains(.needsReset) { faults += 1 }
+        }
+        driver.write(0x070, 0)
+        return faults
+    }
+
+    func testHostileDriversOfEveryDevice() throws {
+        let seeds = TestExtent.of(UInt64(500), exhaustive: 1_000_000)
+        let entropy = try VirtioDriver(queueSizes: EntropyDevice.queueSizes, make: EntropyDevice.init)
+        XCTAssertGreaterThan(try goWild(entropy, sizes: [8], seeds: seeds), 10)
+
+        let written = Atomic(0)
+        let console = try VirtioDriver(queueSizes: VirtioConsole.queueSizes) { link in
+            VirtioConsole(
+                link, size: .init(columns: 80, rows: 25),
+                write: { written.add($0.count, ordering: .relaxed) }, roomToReceive: {})
+        }
+        XCTAssertGreaterThan(try goWild(console, sizes: [8, 8, 8, 8], seeds: seeds), 10)
+        XCTAssertGreaterThan(written.load(ordering: .relaxed), 0)
+
+        let path = try makeFolder().file("disk", [UInt8](repeating: 0, count: 8 * 512))
+        let disk = try Disk(path: path)
+        let bell = try Doorbell()
+        let control = try Worker.Control()
+        var thread: PosixThread?
+        let block = try VirtioDriver(queueSizes: BlockDevice.queueSizes) { link in
+            let device = BlockDevice(disk, identity: "disk", link, bell: bell, isEnding: { false })
+            thread = try? PosixThread(name: "disk") { device.work(control) }
+            return device
+        }
+        XCTAssertGreaterThan(try goWild(block, sizes: [8], seeds: seeds), 10)
+        control.end()
+        thread?.join()
+        let size = try FileManager.default.attributesOfItem(atPath: path)[.size] as? Int
+        XCTAssertEqual(size, 8 * 512, "no disk grows")
     }
 
     /// The same while other vCPUs change the queue, notify and reset at the same time.
