@@ -47,6 +47,8 @@ final class VirtioLinuxTests: XCTestCase {
                 poweroff -f
                 """)
         boot.files = modules.files
+        // The default one makes way for the virtio console. The script speaks before there is one.
+        boot.arguments = "quiet console=ttyS0"
         boot.input = Array("a line\n".utf8)
         boot.components = [
             VirtioConsolePort(size: ConsoleSize(columns: 132, rows: 43)), EntropySource(),
