@@ -28,10 +28,11 @@ static struct {
     bool raw;       // the terminal was put into raw mode and not taken back
     bool stale;     // the process was stopped: somebody else may have changed the modes
     bool hands_off; // the process is about to end or to stop
+    int screen;     // where the other screen is shown that has to be left, or -1
     struct termios found;
     struct termios raw_modes;
     struct sigaction before[NSIG];
-} terminal;
+} terminal = {.screen = -1};
 
 // Protects `terminal`. Whoever holds it has all signals blocked, so a handler never waits for its own thread.
 static atomic_flag terminal_lock = ATOMIC_FLAG_INIT;
@@ -53,6 +54,13 @@ static void unlock(const sigset_t *mask) {
 // With the lock held. In the background the terminal is the shell's, which has set it as it likes it. TCSANOW, because
 // waiting for output to drain would wait for whoever has stopped reading it.
 static void restore(void) {
+    if (terminal.screen >= 0) {
+        // Show the cursor, and leave the other screen. Source: xterm, "XTerm Control Sequences", DECTCEM and 1049.
+        static const char leave[] = "\x1b[?25h\x1b[?1049l";
+        ssize_t written = write(terminal.screen, leave, sizeof leave - 1);
+        (void)written;
+        terminal.screen = -1;
+    }
     if (!terminal.raw) return;
     terminal.raw = false;
     if (!ckvm_is_foreground(terminal.fd)) return;
@@ -188,6 +196,20 @@ int ckvm_terminal_make_raw(void) {
                 terminal.stale = false;
             }
         }
+    }
+    unlock(&mask);
+    return result;
+}
+
+bool ckvm_terminal_enter_screen(int fd) {
+    static const char enter[] = "\x1b[?1049h\x1b[?25l\x1b[2J";
+    sigset_t mask;
+    lock(&mask);
+    bool result = terminal.taken && !terminal.hands_off;
+    if (result && terminal.screen < 0) {
+        terminal.screen = fd;
+        ssize_t written = write(fd, enter, sizeof enter - 1);
+        (void)written;
     }
     unlock(&mask);
     return result;

@@ -142,9 +142,13 @@ public struct CounterSnapshot: Hashable, Sendable {
     public var serviceCycles: UInt64 { kinds.reduce(0) { $0 &+ $1.serviceCycles } }
 
     /// What the counters say.
-    package init(_ table: ExitCounterTable, kernelSettled: KernelSettledExits? = nil) {
+    ///
+    /// - Parameters:
+    ///   - vcpu: The vCPU whose counters are meant; nil for all.
+    ///   - kernelSettled: What KVM settled, if every exit is counted.
+    package init(_ table: ExitCounterTable, vcpu: Int? = nil, kernelSettled: KernelSettledExits? = nil) {
         self.kernelSettled = kernelSettled
-        let counters = (0..<table.vcpuCount).map { table.counters(of: $0) }
+        let counters = (vcpu.map { [$0] } ?? Array(0..<table.vcpuCount)).map { table.counters(of: $0) }
         kinds = ExitKind.allCases.compactMap { kind in
             let exits = counters.reduce(0) { $0 &+ $1.exits(of: kind) }
             guard exits > 0 else { return nil }

@@ -219,6 +219,13 @@ extension Machine {
     public var countersSoFar: CounterSnapshot {
         CounterSnapshot(parts.counters, kernelSettled: parts.source.kernelSettledExits())
     }
+
+    /// The counters of each vCPU so far, and what KVM settled itself of all, if every exit is counted. At any time, on any
+    /// thread.
+    package var countersOfEachVCPU: (vcpus: [CounterSnapshot], kernelSettled: KernelSettledExits?) {
+        let vcpus = (0..<parts.counters.vcpuCount).map { CounterSnapshot(parts.counters, vcpu: $0) }
+        return (vcpus, parts.source.kernelSettledExits())
+    }
 }
 
 /// What a machine kept of its exits besides the counters.
@@ -379,6 +386,36 @@ private final class SchedulingProbe: Sendable {
         let state = state.withLock { $0 }
         let stolen = state.stolenAtStart.flatMap { start in now.map { $0 >= start ? $0 - start : 0 } }
         return RunScheduling(vcpus: state.vcpus, stolenNanoseconds: stolen)
+    }
+}
+
+/// Calls something again and again while a machine runs, on a thread of its own.
+package final class RunPulse: Sendable {
+    private let thread: PosixThread
+    private let isOver: EndSignal
+
+    /// Starts to call it.
+    ///
+    /// - Parameters:
+    ///   - name: The thread's name.
+    ///   - interval: The time between two calls.
+    ///   - body: Called with the time since the start.
+    /// - Throws: `ResourceError` when the system refuses a thread or a descriptor.
+    package init(
+        name: String, every interval: Duration, _ body: @escaping @Sendable (Duration) -> Void
+    ) throws(ResourceError) {
+        let isOver = try EndSignal(count: 1)
+        self.isOver = isOver
+        thread = try PosixThread(name: name) {
+            let start = ContinuousClock.now
+            while !isOver.wait(timeout: interval) { body(start.duration(to: .now)) }
+        }
+    }
+
+    /// Stops. After it there is no call any more. To be called once.
+    package func end() {
+        isOver.give()
+        thread.join()
     }
 }
 

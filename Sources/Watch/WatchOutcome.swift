@@ -1,4 +1,6 @@
 package import Counters
+import Host
+package import Report
 package import Tracepoints
 
 /// What was counted of a process up to some moment of a watch.
@@ -29,6 +31,8 @@ package struct WatchInterval: Sendable {
     package let elapsed: Duration
     /// How long this time was.
     package let length: Duration
+    /// All exits since the watch began.
+    package let all: KernelSettledExits
 
     /// - Parameters:
     ///   - earlier: The first moment; nil for the start of the watch.
@@ -39,6 +43,7 @@ package struct WatchInterval: Sendable {
         exitsSoFar = later.exits.hardwareExits
         elapsed = later.elapsed
         length = later.elapsed - (earlier?.elapsed ?? .zero)
+        all = later.exits
     }
 }
 
@@ -119,5 +124,27 @@ package struct WatchOutcome: Sendable {
     package var shownVCPUs: [Int] {
         let active = look.exits.vcpus.indices.filter { !look.exits.vcpus[$0].isEmpty }
         return Set(vcpus + active).sorted()
+    }
+}
+
+extension WatchInterval {
+    /// The exits so far, as the full-screen view takes them: those that KVM settled, and those that it passed on.
+    package var sample: LiveSample {
+        let rows = all.vcpus.enumerated().flatMap { index, rows in
+            KernelSettledExits.Row.byReason(rows).flatMap { row -> [LiveSample.Row] in
+                let name = row.name(isSVM: all.isSVM)
+                func line(_ settler: ExitBreakdown.Settler, _ exits: UInt64, _ nanoseconds: UInt64) -> LiveSample.Row? {
+                    guard exits > 0 else { return nil }
+                    return LiveSample.Row(
+                        name: name, sdm: row.reason?.rawValue, settler: settler, vcpu: index, exits: exits,
+                        nanoseconds: Double(nanoseconds))
+                }
+                return [
+                    line(.kvm, row.exits, row.nanoseconds),
+                    line(.miniVMM, row.passedOnExits, row.passedOnNanoseconds &+ row.userNanoseconds),
+                ].compactMap(\.self)
+            }
+        }
+        return LiveSample(elapsed: elapsed.inSeconds, rows: rows)
     }
 }

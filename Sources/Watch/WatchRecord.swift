@@ -1,5 +1,4 @@
 import Counters
-import FoundationEssentials
 import Host
 import Report
 import Tracepoints
@@ -80,11 +79,7 @@ package struct WatchIntervalRecord: Encodable {
     }
 
     /// The record as one line, with sorted keys and a newline at the end.
-    package func line() throws -> [UInt8] {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        return try Array(encoder.encode(self)) + [UInt8(ascii: "\n")]
-    }
+    package func line() throws -> [UInt8] { try JSONText.line(self) }
 
     private enum CodingKeys: String, CodingKey {
         case elapsed = "elapsed_ns"

@@ -5,7 +5,7 @@ import XCTest
 /// The schemas say what each member is, and the documentation that is made of them is up to date.
 final class SchemaDocumentationTests: XCTestCase {
     private static let names = [
-        "compare", "doctor", "guests", "run", "runs", "vmx", "watch", "watch-interval",
+        "compare", "doctor", "guests", "run", "run-interval", "runs", "vmx", "watch", "watch-interval",
     ]
 
     private func schema(_ name: String) throws -> JSONValue {

@@ -32,6 +32,10 @@ int ckvm_terminal_make_raw(void);
 // Whether the terminal that was taken over is in raw mode.
 bool ckvm_terminal_is_raw(void);
 
+// Shows the terminal's other screen, without a cursor, for whoever has taken the terminal over: it is left where the modes
+// are put back. Returns whether it is shown; not while the process is about to end or to stop.
+bool ckvm_terminal_enter_screen(int fd);
+
 // Gives the terminal back in the modes that it was found in. Input that nobody has read is dropped: it was meant for
 // the guest, and a shell would run it.
 void ckvm_terminal_release(void);

@@ -244,4 +244,11 @@ package enum JSONText {
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
         return try Array(encoder.encode(value)) + [UInt8(ascii: "\n")]
     }
+
+    /// A value as JSON on one line, with sorted keys and a newline at the end.
+    package static func line(_ value: some Encodable) throws -> [UInt8] {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        return try Array(encoder.encode(value)) + [UInt8(ascii: "\n")]
+    }
 }

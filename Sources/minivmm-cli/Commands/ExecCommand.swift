@@ -33,12 +33,14 @@ struct ExecCommand: ParsableCommand {
     @OptionGroup(title: "Machine") var host: HostOptions
     @OptionGroup(title: "Machine") var limits: RunLimits
     @OptionGroup(title: "Repetition") var repetition: RepeatOptions
+    @OptionGroup(title: "While it runs") var live: LiveOptions
     @OptionGroup(title: "Debugger") var debugger: DebuggerOptions
 
     func validate() throws {
         try reports.configuration.validate(exits: cpuid.exits ?? .auto)
         try repetition.configuration.validate(
-            reports.configuration, profile.configuration, debugger.configuration)
+            reports.configuration, profile.configuration, debugger.configuration, live.configuration)
+        try live.configuration.validate()
     }
 
     func run() throws {
@@ -52,12 +54,15 @@ struct ExecCommand: ParsableCommand {
             if repetition.count != nil {
                 return try RepeatedRuns(repetition).run(statistics, reports, inputs: [guest.kernel])
             }
+            let live = live.configuration
+            if live.hasScreen { try LiveScreen.validate(usesOutput: true) }
             Confinement.begin(isWanted: host.isConfined)
             let watch = try ProcessWatch(timeout: limits.configuration.duration)
             let devices = devices.configuration
             var outputs = try RunOutputs(
                 statistics, reports, profile.configuration, pin: processors.pin,
                 inputs: [guest.kernel] + devices.disks.map(\.path))
+            let lines = try LiveRun.openFile(live)
             var options = MachineOptions(
                 processors: processors.configuration, cpuid: cpuid.configuration, statistics: statistics,
                 reports: reports, profile: profile.configuration, host: host)
@@ -87,13 +92,19 @@ struct ExecCommand: ParsableCommand {
                     readsScheduling: options.recording.readsScheduling)
             }
             watch.startRun { machine.control.stop(.signal($0)) }
-            let outcome = try entrance.serve(machine) {
-                try machine.run(timeout: watch.timeLeft, input: .stream(STDIN_FILENO))
+            let view = try LiveRun(live, machine, title: guest.programName, file: lines)
+            let outcome: RunOutcome
+            do {
+                defer { view.end() }
+                outcome = try entrance.serve(machine) {
+                    try machine.run(timeout: watch.timeLeft, input: live.hasScreen ? nil : .stream(STDIN_FILENO))
+                }
             }
             watch.endRun()
             if let symbols { outputs.profiles.add(symbols, files: codeFiles) }
             try outputs.write(
                 outcome, leaves: options.leaves, machine: machine, guest: guest.displayName, program: guest.programName)
+            try view.finish()
             if Self.saysNothingOfProgram(outcome.ending) { throw ExecError.noStatus }
             return try machine.exitStatus(after: outcome.ending)
         }

@@ -34,6 +34,7 @@ struct RunCommand: ParsableCommand {
 
     @OptionGroup(title: "Machine") var limits: RunLimits
     @OptionGroup(title: "Repetition") var repetition: RepeatOptions
+    @OptionGroup(title: "While it runs") var live: LiveOptions
     @OptionGroup(title: "Debugger") var debugger: DebuggerOptions
     @OptionGroup(title: "Tests") var test: TestOptions
 
@@ -45,13 +46,15 @@ struct RunCommand: ParsableCommand {
             guest: guest.configuration, processors: processors.configuration, cpuid: cpuid.configuration,
             statistics: statistics.configuration, reports: reports.configuration, profile: profile.configuration,
             host: host.configuration, limits: limits.configuration, devices: devices,
-            debugger: debugger.configuration, test: test.configuration, repetition: repetition.configuration)
+            debugger: debugger.configuration, test: test.configuration, repetition: repetition.configuration,
+            live: live.configuration)
     }
 
     func validate() throws {
         try reports.configuration.validate(exits: cpuid.configuration.exits ?? .user)
         try repetition.configuration.validate(
-            reports.configuration, profile.configuration, debugger.configuration, file: guest.file)
+            reports.configuration, profile.configuration, debugger.configuration, live.configuration, file: guest.file)
+        try live.configuration.validate()
     }
 
     func run() throws {
@@ -71,11 +74,13 @@ extension RunConfiguration {
                 return try RepeatedRuns(repetition).run(
                     statistics, reports, inputs: guest.inputs + devices.disks.map(\.path))
             }
+            if live.hasScreen { try LiveScreen.validate(usesOutput: true) }
             Confinement.begin(isWanted: host.isConfined)
             let watch = try ProcessWatch(timeout: limits.duration)
             let outputs = try RunOutputs(
                 statistics, reports, profile, pin: processors.pin,
                 inputs: guest.inputs + devices.disks.map(\.path))
+            let lines = try LiveRun.openFile(live)
             var options = MachineOptions(
                 processors: processors, cpuid: cpuid, statistics: statistics, reports: reports, profile: profile,
                 host: host)
@@ -90,7 +95,7 @@ extension RunConfiguration {
                 options.confinement = Confinement(
                     isFlat: true, outputs: outputs.all, debugger: entrance, hasDisks: !devices.disks.isEmpty)
             }
-            let isWatched = LiveStatus.isWanted(by: statistics)
+            let isWatched = LiveStatus.isWanted(by: statistics) && !live.hasScreen
             if isWatched { LiveStatus.apply(to: &options) }
             let machine = try guest.makeMachine(kvmDevice: host.kvmDevice, options: options)
             if host.isConfined {
@@ -101,16 +106,22 @@ extension RunConfiguration {
             watch.startRun(onResize: { consoleSize?.update(from: STDOUT_FILENO) }) {
                 machine.control.stop(.signal($0))
             }
-            let live = isWatched ? try LiveStatus(machine) : nil
+            let line = isWatched ? try LiveStatus(machine) : nil
+            let view = try LiveRun(live, machine, title: guest.shortName, file: lines)
             let outcome: RunOutcome
             do {
-                defer { live?.end() }
+                defer {
+                    line?.end()
+                    view.end()
+                }
                 outcome = try entrance.serve(machine) {
-                    try machine.run(timeout: watch.timeLeft, input: StandardInput.source(for: machine))
+                    try machine.run(
+                        timeout: watch.timeLeft, input: live.hasScreen ? nil : StandardInput.source(for: machine))
                 }
             }
             watch.endRun()
             try outputs.write(outcome, leaves: options.leaves, machine: machine, guest: guest.displayName)
+            try view.finish()
             return try test.exitStyle.status(after: outcome.ending, machine.exitStatus(after: outcome.ending))
         }
     }

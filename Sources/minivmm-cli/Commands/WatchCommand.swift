@@ -35,13 +35,17 @@ struct WatchCommand: ParsableCommand {
             "Write what came in every so many seconds to standard output, a line of JSON each.", valueName: "seconds"))
     var interval: Double?
 
+    @Option(help: ArgumentHelp("Where these lines go instead, a file or /dev/fd/N.", valueName: "file"))
+    var intervalFile: String?
+
+    @Flag(help: "Show the exits as they come on a screen of their own, on standard error.")
+    var live = false
+
     @OptionGroup(title: "Statistics") var statistics: StatisticsOutputOptions
 
     @Option(help: ArgumentHelp("The KVM device, to try the tracepoints out.", valueName: "path"))
     var kvmDevice = KVM.defaultDevicePath
 
-    /// The shortest interval, in seconds.
-    private static let shortestInterval = 0.01
     private static let longestTime = LimitConfiguration.longestTimeout
 
     func validate() throws {
@@ -49,10 +53,9 @@ struct WatchCommand: ParsableCommand {
         if let duration, !(duration > 0 && duration < Self.longestTime) {
             throw ValidationError("--duration takes a number of seconds above 0 and below \(Int(Self.longestTime)).")
         }
-        if let interval, !(interval >= Self.shortestInterval && interval < Self.longestTime) {
-            throw ValidationError(
-                "--interval takes a number of seconds from \(Self.shortestInterval) to \(Int(Self.longestTime)).")
-        }
+        try LiveConfiguration.validate(interval: interval)
+        if intervalFile != nil, interval == nil { throw ValidationError("--interval-file needs --interval.") }
+        if live { try LiveScreen.validate(usesOutput: interval != nil && intervalFile == nil) }
     }
 
     func run() throws {
@@ -62,14 +65,17 @@ struct WatchCommand: ParsableCommand {
         try Diagnostics.report {
             let signals = try ProcessWatch()
             let sink = try statistics.openSink()
+            let lines = try intervalFile.map { try OutputFile(following: $0) } ?? .standardOutput
             let process = try WatchedProcess(process)
             try tryTracepoints()
             let stop = try WatchStop()
             let watch = try ExitWatch(process)
             signals.startRun { stop.stop(signal: $0) }
             StandardError.write("minivmm: watching \(watch.title).\n")
+            let screen = live ? try LiveScreen(title: watch.title) { stop.stop() } : nil
             let outcome = watch.run(
-                for: duration.map { .seconds($0) }, pulses: pulses(statistics), stop: stop)
+                for: duration.map { .seconds($0) }, pulses: pulses(statistics, lines, screen), stop: stop)
+            screen?.end()
             signals.endRun()
             LiveStatus.line.end()
             try sink.write(statistics.text(outcome, style: sink.textStyle))
@@ -92,9 +98,16 @@ struct WatchCommand: ParsableCommand {
     }
 
     /// The line on the terminal, and the lines of JSON.
-    private func pulses(_ statistics: StatisticsConfiguration) -> [WatchPulse] {
+    private func pulses(
+        _ statistics: StatisticsConfiguration, _ lines: OutputFile, _ screen: LiveScreen?
+    ) -> [WatchPulse] {
         var pulses: [WatchPulse] = []
-        if LiveStatus.isWanted(by: statistics) {
+        if let screen {
+            pulses.append(
+                WatchPulse(every: LiveScreen.interval, includesRest: false) { interval in
+                    screen.update(interval.sample)
+                })
+        } else if LiveStatus.isWanted(by: statistics) {
             pulses.append(
                 WatchPulse(every: .milliseconds(250), includesRest: false) { interval in
                     LiveStatus.line.show(WatchLine(interval).text)
@@ -105,10 +118,10 @@ struct WatchCommand: ParsableCommand {
                 WatchPulse(every: .seconds(interval), includesRest: true) { interval in
                     let line = try WatchIntervalRecord(interval).line()
                     var error: OutputError?
-                    // Standard output may be the same terminal.
+                    // They may go to the same terminal.
                     LiveStatus.line.makeWay(forTextEndingIn: line.last) {
                         do throws(OutputError) {
-                            try OutputFile.standardOutput.write(line)
+                            try lines.write(line)
                         } catch let other {
                             error = other
                         }

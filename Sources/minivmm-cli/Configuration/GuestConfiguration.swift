@@ -42,6 +42,9 @@ struct GuestConfiguration: Hashable, Sendable {
     /// The guest, as a report names it.
     var displayName: String { name ?? path ?? Self.standardInputName }
 
+    /// The same without the folder of a file.
+    var shortName: String { displayName.split(separator: "/").last.map(String.init) ?? displayName }
+
     /// The path of an image, if that is where it is.
     var path: String? { file == Self.standardInput ? nil : file }
 

@@ -35,6 +35,8 @@ struct RunConfiguration: Hashable, Sendable {
     var test = TestConfiguration()
     /// How often it is made.
     var repetition = RepeatConfiguration()
+    /// What is shown and written while it goes on.
+    var live = LiveConfiguration()
 
     /// Checks what can be checked before anything is done.
     ///
@@ -46,7 +48,8 @@ struct RunConfiguration: Hashable, Sendable {
         try reports.validate(exits: cpuid.exits ?? .user)
         try limits.validate()
         try debugger.validate()
-        try repetition.validate(reports, profile, debugger, file: guest.file)
+        try repetition.validate(reports, profile, debugger, live, file: guest.file)
+        try live.validate()
         try devices.validate()
     }
 }

@@ -41,7 +41,7 @@ struct CommandWords {
     /// The options of `exec` that stand alone.
     private static let flags: Set<String> = [
         "--kernel-log", "--per-vcpu", "--kernel-exits", "--trace-kernel", "--force", "--no-sandbox",
-        "--gdb-wait", "--no-default-append", "--rng",
+        "--gdb-wait", "--no-default-append", "--rng", "--live",
     ]
     /// Those after which nothing is run.
     private static let questions: Set<String> = ["-h", "--help", "-help", "--version", "--help-hidden", "-help-hidden"]

@@ -43,6 +43,18 @@ final class OutputFile: Sendable {
         guard descriptor >= 0 else { throw .notWritable(name: path, ErrorNumber(rawValue: errno)) }
     }
 
+    /// Opens a file that others read while it is written: it is at its place at once.
+    ///
+    /// - Throws: ``OutputError`` when the file cannot be opened.
+    init(following path: String) throws(OutputError) {
+        name = path
+        isOwned = true
+        draft = nil
+        descriptor = unsafe open(
+            ForeignText.cString(path), O_WRONLY | O_CREAT | O_TRUNC | O_NOCTTY | O_CLOEXEC, 0o666)
+        guard descriptor >= 0 else { throw .notWritable(name: path, ErrorNumber(rawValue: errno)) }
+    }
+
     deinit {
         draft?.discard()
         if isOwned, descriptor >= 0 { close(descriptor) }

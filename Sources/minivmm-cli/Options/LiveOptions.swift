@@ -1,0 +1,107 @@
+import ArgumentParser
+import Host
+import MiniVMM
+import Report
+
+/// The options of what is shown and written while a run goes on.
+struct LiveOptions: ParsableArguments {
+    @Flag(help: "Show the exits as they come on a screen of their own, on standard error.")
+    var live = false
+
+    @Option(
+        help: ArgumentHelp("Write what came in every so many seconds, a line of JSON each.", valueName: "seconds"))
+    var interval: Double?
+
+    @Option(help: ArgumentHelp("Where these lines go, a file or /dev/fd/N.", valueName: "file"))
+    var intervalFile: String?
+
+    /// What they ask for.
+    var configuration: LiveConfiguration {
+        LiveConfiguration(hasScreen: live, interval: interval, file: intervalFile)
+    }
+}
+
+/// What is shown and written while a run goes on.
+struct LiveConfiguration: Hashable, Sendable {
+    /// Whether there is a full-screen view.
+    var hasScreen = false
+    /// The time between two lines of JSON, in seconds.
+    var interval: Double?
+    /// The path of the file that these go to.
+    var file: String?
+
+    /// The shortest interval, in seconds.
+    static let shortestInterval = 0.01
+
+    /// Checks an interval.
+    static func validate(interval: Double?) throws {
+        let longest = LimitConfiguration.longestTimeout
+        if let interval, !(interval >= shortestInterval && interval < longest) {
+            throw ValidationError(
+                "--interval takes a number of seconds from \(shortestInterval) to \(Int(longest)).")
+        }
+    }
+
+    /// Checks that the options go together.
+    func validate() throws {
+        try Self.validate(interval: interval)
+        guard (interval == nil) == (file == nil) else {
+            throw ValidationError("--interval and --interval-file are given together: standard output is the guest's.")
+        }
+    }
+}
+
+/// What is shown and written while a run goes on, at work.
+struct LiveRun {
+    private var screen: LiveScreen?
+    private var lines: IntervalLines?
+    private var pulses: [RunPulse] = []
+    private let machine: Machine
+    private let start = ContinuousClock.now
+
+    /// The file of the lines of JSON, open before the run.
+    static func openFile(_ configuration: LiveConfiguration) throws -> OutputFile? {
+        try configuration.file.map { try OutputFile(following: $0) }
+    }
+
+    /// Starts to show and to write.
+    ///
+    /// - Parameters:
+    ///   - title: The guest's name.
+    ///   - file: The file of the lines of JSON.
+    init(_ configuration: LiveConfiguration, _ machine: Machine, title: String, file: OutputFile?) throws {
+        self.machine = machine
+        if configuration.hasScreen {
+            let screen = try LiveScreen(title: title) { machine.control.stop(.stopped) }
+            self.screen = screen
+            pulses.append(
+                try RunPulse(name: "live screen", every: LiveScreen.interval) { elapsed in
+                    screen.update(Self.sample(machine, elapsed))
+                })
+        }
+        if let file, let interval = configuration.interval {
+            let lines = IntervalLines(file)
+            self.lines = lines
+            pulses.append(
+                try RunPulse(name: "intervals", every: .seconds(interval)) { elapsed in
+                    lines.write(Self.sample(machine, elapsed))
+                })
+        }
+    }
+
+    private static func sample(_ machine: Machine, _ elapsed: Duration) -> LiveSample {
+        let counters = machine.countersOfEachVCPU
+        return LiveSample(
+            elapsed: elapsed, vcpus: counters.vcpus, kernelSettled: counters.kernelSettled, tscKHz: machine.tscKHz)
+    }
+
+    /// Ends both, after the last line, of what is left.
+    func end() {
+        for pulse in pulses { pulse.end() }
+        screen?.end()
+        lines?.write(Self.sample(machine, start.duration(to: .now)))
+    }
+
+    /// Says what could not be written.
+    func finish() throws { try lines?.finish() }
+}
