@@ -36,6 +36,37 @@ final class ReadmeTests: KVMTestCase {
         XCTAssertEqual(Array(shown), Array(printed.components(separatedBy: "\n").prefix(shown.count)))
     }
 
+    /// The commands of the first minute, one after the other in one folder, print what stands below them, numbers aside.
+    func testTheFirstMinute() throws {
+        try TestBed.skipWhereEmulated()
+        let lines = try Self.lines("README.md")
+        let section = lines.drop { $0 != "## The first minute" }.dropFirst().prefix { !$0.hasPrefix("## ") }
+        // The first block builds: this is the build of the tests.
+        let parts = section.split(separator: "```sh").dropFirst(2)
+        XCTAssertEqual(parts.count, 3)
+        let folder = try makeFolder()
+        try FileManager.default.createSymbolicLink(
+            atPath: folder.path("minivmm"), withDestinationPath: MiniVMMExecutable.path())
+        for part in parts {
+            let commands = part.prefix { $0 != "```" }.joined(separator: "\n")
+            let shown = part.drop { $0 != "```text" }.dropFirst().prefix { $0 != "```" }
+            let run = try CommandLineRun(
+                command: ["/bin/sh", "-c", "cd '\(folder.path)' && PATH=.:$PATH && exec 2>&1\n\(commands)"])
+            run.assertStatus(0, commands)
+            // What KVM itself counts, and whether a run was an outlier, differs from host to host and from time to time.
+            XCTAssertEqual(shape(shown.map { $0 }), shape(run.outputText.components(separatedBy: "\n")), commands)
+        }
+    }
+
+    /// Lines with `#` for numbers and their units, and without what depends on the host.
+    private func shape(_ lines: [String]) -> [String] {
+        let host = ["  ", "KVM's own", "Of KVM's", "Outlier", "(KVM's", "CPUID trap"]
+        return lines.filter { line in !line.isEmpty && !host.contains { line.hasPrefix($0) } }.map { line in
+            line.replacing(#/[-+]?[0-9.]*[0-9](%| ?[kMGmun]?s\b|[kMG]\b)?|=/#, with: "#").split(separator: " ")
+                .joined(separator: " ")
+        }
+    }
+
     func testBootSectorInHexadecimal() throws {
         let command = try XCTUnwrap(block("sh", with: "xxd -r -p").first { $0.contains("xxd -r -p") })
         let words = try XCTUnwrap(command.split(separator: "'").dropFirst().first).split(separator: " ")
