@@ -7,6 +7,7 @@
 #ifndef CKVM_CONFINE_H
 #define CKVM_CONFINE_H
 
+#include <linux/filter.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -28,6 +29,12 @@ enum ckvm_filter {
     // A vCPU's thread, in addition.
     CKVM_FILTER_VCPU,
 };
+
+// The most instructions that a filter has: fewer than a jump reaches.
+#define CKVM_FILTER_CAPACITY 255
+
+// Makes a filter of system calls, for a CKVM_FILTER_CAPACITY of instructions, and returns how many it has.
+int ckvm_make_filter(enum ckvm_filter filter, uint32_t permissions, struct sock_filter *code);
 
 // Installs a filter of system calls: on all threads for CKVM_FILTER_PROCESS, else on the calling one. Another call ends
 // the process by SIGSYS.
