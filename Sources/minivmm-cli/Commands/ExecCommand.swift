@@ -62,7 +62,8 @@ struct ExecCommand: ParsableCommand {
             var outputs = try RunOutputs(
                 statistics, reports, profile.configuration, pin: processors.pin,
                 inputs: [guest.kernel] + devices.disks.map(\.path))
-            let lines = try LiveRun.openFile(live)
+            let lines = try LiveRun.openFile(
+                live, apartFrom: [guest.kernel] + devices.disks.map(\.path) + outputs.paths)
             var options = MachineOptions(
                 processors: processors.configuration, cpuid: cpuid.configuration, statistics: statistics,
                 reports: reports, profile: profile.configuration, host: host)

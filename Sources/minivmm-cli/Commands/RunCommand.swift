@@ -80,7 +80,8 @@ extension RunConfiguration {
             let outputs = try RunOutputs(
                 statistics, reports, profile, pin: processors.pin,
                 inputs: guest.inputs + devices.disks.map(\.path))
-            let lines = try LiveRun.openFile(live)
+            let lines = try LiveRun.openFile(
+                live, apartFrom: guest.inputs + devices.disks.map(\.path) + outputs.paths)
             var options = MachineOptions(
                 processors: processors, cpuid: cpuid, statistics: statistics, reports: reports, profile: profile,
                 host: host)

@@ -65,6 +65,7 @@ struct WatchCommand: ParsableCommand {
         try Diagnostics.report {
             let signals = try ProcessWatch()
             let sink = try statistics.openSink()
+            try FilePlan.check(inputs: [], outputs: [statistics.file, intervalFile].compactMap(\.self))
             let lines = try intervalFile.map { try OutputFile(following: $0) } ?? .standardOutput
             let process = try WatchedProcess(process)
             try tryTracepoints()

@@ -9,6 +9,8 @@ struct RunOutputs {
     private var files: ReportFiles
     /// The profile, and what names the functions in all of them.
     var profiles: ProfileFiles
+    /// The paths of all that are files.
+    let paths: [String]
 
     /// Opens them.
     ///
@@ -19,9 +21,8 @@ struct RunOutputs {
         _ statistics: StatisticsConfiguration, _ reports: ReportConfiguration, _ profile: ProfileConfiguration,
         pin: CPUList?, inputs: [String?]
     ) throws {
-        try FilePlan.check(
-            inputs: inputs.compactMap(\.self) + profile.symbols,
-            outputs: [statistics.file].compactMap(\.self) + reports.outputs + [profile.file].compactMap(\.self))
+        paths = [statistics.file].compactMap(\.self) + reports.outputs + [profile.file].compactMap(\.self)
+        try FilePlan.check(inputs: inputs.compactMap(\.self) + profile.symbols, outputs: paths)
         self.statistics = statistics
         sink = try statistics.openSink()
         files = try reports.openFiles()

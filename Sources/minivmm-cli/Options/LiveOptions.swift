@@ -60,8 +60,12 @@ struct LiveRun {
     private let start = ContinuousClock.now
 
     /// The file of the lines of JSON, open before the run.
-    static func openFile(_ configuration: LiveConfiguration) throws -> OutputFile? {
-        try configuration.file.map { try OutputFile(following: $0) }
+    ///
+    /// - Parameter others: The files that the run reads and writes besides: none of them may be the file, which is emptied.
+    static func openFile(_ configuration: LiveConfiguration, apartFrom others: [String?]) throws -> OutputFile? {
+        guard let path = configuration.file else { return nil }
+        try FilePlan.check(inputs: others.compactMap(\.self), outputs: [path])
+        return try OutputFile(following: path)
     }
 
     /// Starts to show and to write.

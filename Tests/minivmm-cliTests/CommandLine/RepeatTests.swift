@@ -26,6 +26,7 @@ final class RepeatTests: KVMTestCase {
     }
 
     func testTableAndStatus() throws {
+        try TestBed.skipWhereEmulated()
         let run = try CommandLineRun(["run", "--guest", "counters", "--repeat", "2"])
         run.assertStatus(0)
         XCTAssertTrue(run.errors.contains("\n2 runs: "), run.errors)
@@ -40,6 +41,7 @@ final class RepeatTests: KVMTestCase {
 
     /// A run is confined as any other, and its guest has no standard input of this one.
     func testRunsAreThoseOfAShell() throws {
+        try TestBed.skipWhereEmulated()
         let folder = try makeFolder()
         let input = try folder.file("in", Array("typed".utf8))
         let run = try CommandLineRun(
@@ -48,8 +50,7 @@ final class RepeatTests: KVMTestCase {
     }
 
     func testASignalEndsTheRunsAndKeepsThoseThatAreDone() throws {
-        // The second run goes on until the signal comes.
-        let folder = try makeFolder()
+        try TestBed.skipWhereEmulated()
         let process = try RunningProcess([
             MiniVMMExecutable.path(), "run", "--guest", "spin", "--repeat", "9", "--stats", "json",
         ])
@@ -57,10 +58,10 @@ final class RepeatTests: KVMTestCase {
         try process.send(SIGTERM)
         XCTAssertEqual(try process.finish(), .exited(143))
         XCTAssertFalse(String(decoding: process.output, as: UTF8.self).contains("spinning\nspinning"))
-        withExtendedLifetime(folder) {}
     }
 
     func testProgressOnATerminal() throws {
+        try TestBed.skipWhereEmulated()
         let terminal = try PseudoTerminal()
         let command = [try MiniVMMExecutable.path(), "run", "--guest", "hello", "--repeat", "2", "--warmup", "1"]
         var spawn = try SpawnRequest(command, environment: ["TERM": "xterm", "NO_COLOR": "1"])

@@ -28,6 +28,7 @@ final class LiveScreenTests: KVMTestCase {
     }
 
     func testSizesAndKeys() throws {
+        try TestBed.skipWhereEmulated()
         for (columns, rows): (UInt16, UInt16) in [(80, 24), (200, 50)] {
             let (child, person, modes) = try start(columns: columns, rows: rows)
             try person.expect(Self.enter)
@@ -55,6 +56,7 @@ final class LiveScreenTests: KVMTestCase {
     }
 
     func testTheTerminalIsGivenBackHoweverItEnds() throws {
+        try TestBed.skipWhereEmulated()
         for (signal, status) in [(SIGTERM, 143), (SIGHUP, 129), (SIGINT, 130)] as [(Int32, Int32)] {
             let (child, person, modes) = try start(["--stats", "none"], columns: 80, rows: 24)
             try person.expect("io_out")
@@ -80,6 +82,18 @@ final class LiveScreenTests: KVMTestCase {
         for options in [["--interval", "1"], ["--interval-file", "f"], ["--interval", "0", "--interval-file", "f"]] {
             try CommandLineRun(["run", "--guest", "hello"] + options).assertStatus(64)
         }
+    }
+
+    /// The file is emptied at once: it is no other one of the run.
+    func testTheFileOfIntervalsIsNoOther() throws {
+        try TestBed.skipWhereEmulated()
+        let folder = try makeFolder()
+        let image = try folder.file("g.bin", TinyGuest.letter)
+        let interval = ["--interval", "1", "--interval-file"]
+        try CommandLineRun(["run", image] + interval + [image]).assertStatus(64)
+        XCTAssertEqual(try folder.bytes("g.bin"), TinyGuest.letter)
+        let report = folder.path("r.json")
+        try CommandLineRun(["run", image, "--report", report] + interval + [report]).assertStatus(64)
     }
 
     /// The lines add up to the run; they are there while it goes on, and the last is of what is left.
