@@ -74,12 +74,12 @@ enum FileTargets {
 
     static func records() throws -> ([UInt8]) throws -> Void {
         { bytes in
-            // Two records, a zero byte between them; or one, which is compared with itself.
-            let parts = bytes.split(separator: 0, maxSplits: 1).map(Array.init)
-            guard let last = parts.last else { return }
-            let text = ComparisonReport(
-                try RecordedStatistics(json: parts[0]), try RecordedStatistics(json: last), names: ("a\r", "b\u{9b}")
-            ).text
+            // Records with a zero byte between them: one, which is held against itself, or that and the others.
+            let records = try bytes.split(separator: 0, maxSplits: 3).map { try RecordedStatistics(json: Array($0)) }
+            guard let first = RunGroup(Array(records.prefix(1))),
+                let second = RunGroup(records.count > 1 ? Array(records.dropFirst()) : records)
+            else { return }
+            let text = ComparisonReport(Comparison(first, second, names: (["a\r"], ["b\u{9b}"]))).text
             let bad = text.unicodeScalars.first {
                 $0.value < 0x20 && $0 != "\n" || (0x7f...0x9f).contains($0.value)
             }

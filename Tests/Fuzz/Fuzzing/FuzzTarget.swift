@@ -14,6 +14,7 @@ struct FuzzTarget: Sendable {
         FuzzTarget(name: "cache", about: "the list of libraries, ld.so.cache", prepare: FileTargets.libraryCache),
         FuzzTarget(name: "records", about: "the JSON that compare reads", prepare: FileTargets.records),
         FuzzTarget(name: "devices", about: "ports and MMIO of all devices", prepare: DeviceTargets.devices),
+        FuzzTarget(name: "virtio", about: "virtio devices and their queues", prepare: VirtioTargets.virtio),
         FuzzTarget(name: "channel", about: "the channel to the program of exec", prepare: DeviceTargets.channel),
         FuzzTarget(name: "walks", about: "page tables", prepare: ProcessorTargets.walks),
         FuzzTarget(name: "frames", about: "what the fault trap reads of a guest", prepare: ProcessorTargets.frames),

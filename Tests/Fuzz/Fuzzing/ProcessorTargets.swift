@@ -61,13 +61,14 @@ enum ProcessorTargets {
             try pages.fill(&input)
             let patches = HandlerPatches(memory: pages.memory, port: SiteTrap.candidatePorts[0])
             let trap = FaultTrap(
-                memory: pages.memory, mechanism: how & 1 == 0 ? .patch(patches) : .debugRegister)
+                memory: pages.memory, mechanism: how & 1 == 0 ? .patch(patches) : .debugRegister,
+                usesInterruptReturn: how & 8 != 0)
             trap.follow(special)
             for round in 0..<3 {
                 switch trap.verdict(general, special) {
                 case .cpuid(let interrupted):
                     check((2...15).contains(interrupted.length), "\(interrupted.length)")
-                    trap.resume(interrupted, &general, &special)
+                    _ = trap.resume(interrupted, &general, &special)
                 case .genuine: trap.goOn(&general)
                 case .notOurs: break
                 }
