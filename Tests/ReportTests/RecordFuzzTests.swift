@@ -18,6 +18,15 @@ final class RecordFuzzTests: XCTestCase {
         "vcpu_count":1,"processor":"\u009b","kernel":"6"}}
         """#.utf8)
 
+    /// What `Scripts/fuzz records` begins with is still accepted: else it would get no further than that.
+    func testSeedsOfTheFuzzerAreRecords() throws {
+        try TestBed.skipWhereEmulated()
+        for (name, count) in [("one", 1), ("two", 2), ("group", 3)] {
+            let parts = try RepositoryFile.bytes("Tests/Fuzz/Corpus/records/\(name)").split(separator: 0)
+            XCTAssertEqual(try parts.map { try RecordedStatistics(json: Array($0)) }.count, count, name)
+        }
+    }
+
     func testDamagedRecords() throws {
         try TestBed.skipWhereEmulated()
         let original = try RecordedStatistics(json: Self.whole)
