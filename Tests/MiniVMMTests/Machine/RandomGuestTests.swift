@@ -14,7 +14,7 @@ final class RandomGuestTests: XCTestCase {
     /// How long each may run. What a guest does that goes on for longer, it has done by then.
     private static let limit = Duration.milliseconds(TestExtent.totalsDivisor == nil ? 50 : 10)
     /// When a run is over that had to be ended, on a machine that is busy.
-    private static let patience = Duration.seconds(20)
+    private static let patience = Duration.seconds(60)
     /// What the process may have grown by in the end, in KiB: far less than the guests' memory together, or 1 KiB for each
     /// of the many.
     private static let maximumGrowth = 64 * 1024
