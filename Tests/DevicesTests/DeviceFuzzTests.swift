@@ -84,6 +84,7 @@ final class DeviceFuzzTests: XCTestCase {
     }
 
     func testRandomAccesses() throws {
+        try TestBed.skipWhereEmulated()
         for seed: UInt64 in 1...4 { try run(seed: seed) }
     }
 

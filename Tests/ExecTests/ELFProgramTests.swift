@@ -77,7 +77,8 @@ final class ELFProgramTests: XCTestCase {
         }
     }
 
-    func testTenThousandDamagedFiles() {
+    func testTenThousandDamagedFiles() throws {
+        try TestBed.skipWhereEmulated()
         var failures = 0
         for is64Bit in [true, false] {
             var sample = sample

@@ -18,7 +18,10 @@ final class ExecSMPTests: ExecTestCase {
     /// The seconds that it may take.
     private static let limit = TestExtent.of(ChildProcess.limit, exhaustive: 1500)
 
-    func testOneVCPU() throws { try check(cpus: 1) }
+    func testOneVCPU() throws {
+        try XCTSkipUnless(TestExtent.isExhaustive, "programs that fork on one vCPU are in ExecForkTests as well")
+        try check(cpus: 1)
+    }
     func testTwoVCPUs() throws { try check(cpus: 2) }
     func testFourVCPUs() throws { try check(cpus: 4) }
 

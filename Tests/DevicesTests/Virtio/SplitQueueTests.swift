@@ -22,6 +22,7 @@ final class SplitQueueTests: XCTestCase {
     }
 
     func testIndicesWrap() throws {
+        try TestBed.skipWhereEmulated()
         for features in [0, Self.eventIndex | Self.indirect] {
             let (driver, device) = try makeDriver(features)
             for number in 0..<70_000 {

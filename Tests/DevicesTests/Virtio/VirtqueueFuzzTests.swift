@@ -26,6 +26,7 @@ final class VirtqueueFuzzTests: XCTestCase {
 
     /// Requests of random shape, against what an echo must come to.
     func testRequestsOfEveryShape() throws {
+        try TestBed.skipWhereEmulated()
         let (driver, device) = try makeDriver()
         for seed in 0..<TestExtent.of(UInt64(5000), exhaustive: 200_000) {
             var random = SeededGenerator(seed: seed)
@@ -78,6 +79,7 @@ final class VirtqueueFuzzTests: XCTestCase {
 
     /// A driver that has gone wild is stopped at the first mistake, and finds everything as new after a reset.
     func testHostileDrivers() throws {
+        try TestBed.skipWhereEmulated()
         let (driver, device) = try makeDriver()
         var faults = 0
         for seed in 0..<TestExtent.of(UInt64(3000), exhaustive: 100_000, total: 1_000_000) {
@@ -127,6 +129,7 @@ final class VirtqueueFuzzTests: XCTestCase {
     }
 
     func testHostileDriversOfEveryDevice() throws {
+        try TestBed.skipWhereEmulated()
         let seeds = TestExtent.of(UInt64(500), exhaustive: 20_000, total: 1_000_000)
         let entropy = try VirtioDriver(queueSizes: EntropyDevice.queueSizes, make: EntropyDevice.init)
         XCTAssertGreaterThan(try goWild(entropy, sizes: [8], seeds: seeds), 10)
@@ -159,6 +162,7 @@ final class VirtqueueFuzzTests: XCTestCase {
 
     /// The same while other vCPUs change the queue, notify and reset at the same time.
     func testSeveralVCPUsAtOnce() throws {
+        try TestBed.skipWhereEmulated()
         let (driver, device) = try makeDriver()
         let rounds = TestExtent.of(3000, exhaustive: 300_000)
         let memory = driver.memory

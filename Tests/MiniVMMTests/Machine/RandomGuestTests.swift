@@ -8,9 +8,10 @@ import XCTest
 /// Guests of random bytes and of hostile code: whatever they do, every run ends with an outcome, in time, and leaves
 /// nothing behind.
 final class RandomGuestTests: XCTestCase {
-    private static let flatCount: UInt64 = TestExtent.of(250, exhaustive: 2000, total: 100_000)
+    private static let flatCount: UInt64 = TestExtent.of(
+        TestBed.isEmulated ? 60 : 250, exhaustive: 2000, total: 100_000)
     private static let kernelCount: UInt64 = TestExtent.of(24, exhaustive: 400, total: 20_000)
-    private static let machineCount = TestExtent.of(100, exhaustive: 1000, total: 10_000)
+    private static let machineCount = TestExtent.of(TestBed.isEmulated ? 20 : 100, exhaustive: 1000, total: 10_000)
     /// How long each may run. What a guest does that goes on for longer, it has done by then.
     private static let limit = Duration.milliseconds(TestExtent.totalsDivisor == nil ? 50 : 10)
     /// When a run is over that had to be ended, on a machine that is busy.

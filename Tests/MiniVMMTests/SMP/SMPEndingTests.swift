@@ -10,7 +10,7 @@ import XCTest
 final class SMPEndingTests: KVMTestCase {
     private static let cpus: UInt8 = 4
     /// How many machines.
-    private static let machines = TestExtent.of(100, exhaustive: 1000)
+    private static let machines = TestExtent.of(TestBed.isEmulated ? 30 : 100, exhaustive: 1000)
     /// Machines that run before what the process holds is looked at: until then it sets things up that stay.
     private static let warmUp = 20
     /// The most exits before a machine is ended.
