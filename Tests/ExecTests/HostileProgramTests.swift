@@ -100,6 +100,7 @@ final class HostileProgramTests: XCTestCase {
 
     /// A path list of 16 KiB that expands to twice as many directories, none of which is there.
     func testALongPathListTakesNoTime() throws {
+        try TestBed.skipWhereEmulated()
         let host = try makeHost()
         let libraries = (0..<100).map { "lib\($0).so" }
         for name in libraries { try host.program("/usr/lib/\(name)", SampleProgram()) }
@@ -123,6 +124,7 @@ final class HostileProgramTests: XCTestCase {
     }
 
     func testDirectoriesOfAnyDepth() throws {
+        try TestBed.skipWhereEmulated()
         let host = try makeHost()
         try host.program("/bin/p", SampleProgram(type: 2))
         // Deep enough to see a recursion, and little enough for a build without optimization.

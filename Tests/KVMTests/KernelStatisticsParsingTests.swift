@@ -112,7 +112,8 @@ final class KernelStatisticsParsingTests: XCTestCase {
     }
 
     /// Damaged bytes are refused or misread, and never lead outside.
-    func testRandomDamage() {
+    func testRandomDamage() throws {
+        try TestBed.skipWhereEmulated()
         var random = SeededGenerator(seed: 2)
         let original = sample.bytes
         for _ in 0..<20_000 {
@@ -130,7 +131,8 @@ final class KernelStatisticsParsingTests: XCTestCase {
         }
     }
 
-    func testRandomBytes() {
+    func testRandomBytes() throws {
+        try TestBed.skipWhereEmulated()
         var random = SeededGenerator(seed: 3)
         for _ in 0..<5_000 {
             let count = Int.random(in: 0...400, using: &random)

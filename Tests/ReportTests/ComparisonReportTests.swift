@@ -60,6 +60,7 @@ final class ComparisonReportTests: XCTestCase {
     }
 
     func testCommand() throws {
+        try TestBed.skipWhereEmulated()
         _ = try TestKVM.shared()
         let folder = try makeFolder()
         let path = folder.path("a.json")

@@ -111,6 +111,7 @@ final class PageDataTests: XCTestCase {
     /// The longest run that there can be, with a million exits and more in every interval: what is embedded is bounded by
     /// intervals, kinds and places, and not by exits.
     func testThePageOfALongRunIsBounded() throws {
+        try TestBed.skipWhereEmulated()
         let kinds = Array(ExitKind.allCases)
         let count = TimelineRecorder.intervalCount
         let many = [UInt64](repeating: 4_000_000_000, count: count)

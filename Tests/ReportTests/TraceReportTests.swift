@@ -47,6 +47,7 @@ final class TraceReportTests: XCTestCase {
 
     /// The longest line that numbers can make has room, also at the end of a piece.
     func testLongestLines() throws {
+        try TestBed.skipWhereEmulated()
         // One of each form.
         for kind in [ExitKind.portOut, .mmioRead, .cpuid, .wrmsr, .debug, .hlt, .unknown] {
             var event = TraceEvent(start: .max, cycles: .max, subject: .max, extra: .max, width: .max)

@@ -41,6 +41,7 @@ final class PinningTests: KVMTestCase {
     }
 
     func testWhatIsNoListIsAUsageError() throws {
+        try TestBed.skipWhereEmulated()
         let run = try CommandLineRun(["run", "--guest", "hello", "--pin", "1-"])
         XCTAssertEqual(run.end, .exited(64))
     }
