@@ -36,6 +36,7 @@ final class ConsoleTests: KVMTestCase {
 
     /// A directory as standard input, which can be opened and not be read.
     func testInputThatCannotBeRead() throws {
+        try TestBed.skipWhereEmulated()
         // Asks the serial port for input some thousand times.
         let image = try makeFolder().file(
             "asks.bin",

@@ -31,6 +31,7 @@ final class DeviceOptionTests: KVMTestCase {
     }
 
     func testErrors() throws {
+        try TestBed.skipWhereEmulated()
         let folder = try makeFolder()
         let small = try folder.file("small", [1])
         let disk = try folder.file("disk", [UInt8](repeating: 0, count: 512))

@@ -39,6 +39,7 @@ final class ExecUsageTests: KVMTestCase {
     }
 
     func testHelp() throws {
+        try TestBed.skipWhereEmulated()
         let run = try CommandLineRun(["exec", "--help"])
         run.assertStatus(0)
         for option in ["--kernel <file>", "--memory", "--env", "--add", "--kernel-log", "--timeout"] {

@@ -24,6 +24,7 @@ final class LoadingOptionTests: KVMTestCase {
     }
 
     func testImageFromStandardInput() throws {
+        try TestBed.skipWhereEmulated()
         let file = try makeFolder().file("image.bin", TinyGuest.letter)
         let run = try CommandLineRun(["run", "-", "--stats", "json"], input: file)
         run.assertStatus(0)
@@ -39,6 +40,7 @@ final class LoadingOptionTests: KVMTestCase {
 
     /// A command line that is too long says how long it is, and with that what it has.
     func testKernelArguments() throws {
+        try TestBed.skipWhereEmulated()
         let kernel = try makeFolder().file("bzImage", SampleBzImage().bytes)
         let long = String(repeating: "x", count: 5000)
         func size(_ options: [String]) throws -> Int {

@@ -66,6 +66,7 @@ final class ProfileOptionTests: KVMTestCase {
     }
 
     func testComparedFunctions() throws {
+        try TestBed.skipWhereEmulated()
         _ = try TestKVM.shared()
         let folder = try makeFolder()
         let image = try folder.file("guest.bin", Self.guest)
@@ -95,6 +96,7 @@ final class ProfileOptionTests: KVMTestCase {
     }
 
     func testWrongFiles() throws {
+        try TestBed.skipWhereEmulated()
         let folder = try makeFolder()
         let image = try folder.file("guest.bin", Self.guest)
         try CommandLineRun(["run", image, "--symbols", folder.path("none")]).assertStatus(66)

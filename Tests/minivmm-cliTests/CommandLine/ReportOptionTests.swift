@@ -47,6 +47,7 @@ final class ReportOptionTests: XCTestCase {
     }
 
     func testAWrongPathDoesNotCostARun() throws {
+        try TestBed.skipWhereEmulated()
         _ = try TestKVM.shared()
         for option in [["--report", "/nonexistent/r.html"], ["--trace", "/nonexistent/t.json"]] {
             let run = try CommandLineRun(["run", "--guest", "hello"] + option)

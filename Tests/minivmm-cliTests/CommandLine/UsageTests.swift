@@ -54,6 +54,7 @@ final class UsageTests: XCTestCase {
     }
 
     func testHelpAndVersion() throws {
+        try TestBed.skipWhereEmulated()
         for arguments in [["--help"], ["run", "--help"], ["guests", "dump", "-h"], ["help", "doctor"], []] {
             let run = try CommandLineRun(arguments)
             run.assertStatus(0)
@@ -66,6 +67,7 @@ final class UsageTests: XCTestCase {
     }
 
     func testHelpNamesEveryExitStatus() throws {
+        try TestBed.skipWhereEmulated()
         let words = try CommandLineRun(["run", "--help"]).outputText
             .split { !$0.isNumber }
         for status in [1, 64, 65, 66, 69, 70, 71, 74, 124, 130, 143] {

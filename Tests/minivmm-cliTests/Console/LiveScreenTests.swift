@@ -98,6 +98,7 @@ final class LiveScreenTests: KVMTestCase {
 
     /// The lines add up to the run; they are there while it goes on, and the last is of what is left.
     func testIntervalsAddUp() throws {
+        try TestBed.skipWhereEmulated()
         let folder = try makeFolder()
         let path = folder.path("lines")
         let run = try CommandLineRun([

@@ -98,6 +98,7 @@ final class ReadmeTests: KVMTestCase {
     }
 
     func testEveryOptionOfTheCommandIsNamed() throws {
+        try TestBed.skipWhereEmulated()
         let readme = try Self.lines("README.md").joined(separator: "\n")
         for command in [["run"], ["watch"], ["doctor"], ["compare"], ["guests"], ["guests", "dump"]] {
             let help = try CommandLineRun(command + ["--help"]).outputText

@@ -15,6 +15,7 @@ final class ForeignTextCommandTests: XCTestCase {
     }
 
     func testMessages() throws {
+        try TestBed.skipWhereEmulated()
         let folder = try makeFolder()
         let carriageReturn = try folder.file("crlf", Array("#!/bin/sh\r\necho x\r\n".utf8))
         let escape = try folder.file("esc", Array("#!/bin/\u{1b}[31mfoo\n".utf8))

@@ -12,6 +12,7 @@ final class LimitTests: KVMTestCase {
     }
 
     func testASweepOfLimits() throws {
+        try TestBed.skipWhereEmulated()
         let folder = try makeFolder()
         let arguments = [
             "run", "--guest", "hello", "--stats", "none", "--trace", folder.path("t.json"), "--report",

@@ -5,6 +5,7 @@ import XCTest
 /// Files that are written: whole or not at all, and never over what is read.
 final class OutputFileTests: KVMTestCase {
     func testAnOldReportSurvivesARunThatFails() throws {
+        try TestBed.skipWhereEmulated()
         let folder = try makeFolder()
         let report = try folder.file("r.json", Array("old".utf8))
         let damaged = try folder.file("empty.bin", [])
@@ -17,6 +18,7 @@ final class OutputFileTests: KVMTestCase {
 
     /// The table cannot be written, nor can one of the reports: the others are.
     func testEveryOutputIsWrittenWhateverBecameOfAnother() throws {
+        try TestBed.skipWhereEmulated()
         let folder = try makeFolder()
         let names = ["a.html", "b.json", "c.csv"]
         let files = names.flatMap { ["--report", folder.path($0)] } + ["--trace", folder.path("t.json")]
@@ -49,6 +51,7 @@ final class OutputFileTests: KVMTestCase {
     }
 
     func testAnOutputIsNoInputAndNoOtherOutput() throws {
+        try TestBed.skipWhereEmulated()
         let folder = try makeFolder()
         let image = try folder.file("g.json", TinyGuest.printer)
         XCTAssertEqual(symlink("g.json", folder.path("alias.json")), 0)

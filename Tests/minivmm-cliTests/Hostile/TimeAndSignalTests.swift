@@ -20,6 +20,7 @@ final class TimeAndSignalTests: KVMTestCase {
     }
 
     func testPipesThatNobodyOpens() throws {
+        try TestBed.skipWhereEmulated()
         let folder = try makeFolder()
         let program = try MiniVMMExecutable.path()
         let fifo = try pipe(folder, "fifo")
