@@ -52,11 +52,8 @@ public struct Comparison: Sendable {
 
     /// The kinds of either side; those with the maximum difference in cycles first.
     package var rows: [Row] {
-        var seen: Set<String> = []
         // There are no more than a few hundred, see ``RecordedStatistics``.
-        let kinds = (first.runs + second.runs).flatMap { $0.kinds(every: isEvery) }.filter {
-            seen.insert($0.name).inserted
-        }
+        let kinds = (first.runs + second.runs).flatMap { $0.kinds(every: isEvery) }.firsts(by: \.name)
         let rows = kinds.map { kind in
             row(kind.name, isExact: kind.isExact, { $0.exits(of: kind.name) }, { $0.cycles(of: kind.name) })
         }
@@ -90,7 +87,8 @@ public struct Comparison: Sendable {
 
     /// A number that runs need not have; nil unless all have it.
     package func pair(ofAll number: (RecordedStatistics) -> UInt64?) -> Pair? {
-        guard let one = first.spread(ofAll: number), let other = second.spread(ofAll: number) else { return nil }
+        func spread(_ group: RunGroup) -> Spread? { group.spread(ofAll: { run in number(run).map { Double($0) } }) }
+        guard let one = spread(first), let other = spread(second) else { return nil }
         return Pair(first: one, second: other)
     }
 }
@@ -107,8 +105,7 @@ extension Comparison {
 
     /// All of them.
     package var differences: [Difference] {
-        var seen: Set<String> = []
-        let names = (first.conditionNames + second.conditionNames).filter { seen.insert($0).inserted }
+        let names = (first.conditionNames + second.conditionNames).firsts { $0 }
         return names.compactMap { name in
             let (one, other) = (first.values(of: name), second.values(of: name))
             // What is not recorded on a side is not known to differ.

@@ -213,10 +213,7 @@ public struct ComparisonReport: Sendable {
     }
 
     private var frequencies: [String] {
-        func all(_ group: RunGroup) -> [UInt32?] {
-            var seen: Set<UInt32?> = []
-            return group.runs.map(\.tscKHz).filter { seen.insert($0).inserted }
-        }
+        func all(_ group: RunGroup) -> [UInt32?] { group.runs.map(\.tscKHz).firsts { $0 } }
         let (one, other) = (all(comparison.first), all(comparison.second))
         guard Set(one + other).count > 1 else { return [] }
         func words(_ frequencies: [UInt32?]) -> String {

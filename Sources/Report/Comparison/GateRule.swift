@@ -201,17 +201,12 @@ extension GateRule {
 
     /// Holds the second side against the first.
     package func judge(_ first: RunGroup, _ second: RunGroup) -> Verdict {
-        guard let one = median(first), let other = median(second) else {
+        guard let one = first.spread(ofAll: value)?.median, let other = second.spread(ofAll: value)?.median else {
             return Verdict(rule: self, first: nil, second: nil, limit: nil, isBroken: true)
         }
         let limit = limit.value(from: one)
         return Verdict(
             rule: self, first: one, second: other, limit: limit, isBroken: comparison.holds(other, limit))
-    }
-
-    private func median(_ group: RunGroup) -> Double? {
-        let values = group.runs.compactMap(value)
-        return values.count == group.runs.count ? Spread(values).median : nil
     }
 
     private func value(_ run: RecordedStatistics) -> Double? {

@@ -82,8 +82,7 @@ public struct Repetition: Sendable {
 
     /// The kinds of any run; those that took most time first.
     package var kinds: [Row] {
-        var seen: Set<String> = []
-        let kinds = group.runs.flatMap { $0.kinds(every: group.isEvery) }.filter { seen.insert($0.name).inserted }
+        let kinds = group.runs.flatMap { $0.kinds(every: group.isEvery) }.firsts(by: \.name)
         return kinds.map { kind in
             Row(
                 name: kind.name, isExact: kind.isExact, exits: group.spread { $0.exits(of: kind.name) },
@@ -147,8 +146,7 @@ extension Repetition {
             return "Outlier: run \(outlier.run), \(words(outlier.value)); the median is \(words(outlier.median))."
         }
         if all.count > lines.count { lines.append("\(all.count - lines.count) more outliers.") }
-        var seen: Set<String> = []
-        let endings = runs.map(\.outcome.summary).filter { seen.insert($0).inserted }
+        let endings = runs.map(\.outcome.summary).firsts { $0 }
         if endings.count > 1 {
             let counts = endings.map { ending in
                 "\(ForeignText.visible(ending)) (\(runs.count { $0.outcome.summary == ending }))"

@@ -24,6 +24,14 @@ package struct Spread: Hashable, Sendable {
     package var relative: Double { median > 0 ? (most - least) / median : most > least ? 1 : 0 }
 }
 
+extension Sequence {
+    /// The first of those that are alike in something, in their order.
+    func firsts<Key: Hashable>(by key: (Element) -> Key) -> [Element] {
+        var seen: Set<Key> = []
+        return filter { seen.insert(key($0)).inserted }
+    }
+}
+
 /// Runs that are taken together: one side of a comparison, or one command that was repeated.
 public struct RunGroup: Sendable {
     /// The runs, at least one.
@@ -47,23 +55,18 @@ public struct RunGroup: Sendable {
     package func spread(_ number: (RecordedStatistics) -> UInt64) -> Spread { Spread(runs.map { Double(number($0)) }) }
 
     /// A number that runs need not have; nil unless all have it.
-    package func spread(ofAll number: (RecordedStatistics) -> UInt64?) -> Spread? {
+    package func spread(ofAll number: (RecordedStatistics) -> Double?) -> Spread? {
         let numbers = runs.compactMap(number)
-        return numbers.count == runs.count ? Spread(numbers.map { Double($0) }) : nil
+        return numbers.count == runs.count ? Spread(numbers) : nil
     }
 
     /// The values of something that numbers depend on, in the order in which they come.
     package func values(of condition: String) -> [String] {
-        var seen: Set<String> = []
-        return runs.compactMap { run in run.conditions.first { $0.name == condition }?.value }
-            .filter { seen.insert($0).inserted }
+        runs.compactMap { run in run.conditions.first { $0.name == condition }?.value }.firsts { $0 }
     }
 
     /// The names of those.
-    package var conditionNames: [String] {
-        var seen: Set<String> = []
-        return runs.flatMap(\.conditions).map(\.name).filter { seen.insert($0).inserted }
-    }
+    package var conditionNames: [String] { runs.flatMap(\.conditions).map(\.name).firsts { $0 } }
 }
 
 extension RecordedStatistics {
