@@ -48,6 +48,17 @@ public struct PageWalk: Hashable, Sendable {
 
     /// The physical address behind a linear one, or nil where the tables have none or lie outside memory.
     public func translate(_ linear: UInt64, in memory: GuestMemory) -> GuestPhysicalAddress? {
+        translate(linear, forbidden: 0, in: memory)
+    }
+
+    /// The same for code in long mode: nil as well where the tables forbid its execution.
+    package func translateCode(_ linear: UInt64, in memory: GuestMemory) -> GuestPhysicalAddress? {
+        guard mode == .fourLevel || mode == .fiveLevel else { return nil }
+        return translate(linear, forbidden: Entry.noExecution, in: memory)
+    }
+
+    /// - Parameter forbidden: The bits that no entry may have, where entries have eight bytes.
+    private func translate(_ linear: UInt64, forbidden: UInt64, in memory: GuestMemory) -> GuestPhysicalAddress? {
         switch mode {
         case .none:
             // Without paging there are no 64-bit modes: addresses have 32 bits.
@@ -57,29 +68,16 @@ public struct PageWalk: Hashable, Sendable {
         case .pae:
             // CR3 bits 31:5 hold the page-directory-pointer table of four entries; linear addresses have 32 bits.
             let table = cr3 & 0xffff_ffe0
-            return descend(linear & 0xffff_ffff, table: table, topShift: 30, topMask: 0x3, in: memory)
+            return descend(
+                linear & 0xffff_ffff, table: table, topShift: 30, topMask: 0x3, forbidden: forbidden, in: memory)
         case .fourLevel:
             guard Self.isCanonical(linear, bits: 48) else { return nil }
-            return descend(linear, table: cr3 & Entry.addressMask, topShift: 39, topMask: 0x1ff, in: memory)
+            let table = cr3 & Entry.addressMask
+            return descend(linear, table: table, topShift: 39, topMask: 0x1ff, forbidden: forbidden, in: memory)
         case .fiveLevel:
             guard Self.isCanonical(linear, bits: 57) else { return nil }
-            return descend(linear, table: cr3 & Entry.addressMask, topShift: 48, topMask: 0x1ff, in: memory)
-        }
-    }
-
-    /// The same for code in long mode: nil as well where the tables forbid its execution.
-    package func translateCode(_ linear: UInt64, in memory: GuestMemory) -> GuestPhysicalAddress? {
-        switch mode {
-        case .none, .legacy, .pae: nil
-        case .fourLevel where Self.isCanonical(linear, bits: 48):
-            descend(
-                linear, table: cr3 & Entry.addressMask, topShift: 39, topMask: 0x1ff, forbidden: Entry.noExecution,
-                in: memory)
-        case .fiveLevel where Self.isCanonical(linear, bits: 57):
-            descend(
-                linear, table: cr3 & Entry.addressMask, topShift: 48, topMask: 0x1ff, forbidden: Entry.noExecution,
-                in: memory)
-        case .fourLevel, .fiveLevel: nil
+            let table = cr3 & Entry.addressMask
+            return descend(linear, table: table, topShift: 48, topMask: 0x1ff, forbidden: forbidden, in: memory)
         }
     }
 
@@ -108,7 +106,7 @@ public struct PageWalk: Hashable, Sendable {
         table: UInt64,
         topShift: UInt64,
         topMask: UInt64,
-        forbidden: UInt64 = 0,
+        forbidden: UInt64,
         in memory: GuestMemory
     ) -> GuestPhysicalAddress? {
         var table = table
