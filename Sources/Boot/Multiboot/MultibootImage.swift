@@ -120,15 +120,13 @@ struct MultibootImage: Sendable {
         return (parts, home.map { $0.physicalAddress &+ (stated &- $0.virtualAddress) } ?? stated)
     }
 
-    /// The bytes of a part.
-    private func bytes(of part: Part) -> ArraySlice<UInt8> {
-        // The file has them, which was checked when the part was made.
-        file.bytes.part(at: part.fileOffset, count: part.fileSize) ?? []
-    }
-
     /// The code, as far as the file tells it from data.
     var code: [LoadedCode] {
-        parts.filter(\.isExecutable).map { LoadedCode(Array(bytes(of: $0)), at: $0.address) }
+        parts.filter(\.isExecutable).map { part in
+            // The file has the bytes, which was checked when the part was made.
+            let bytes = file.bytes.part(at: part.fileOffset, count: part.fileSize) ?? []
+            return LoadedCode(Array(bytes), at: part.address)
+        }
     }
 
     /// What the kernel takes of memory, from its first part to its last one's end.
@@ -152,10 +150,9 @@ struct MultibootImage: Sendable {
             guard part.end <= end.rawValue else {
                 throw .needsMoreMemory(path: file.path, upTo: GuestPhysicalAddress(part.end), end: end)
             }
-            let bytes = bytes(of: part)
-            try ImageError.loading(file.path) { () throws(GuestMemoryError) in
-                try memory.write(bytes, at: GuestPhysicalAddress(part.address))
-            }
+            // The sum was checked when the part was made.
+            let bytes = part.fileOffset..<part.fileOffset + part.fileSize
+            try file.load(bytes, into: memory, at: GuestPhysicalAddress(part.address))
         }
     }
 }

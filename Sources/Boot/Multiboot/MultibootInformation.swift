@@ -1,3 +1,4 @@
+import Devices
 import Memory
 
 /// What a Multiboot kernel is told when it is entered.
@@ -32,10 +33,11 @@ struct MultibootInformation {
 
     /// The text screen as a frame buffer: 80 by 25 characters of 16 bits, which type 2 is.
     private enum Screen {
-        static let address: UInt64 = 0xb_8000
-        static let pitch: UInt32 = 160
-        static let columns: UInt32 = 80
-        static let rows: UInt32 = 25
+        static let address = TextScreen.start.rawValue
+        static let columns = UInt32(TextScreen.columns)
+        static let rows = UInt32(TextScreen.rows)
+        /// The bytes of a row.
+        static let pitch = columns * UInt32(bitsPerCharacter / 8)
         static let bitsPerCharacter: UInt8 = 16
         static let typeText: UInt8 = 2
     }

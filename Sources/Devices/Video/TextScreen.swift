@@ -15,8 +15,10 @@ package final class TextScreen: Sendable {
     /// The bytes of that memory.
     package static let size: UInt64 = 0x8000
 
-    static let columns = 80
-    static let rows = 25
+    /// Characters in a row.
+    package static let columns = 80
+    /// Rows.
+    package static let rows = 25
     /// Between two looks.
     fileprivate static let interval = Duration.milliseconds(50)
 
