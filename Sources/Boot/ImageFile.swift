@@ -50,8 +50,8 @@ public struct ImageFile: Sendable {
         }
         let size = UInt64(clamping: status.st_size)
         guard size <= limit else { throw .oversized(path: path, size: size, limit: limit) }
+        let bytes = try Self.readWholly(path, descriptor.number, Self.beginningSize, at: 0)
         let rest = OpenFile(descriptor)
-        let bytes = try rest.bytes(at: 0, count: Self.beginningSize, path: path)
         self.init(path: path, bytes: bytes, size: size, rest: rest)
     }
 
@@ -113,7 +113,16 @@ public struct ImageFile: Sendable {
         let (end, overflow) = offset.addingReportingOverflow(count)
         guard let rest, !overflow, end <= size else { throw .shortened(path: path) }
         // Both are at most the size, which is that of a file and so an Int.
-        return try rest.bytes(at: Int(offset), count: Int(count), path: path)
+        return try Self.readWholly(path, rest.descriptor.number, Int(count), at: Int(offset))
+    }
+
+    /// Reads as many bytes as are asked for.
+    private static func readWholly(
+        _ path: String, _ descriptor: Int32, _ count: Int, at offset: Int
+    ) throws(ImageError) -> [UInt8] {
+        let bytes = try read(path, descriptor, atMost: count, at: offset)
+        guard bytes.count == count else { throw .shortened(path: path) }
+        return bytes
     }
 
     /// Loads a part of the file into the guest, without a copy on the way.
@@ -132,14 +141,15 @@ public struct ImageFile: Sendable {
         let window = try ImageError.loading(path) { () throws(GuestMemoryError) in
             try GuestWindow(memory, at: address, size: Int(count))
         }
-        let problem = unsafe window.withBytes(at: 0, count: Int(count)) { buffer in
-            unsafe rest.read(into: buffer, at: Int(range.lowerBound), path: path)
+        let (filled, failure) = unsafe window.withBytes(at: 0, count: Int(count)) { buffer in
+            unsafe Self.fill(buffer, rest.descriptor.number, at: Int(range.lowerBound))
         }
-        if let problem { throw problem }
+        if let failure { throw .unreadable(path: path, failure) }
+        guard filled == Int(count) else { throw .shortened(path: path) }
     }
 
     /// From how many bytes on their memory is taken from the system at once: 4 MiB.
-    fileprivate static let largeRoom = 0x40_0000
+    private static let largeRoom = 0x40_0000
     /// The least that is asked of the system at once, in bytes.
     private static let leastRoom = 0x1_0000
 
@@ -170,77 +180,57 @@ public struct ImageFile: Sendable {
         return OwnedDescriptor(takingOver: result)
     }
 
-    /// Reads until the room is filled or the file ends.
+    /// Reads into an array until it is full or the file ends.
+    ///
+    /// - Parameter offset: Where in the file; nil for where it stands, as in a pipe.
     private static func read(
-        _ path: String,
-        _ descriptor: Int32,
-        atMost room: Int
+        _ path: String, _ descriptor: Int32, atMost room: Int, at offset: Int? = nil
     ) throws(ImageError) -> [UInt8] {
         // An array that the system has no memory for would end the process; asking first costs no memory.
         guard let probe = unsafe malloc(room) else { throw .unreadable(path: path, .outOfMemory) }
         unsafe free(probe)
-        var failure: Int?
+        var failure: ErrorNumber?
         let bytes = unsafe [UInt8](unsafeUninitializedCapacity: room) { buffer, count in
-            // In large pages, and all at once: a kernel would take thousands of page faults otherwise.
-            if room >= Self.largeRoom, let start = buffer.baseAddress { unsafe ckvm_populate(start, room) }
-            while count < room, let start = buffer.baseAddress {
-                // Sound: room - count bytes are left behind start + count.
-                let result = unsafe ckvm_read(descriptor, start + count, room - count)
-                if result == -Int(EINTR) { continue }
-                if result < 0 { failure = result }
-                if result <= 0 { return }
-                count += result
-            }
+            let whole = unsafe UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(buffer)[..<room])
+            (count, failure) = unsafe fill(whole, descriptor, at: offset)
         }
-        if let failure {
-            throw .unreadable(path: path, ErrorNumber(rawValue: Int32(truncatingIfNeeded: 0 &- failure)))
-        }
+        if let failure { throw .unreadable(path: path, failure) }
         return bytes
+    }
+
+    /// Fills a buffer until it is full or the file ends. It is the process's own, or guest memory that nothing else uses
+    /// yet.
+    private static func fill(
+        _ buffer: UnsafeMutableRawBufferPointer, _ descriptor: Int32, at offset: Int?
+    ) -> (count: Int, failure: ErrorNumber?) {
+        guard let start = buffer.baseAddress else { return (0, nil) }
+        // In large pages, and all at once: a kernel would take thousands of page faults otherwise.
+        if buffer.count >= largeRoom { unsafe ckvm_populate(start, buffer.count) }
+        var count = 0
+        while count < buffer.count {
+            // Sound: as many bytes as are asked for are left behind start + count.
+            let left = buffer.count - count
+            let result =
+                if let offset {
+                    unsafe ckvm_pread(descriptor, start + count, left, Int64(offset) &+ Int64(count))
+                } else {
+                    unsafe ckvm_read(descriptor, start + count, left)
+                }
+            if result == -Int(EINTR) { continue }
+            if result < 0 { return (count, ErrorNumber(rawValue: Int32(truncatingIfNeeded: 0 &- result))) }
+            if result == 0 { break }
+            count += result
+        }
+        return (count, nil)
     }
 }
 
 /// A file that stays open, and is read where it is needed.
 private final class OpenFile: Sendable {
-    private let descriptor: OwnedDescriptor
+    let descriptor: OwnedDescriptor
 
     init(_ descriptor: consuming OwnedDescriptor) {
         self.descriptor = descriptor
-    }
-
-    /// Reads a part into an array.
-    func bytes(at offset: Int, count: Int, path: String) throws(ImageError) -> [UInt8] {
-        // An array that the system has no memory for would end the process; asking first costs no memory.
-        guard let probe = unsafe malloc(count) else { throw .unreadable(path: path, .outOfMemory) }
-        unsafe free(probe)
-        var problem: ImageError?
-        let bytes = unsafe [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
-            let room = unsafe UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(buffer)[..<count])
-            problem = unsafe read(into: room, at: offset, path: path)
-            filled = problem == nil ? count : 0
-        }
-        if let problem { throw problem }
-        return bytes
-    }
-
-    /// Fills a buffer, and returns what was in the way. The buffer is the process's own, or guest memory that nothing else
-    /// uses yet.
-    func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int, path: String) -> ImageError? {
-        guard let start = buffer.baseAddress else { return nil }
-        // In large pages, and all at once: a kernel would take thousands of page faults otherwise.
-        if buffer.count >= ImageFile.largeRoom { unsafe ckvm_populate(start, buffer.count) }
-        var count = 0
-        while count < buffer.count {
-            // Sound: buffer.count - count bytes are left behind start + count.
-            let result = unsafe ckvm_pread(
-                descriptor.number, start + count, buffer.count - count, Int64(offset) &+ Int64(count))
-            if result == -Int(EINTR) { continue }
-            if result < 0 {
-                return .unreadable(path: path, ErrorNumber(rawValue: Int32(truncatingIfNeeded: 0 &- result)))
-            }
-            guard result > 0 else { return .shortened(path: path) }
-            count += result
-        }
-        return nil
     }
 }
 
