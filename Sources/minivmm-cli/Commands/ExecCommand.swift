@@ -50,20 +50,18 @@ struct ExecCommand: ParsableCommand {
         signal(SIGXFSZ, SIG_IGN)
         let (statistics, reports, host) = (statistics.configuration, reports.configuration, host.configuration)
         try Diagnostics.report {
-            let repetition = repetition.configuration
+            let (repetition, devices) = (repetition.configuration, devices.configuration)
+            let inputs = [guest.kernel] + devices.disks.map(\.path)
             if repetition.count != nil {
-                return try RepeatedRuns(repetition).run(statistics, reports, inputs: [guest.kernel])
+                return try RepeatedRuns(repetition).run(statistics, reports, inputs: inputs)
             }
             let live = live.configuration
             if live.hasScreen { try LiveScreen.validate(usesOutput: true) }
             Confinement.begin(isWanted: host.isConfined)
             let watch = try ProcessWatch(timeout: limits.configuration.duration)
-            let devices = devices.configuration
             var outputs = try RunOutputs(
-                statistics, reports, profile.configuration, pin: processors.pin,
-                inputs: [guest.kernel] + devices.disks.map(\.path))
-            let lines = try LiveRun.openFile(
-                live, apartFrom: [guest.kernel] + devices.disks.map(\.path) + outputs.paths)
+                statistics, reports, profile.configuration, pin: processors.pin, inputs: inputs)
+            let lines = try LiveRun.openFile(live, apartFrom: inputs + outputs.paths)
             var options = MachineOptions(
                 processors: processors.configuration, cpuid: cpuid.configuration, statistics: statistics,
                 reports: reports, profile: profile.configuration, host: host)

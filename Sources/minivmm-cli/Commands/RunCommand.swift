@@ -70,18 +70,15 @@ extension RunConfiguration {
         // Likewise a file that may grow no more.
         signal(SIGXFSZ, SIG_IGN)
         try Diagnostics.report {
+            let inputs = guest.inputs + devices.disks.map(\.path)
             if repetition.count != nil {
-                return try RepeatedRuns(repetition).run(
-                    statistics, reports, inputs: guest.inputs + devices.disks.map(\.path))
+                return try RepeatedRuns(repetition).run(statistics, reports, inputs: inputs)
             }
             if live.hasScreen { try LiveScreen.validate(usesOutput: true) }
             Confinement.begin(isWanted: host.isConfined)
             let watch = try ProcessWatch(timeout: limits.duration)
-            let outputs = try RunOutputs(
-                statistics, reports, profile, pin: processors.pin,
-                inputs: guest.inputs + devices.disks.map(\.path))
-            let lines = try LiveRun.openFile(
-                live, apartFrom: guest.inputs + devices.disks.map(\.path) + outputs.paths)
+            let outputs = try RunOutputs(statistics, reports, profile, pin: processors.pin, inputs: inputs)
+            let lines = try LiveRun.openFile(live, apartFrom: inputs + outputs.paths)
             var options = MachineOptions(
                 processors: processors, cpuid: cpuid, statistics: statistics, reports: reports, profile: profile,
                 host: host)
