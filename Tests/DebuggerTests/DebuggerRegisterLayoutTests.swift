@@ -5,7 +5,7 @@ import XCTest
 @testable import MiniVMM
 
 /// The registers as GDB gets them.
-final class RegisterLayoutTests: XCTestCase {
+final class DebuggerRegisterLayoutTests: XCTestCase {
     private func state() -> VCPURegisters {
         VCPURegisters(general: GeneralRegisters(), special: SpecialRegisters(), floatingPoint: FloatingPointState())
     }
