@@ -82,7 +82,7 @@ final class ConsoleTests: KVMTestCase {
     }
 
     func testTimeoutEndsARunWhoseConsoleNobodyReads() throws {
-        let recorded = try RecordedRun(["--guest", "hello", "--timeout", "0.2"], output: .unread)
+        let recorded = try RecordedRun(["--guest", "hello", "--timeout", "3"], output: .unread)
         recorded.run.assertStatus(124)
         XCTAssertEqual(recorded.ending, "timeout")
         try checkOneLineAtMost(recorded)
