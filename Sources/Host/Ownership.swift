@@ -51,7 +51,7 @@ package struct MemoryMapping: ~Copyable, Sendable {
 ///   - count: How many of them.
 /// - Throws: ``ResourceError`` when the system refuses the memory.
 @inlinable
-package func zeroedMemory<Value: BitwiseCopyable>(
+package func zeroedMemory<Value: ~Copyable>(
     of type: Value.Type, count: Int
 ) throws(ResourceError) -> UnsafeMutablePointer<Value> {
     let memory = unsafe calloc(count, MemoryLayout<Value>.stride)

@@ -226,6 +226,9 @@ extension Machine {
         let vcpus = (0..<parts.counters.vcpuCount).map { CounterSnapshot(parts.counters, vcpu: $0) }
         return (vcpus, parts.source.kernelSettledExits())
     }
+
+    /// The places so far of the exits that MiniVMM settled, if they are kept. At any time, on any thread.
+    package var placesSoFar: ExitPlaces? { places(with: nil) }
 }
 
 /// What a machine kept of its exits besides the counters.
@@ -264,27 +267,41 @@ extension Machine {
 
     /// Puts into the outcome where exits came from.
     private func addPlaces(to outcome: inout RunOutcome) {
+        guard parts.recording.placeCapacity != nil else { return }
+        outcome.places = places(
+            with: parts.source.kernelPlaces(), isSVM: outcome.kernelSettled?.isSVM ?? false)
+        outcome.systemCallHandler = runners.first?.vcpu.modelSpecificRegister(ModelSpecificRegister.systemCallHandler)
+    }
+
+    /// The places that are kept, with those that the kernel has kept; nil where none are.
+    private func places(
+        with kernel: (places: [ExitPlaces.Place], lostExits: UInt64)?, isSVM: Bool = false
+    ) -> ExitPlaces? {
         let recorders = runners.compactMap { runner in runner.recorder?.places.map { (runner.index, $0) } }
-        guard !recorders.isEmpty else { return }
+        guard !recorders.isEmpty else { return nil }
         let own = recorders.flatMap { index, recorder in recorder.places(ofVCPU: index) }
-        var kernel = parts.source.kernelPlaces()
+        var kernel = kernel
         if trap == .fault { kernel?.places.removeCarried(by: own) }
         var places = ExitPlaces(
             places: own + (kernel?.places ?? []), lostExits: recorders.reduce(0) { $0 &+ $1.1.lostExits },
-            kernelLostExits: kernel?.lostExits, isSVM: outcome.kernelSettled?.isSVM ?? false,
+            kernelLostExits: kernel?.lostExits, isSVM: isSVM,
             cyclesPerNanosecond: Double(tscKHz ?? 1_000_000) / 1_000_000)
-        places.claims =
-            parts.ports.attachments.map {
-                ExitPlaces.Claim(
-                    name: $0.name, isPort: true, first: UInt64($0.ports.lowerBound), last: UInt64($0.ports.upperBound))
-            }
+        places.claims = claims
+        return places
+    }
+
+    /// The devices, and where the guest finds them.
+    private var claims: [ExitPlaces.Claim] {
+        let ports = parts.ports.attachments.map {
+            ExitPlaces.Claim(
+                name: $0.name, isPort: true, first: UInt64($0.ports.lowerBound), last: UInt64($0.ports.upperBound))
+        }
+        return ports
             + parts.mmio.attachments.map {
                 ExitPlaces.Claim(
                     name: $0.name, isPort: false, first: $0.start.rawValue,
                     last: $0.start.rawValue &+ ($0.size &- 1))
             }
-        outcome.places = places
-        outcome.systemCallHandler = runners.first?.vcpu.modelSpecificRegister(ModelSpecificRegister.systemCallHandler)
     }
 
     /// What looks at KVM's share of the exits over time, if they are kept and it is counted.

@@ -1,3 +1,4 @@
+@testable import Counters
 @testable import Report
 @testable import TestSupport
 import XCTest
@@ -56,6 +57,56 @@ final class LiveViewTests: XCTestCase {
         XCTAssertNil(view.press(UInt8(ascii: "x")))
         XCTAssertEqual(view.press(UInt8(ascii: "q")), .quit)
         XCTAssertEqual(view.press(0x03), .quit)
+    }
+
+    /// What exits are about, and their code, once samples have it.
+    func testPlaces() {
+        func places(_ exits: UInt64) -> ExitPlaces {
+            func place(_ kind: ExitKind, _ subject: ExitPlaces.Subject?, _ address: UInt64, _ exits: UInt64)
+                -> ExitPlaces.Place
+            {
+                ExitPlaces.Place(
+                    vcpu: 0, exit: .minivmm(kind), address: address, subject: subject, exits: exits,
+                    time: exits * 1000, histogram: [UInt64](repeating: 0, count: ExitPlaces.bucketCount))
+            }
+            var places = ExitPlaces(places: [
+                place(.portOut, .port(0x3f8), 0x1000, exits), place(.portOut, .port(0x3f8), 0x1008, 5),
+                place(.portOut, .port(0x80), 0x1004, 10), place(.hlt, nil, 0x2000, 1),
+            ])
+            places.name { $0.address.map { $0 < 0x2000 } ?? false ? .init(name: "put\u{1b}", offset: 0) : nil }
+            return places
+        }
+        var view = LiveView(title: "g", keepsPlaces: true)
+        XCTAssertTrue(view.take(sample(1, out: 100, hlt: 5, cpuid: 40)))
+        XCTAssertTrue(view.screen(width: 80, height: 24)[1].contains("  [d]etails  [c]ode  "))
+        XCTAssertFalse(view.isDue(at: 1.5))
+        XCTAssertEqual(view.press(UInt8(ascii: "d")), .redraw)
+        // Not in a second, but at once.
+        XCTAssertTrue(view.isDue(at: 1.5))
+        XCTAssertTrue(view.take(LiveSample(elapsed: 2, rows: [], places: places(20))))
+        // 25 in the two seconds since the start.
+        XCTAssertTrue(view.screen(width: 80, height: 24)[4].hasPrefix("   25       13 "))
+        XCTAssertTrue(view.take(LiveSample(elapsed: 4, rows: [], places: places(60))))
+        XCTAssertEqual(
+            view.screen(width: 80, height: 24).dropFirst(3),
+            [
+                "exits  exits/s  share    mean    time  exit    about",
+                "   65       20  85.5%  1.00us  65.0us  io_out  port 0x3f8 (ttyS0)",
+                "   10        0  13.2%  1.00us  10.0us  io_out  port 0x80 (POST code)",
+                "    1        0   1.3%  1.00us  1.00us  hlt",
+            ])
+        XCTAssertEqual(view.press(UInt8(ascii: "c")), .redraw)
+        XCTAssertEqual(
+            view.screen(width: 80, height: 24).dropFirst(3),
+            [
+                "exits  exits/s  share    mean    time  exit    code",
+                "   75       20  98.7%  1.00us  75.0us  io_out  put\\x1b",
+                "    1        0   1.3%  1.00us  1.00us  hlt     0x2000",
+            ])
+        // A watch has none.
+        var watch = self.view()
+        XCTAssertNil(watch.press(UInt8(ascii: "d")))
+        XCTAssertEqual(watch.grouping, .kind)
     }
 
     func testAPausedViewStays() {

@@ -29,10 +29,13 @@ package struct LiveSample: Sendable {
     /// Since the start, in seconds.
     package let elapsed: Double
     package let rows: [Row]
+    /// Where those come from that MiniVMM settled, if that is kept and was asked for.
+    package let places: ExitPlaces?
 
-    package init(elapsed: Double, rows: [Row]) {
+    package init(elapsed: Double, rows: [Row], places: ExitPlaces? = nil) {
         self.elapsed = elapsed
         self.rows = rows
+        self.places = places
     }
 }
 
@@ -43,8 +46,10 @@ extension LiveSample {
     ///   - vcpus: The counters of each.
     ///   - kernelSettled: What KVM settled itself, if every exit is counted.
     ///   - tscKHz: The frequency of the time-stamp counter; where it is not known, a cycle passes for a nanosecond.
+    ///   - places: Where the exits come from that MiniVMM settled, if that is wanted.
     package init(
-        elapsed: Duration, vcpus: [CounterSnapshot], kernelSettled: KernelSettledExits?, tscKHz: UInt32?
+        elapsed: Duration, vcpus: [CounterSnapshot], kernelSettled: KernelSettledExits?, tscKHz: UInt32?,
+        places: ExitPlaces? = nil
     ) {
         let scale = 1e6 / Double(tscKHz ?? 1_000_000)
         let own = vcpus.enumerated().flatMap { index, counters in
@@ -63,7 +68,7 @@ extension LiveSample {
                 }
             }
         }
-        self.init(elapsed: elapsed.inSeconds, rows: own + (kernel ?? []))
+        self.init(elapsed: elapsed.inSeconds, rows: own + (kernel ?? []), places: places)
     }
 }
 
@@ -73,6 +78,13 @@ package struct LiveView: Sendable {
     package enum Grouping: Sendable {
         case kind
         case vcpu
+        /// What the exits were about: a port, a page, an MSR, a leaf.
+        case detail
+        /// The guest's code: a function, or an instruction where its function is not known.
+        case code
+
+        /// Whether it takes the places that exits come from.
+        package var needsPlaces: Bool { self == .detail || self == .code }
     }
 
     /// What lines are sorted by.
@@ -103,6 +115,7 @@ package struct LiveView: Sendable {
     }
 
     private let title: String
+    private let keepsPlaces: Bool
     package private(set) var grouping = Grouping.kind
     package private(set) var order = Order.rate
     package private(set) var isPaused = false
@@ -115,17 +128,26 @@ package struct LiveView: Sendable {
 
     /// A view of nothing yet.
     ///
-    /// - Parameter title: What is watched.
-    package init(title: String) {
+    /// - Parameters:
+    ///   - title: What is watched.
+    ///   - keepsPlaces: Whether samples can have the places that exits come from.
+    package init(title: String, keepsPlaces: Bool = false) {
         self.title = ForeignText.visible(title)
+        self.keepsPlaces = keepsPlaces
+    }
+
+    /// Whether a sample at some moment, in seconds since the start, would be taken.
+    package func isDue(at elapsed: Double) -> Bool {
+        guard !isPaused else { return false }
+        guard let sample else { return true }
+        return elapsed - sample.elapsed >= Self.leastTime || grouping.needsPlaces && sample.places == nil
     }
 
     /// Takes what the counters say now, unless the view is paused or the last is too young for a rate.
     ///
     /// - Returns: Whether there is something new to be drawn.
     package mutating func take(_ new: LiveSample) -> Bool {
-        guard !isPaused else { return false }
-        if let sample, new.elapsed - sample.elapsed < Self.leastTime { return false }
+        guard isDue(at: new.elapsed) else { return false }
         base = sample
         sample = new
         return true
@@ -136,6 +158,8 @@ package struct LiveView: Sendable {
         switch key {
         case UInt8(ascii: "k"): grouping = .kind
         case UInt8(ascii: "v"): grouping = .vcpu
+        case UInt8(ascii: "d") where keepsPlaces: grouping = .detail
+        case UInt8(ascii: "c") where keepsPlaces: grouping = .code
         case UInt8(ascii: "s"):
             let all = Order.allCases
             order = all[((all.firstIndex(of: order) ?? 0) + 1) % all.count]
@@ -149,34 +173,57 @@ package struct LiveView: Sendable {
 
     private struct Line {
         let name: String
-        let sdm: UInt32?
-        let settler: String
+        var sdm: UInt32?
+        var settler = ""
+        /// What the exits were about, or their code.
+        var subject = ""
         var exits: UInt64 = 0
         var nanoseconds = 0.0
         var rate = 0.0
 
+        /// What settles ties: no two lines have the same.
+        var id: String { "\(name)\0\(settler)\0\(subject)" }
         var mean: Double { exits == 0 ? 0 : nanoseconds / Double(exits) }
     }
 
     /// The sums of a sample, by what lines stand for.
     private func sums(_ sample: LiveSample) -> [String: Line] {
+        switch grouping {
+        case .kind:
+            sums(sample.rows) { row in
+                (row.settler.rawValue + row.name, Line(name: row.name, sdm: row.sdm, settler: row.settler.rawValue))
+            }
+        case .vcpu: sums(sample.rows) { row in ("\(row.vcpu)", Line(name: "vCPU \(row.vcpu)")) }
+        case .detail: sums(sample.places.map(PlaceSum.details) ?? [])
+        case .code: sums(sample.places.map(PlaceSum.code) ?? [])
+        }
+    }
+
+    private func sums(_ rows: [LiveSample.Row], _ line: (LiveSample.Row) -> (String, Line)) -> [String: Line] {
         var lines: [String: Line] = [:]
-        for row in sample.rows {
-            let key = grouping == .kind ? row.settler.rawValue + row.name : "\(row.vcpu)"
-            var line =
-                lines[key]
-                ?? (grouping == .kind
-                    ? Line(name: row.name, sdm: row.sdm, settler: row.settler.rawValue)
-                    : Line(name: "vCPU \(row.vcpu)", sdm: nil, settler: ""))
-            line.exits &+= row.exits
-            line.nanoseconds += row.nanoseconds
-            lines[key] = line
+        for row in rows {
+            let (key, new) = line(row)
+            lines[key, default: new].exits &+= row.exits
+            lines[key, default: new].nanoseconds += row.nanoseconds
         }
         return lines
     }
 
+    private func sums(_ places: [PlaceSum]) -> [String: Line] {
+        Dictionary(
+            places.map { sum in
+                let line = Line(
+                    name: sum.name, subject: ForeignText.visible(sum.subject), exits: sum.exits,
+                    nanoseconds: Double(sum.nanoseconds))
+                return (sum.name + "\0" + sum.subject, line)
+            },
+            uniquingKeysWith: { one, _ in one })
+    }
+
     private var lines: [Line] {
         guard let sample else { return [] }
+        // A sample without what is shown is none.
+        let base = grouping.needsPlaces && base?.places == nil ? nil : base
         let before = base.map(sums) ?? [:]
         let time = sample.elapsed - (base?.elapsed ?? 0)
         let lines = sums(sample).map { key, line in
@@ -188,11 +235,11 @@ package struct LiveView: Sendable {
         }
         return lines.sorted { one, other in
             switch order {
-            case .rate: (one.rate, one.exits, other.name) > (other.rate, other.exits, one.name)
-            case .exits: (one.exits, other.name) > (other.exits, one.name)
-            case .time: (one.nanoseconds, other.name) > (other.nanoseconds, one.name)
-            case .mean: (one.mean, other.name) > (other.mean, one.name)
-            case .name: (one.name, one.settler) < (other.name, other.settler)
+            case .rate: (one.rate, one.exits, other.id) > (other.rate, other.exits, one.id)
+            case .exits: (one.exits, other.id) > (other.exits, one.id)
+            case .time: (one.nanoseconds, other.id) > (other.nanoseconds, one.id)
+            case .mean: (one.mean, other.id) > (other.mean, one.id)
+            case .name: one.id < other.id
             }
         }
     }
@@ -207,8 +254,10 @@ package struct LiveView: Sendable {
             "\(HumanNumber.fixed(sample?.elapsed ?? 0, digits: 1)) s  \(HumanNumber.count(exits)) exits  "
             + "\(HumanNumber.count(rate))/s  \(title)"
         let pause = isPaused ? "PAUSED, [p] goes on" : "[p]ause"
-        let keys = "[k]inds  [v]CPUs  [s]ort: \(order.title)  \(pause)  [q]uit"
-        let all = [head, keys, ""] + table(lines, width: width)
+        let keys =
+            "[k]inds  \(keepsPlaces ? "[d]etails  [c]ode  " : "")[v]CPUs  [s]ort: \(order.title)  \(pause)  [q]uit"
+        let table = grouping.needsPlaces ? placesTable(lines) : table(lines, width: width)
+        let all = [head, keys, ""] + table
         return all.prefix(max(height, 0)).map { String($0.prefix(max(width, 0))) }
     }
 
@@ -217,12 +266,8 @@ package struct LiveView: Sendable {
         var table = TextTable([.left, .right, .left] + Array(repeating: .right, count: 5))
         table.add([grouping == .kind ? "exit" : "vCPU", "SDM", "by", "exits", "exits/s", "share", "mean", "time"])
         for line in lines {
-            table.add([
-                line.name, line.sdm.map(String.init) ?? "", line.settler,
-                line.exits <= TextReport.maximumExactCount ? String(line.exits) : HumanNumber.count(line.exits),
-                HumanNumber.count(line.rate.rounded()), total > 0 ? Self.share(line.nanoseconds / total) : "-",
-                HumanNumber.seconds(line.mean / 1e9), HumanNumber.seconds(line.nanoseconds / 1e9),
-            ])
+            table.add(
+                [line.name, line.sdm.map(String.init) ?? "", line.settler] + Self.numbers(line, ofNanoseconds: total))
         }
         return zip(table.lines, [0] + lines.map { total > 0 ? $0.nanoseconds / total : 0 }).map { text, share in
             // A wide screen has room for the share as a bar.
@@ -231,6 +276,24 @@ package struct LiveView: Sendable {
             let padding = String(repeating: " ", count: max(0, Self.barStart - text.count))
             return text + padding + String(repeating: "#", count: Int((share * Double(room)).rounded()))
         }
+    }
+
+    /// The lines with what may be long at the end.
+    private func placesTable(_ lines: [Line]) -> [String] {
+        let total = lines.reduce(0) { $0 + $1.nanoseconds }
+        var table = TextTable(Array(repeating: .right, count: 5) + [.left, .left])
+        table.add(["exits", "exits/s", "share", "mean", "time", "exit", grouping == .code ? "code" : "about"])
+        for line in lines { table.add(Self.numbers(line, ofNanoseconds: total) + [line.name, line.subject]) }
+        return table.lines
+    }
+
+    /// The cells of a line's numbers: exits, exits a second, share of the time, mean, time.
+    private static func numbers(_ line: Line, ofNanoseconds total: Double) -> [String] {
+        [
+            line.exits <= TextReport.maximumExactCount ? String(line.exits) : HumanNumber.count(line.exits),
+            HumanNumber.count(line.rate.rounded()), total > 0 ? share(line.nanoseconds / total) : "-",
+            HumanNumber.seconds(line.mean / 1e9), HumanNumber.seconds(line.nanoseconds / 1e9),
+        ]
     }
 
     /// The column where bars start: the table has up to 80.

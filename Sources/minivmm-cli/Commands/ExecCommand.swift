@@ -64,7 +64,7 @@ struct ExecCommand: ParsableCommand {
             let lines = try LiveRun.openFile(live, apartFrom: inputs + outputs.paths)
             var options = MachineOptions(
                 processors: processors.configuration, cpuid: cpuid.configuration, statistics: statistics,
-                reports: reports, profile: profile.configuration, host: host)
+                reports: reports, profile: profile.configuration, live: live, host: host)
             options.exits = cpuid.exits ?? .auto
             let log = try guest.openKernelLog()
             try AddressSpace.check(
@@ -91,7 +91,8 @@ struct ExecCommand: ParsableCommand {
                     readsScheduling: options.recording.readsScheduling)
             }
             watch.startRun { machine.control.stop(.signal($0)) }
-            let view = try LiveRun(live, machine, title: guest.programName, file: lines)
+            let view = try LiveRun(
+                live, machine, title: guest.programName, symbols: outputs.profiles.symbols, file: lines)
             let outcome: RunOutcome
             do {
                 defer { view.end() }

@@ -81,7 +81,7 @@ extension RunConfiguration {
             let lines = try LiveRun.openFile(live, apartFrom: inputs + outputs.paths)
             var options = MachineOptions(
                 processors: processors, cpuid: cpuid, statistics: statistics, reports: reports, profile: profile,
-                host: host)
+                live: live, host: host)
             try AddressSpace.check(
                 vcpuCount: processors.count, traceEvents: reports.trace == nil ? 0 : reports.traceEvents)
             test.apply(to: &options)
@@ -105,7 +105,8 @@ extension RunConfiguration {
                 machine.control.stop(.signal($0))
             }
             let line = isWatched ? try LiveStatus(machine) : nil
-            let view = try LiveRun(live, machine, title: guest.shortName, file: lines)
+            let view = try LiveRun(
+                live, machine, title: guest.shortName, symbols: outputs.profiles.symbols, file: lines)
             let outcome: RunOutcome
             do {
                 defer {

@@ -106,7 +106,7 @@ struct WatchCommand: ParsableCommand {
         if let screen {
             pulses.append(
                 WatchPulse(every: LiveScreen.interval, includesRest: false) { interval in
-                    screen.update(interval.sample)
+                    screen.update(at: interval.elapsed) { _ in interval.sample }
                 })
         } else if LiveStatus.isWanted(by: statistics) {
             pulses.append(

@@ -58,9 +58,8 @@ struct ProfileFiles {
             guard !Self.isInits(place) else {
                 return ExitPlaces.Function(name: "init", offset: address &- ProgramChannel.initAddress)
             }
-            return (Self.function(at: address, in: tables) ?? mappings?.function(at: address)).map {
-                ExitPlaces.Function(name: $0.name, offset: $0.offset)
-            }
+            return Self.function(at: address, in: tables)
+                ?? mappings?.function(at: address).map { ExitPlaces.Function(name: $0.name, offset: $0.offset) }
         }
     }
 
@@ -81,9 +80,11 @@ struct ProfileFiles {
     }
 
     /// The function that has an address, by the first table that knows one.
-    private static func function(at address: UInt64, in tables: [SymbolTable]) -> (name: String, offset: UInt64)? {
+    static func function(at address: UInt64, in tables: [SymbolTable]) -> ExitPlaces.Function? {
         for table in tables {
-            if let function = table.function(at: address) { return function }
+            if let function = table.function(at: address) {
+                return ExitPlaces.Function(name: function.name, offset: function.offset)
+            }
         }
         return nil
     }

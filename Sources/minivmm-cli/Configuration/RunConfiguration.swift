@@ -121,7 +121,7 @@ extension MachineOptions {
     /// What all commands with a machine make it with.
     init(
         processors: ProcessorConfiguration, cpuid: CPUIDConfiguration, statistics: StatisticsConfiguration,
-        reports: ReportConfiguration, profile: ProfileConfiguration, host: HostConfiguration
+        reports: ReportConfiguration, profile: ProfileConfiguration, live: LiveConfiguration, host: HostConfiguration
     ) {
         self.init()
         cpuCount = processors.count
@@ -134,6 +134,7 @@ extension MachineOptions {
         statistics.apply(to: &self)
         reports.apply(to: &self)
         profile.apply(to: &self)
+        live.apply(to: &self)
         logger = host.makeLogger()
         triesUnsupportedGuests = host.force
     }

@@ -1,7 +1,9 @@
 import ArgumentParser
+import Counters
 import Host
 import MiniVMM
 import Report
+import Symbols
 
 /// The options of what is shown and written while a run goes on.
 struct LiveOptions: ParsableArguments {
@@ -42,6 +44,11 @@ struct LiveConfiguration: Hashable, Sendable {
         }
     }
 
+    /// Lets the machine keep what the screen shows.
+    func apply(to options: inout MachineOptions) {
+        if hasScreen { options.recording.placeCapacity = ExitPlaces.defaultCapacity }
+    }
+
     /// Checks that the options go together.
     func validate() throws {
         try Self.validate(interval: interval)
@@ -72,15 +79,21 @@ struct LiveRun {
     ///
     /// - Parameters:
     ///   - title: The guest's name.
+    ///   - symbols: What names the guest's functions.
     ///   - file: The file of the lines of JSON.
-    init(_ configuration: LiveConfiguration, _ machine: Machine, title: String, file: OutputFile?) throws {
+    init(
+        _ configuration: LiveConfiguration, _ machine: Machine, title: String, symbols: [SymbolTable],
+        file: OutputFile?
+    ) throws {
         self.machine = machine
         if configuration.hasScreen {
-            let screen = try LiveScreen(title: title) { machine.control.stop(.stopped) }
+            let screen = try LiveScreen(title: title, keepsPlaces: true) { machine.control.stop(.stopped) }
             self.screen = screen
             pulses.append(
                 try RunPulse(name: "live screen", every: LiveScreen.interval) { elapsed in
-                    screen.update(Self.sample(machine, elapsed))
+                    screen.update(at: elapsed) { withPlaces in
+                        Self.sample(machine, elapsed, places: withPlaces ? Self.places(machine, symbols) : nil)
+                    }
                 })
         }
         if let file, let interval = configuration.interval {
@@ -93,10 +106,19 @@ struct LiveRun {
         }
     }
 
-    private static func sample(_ machine: Machine, _ elapsed: Duration) -> LiveSample {
+    private static func sample(_ machine: Machine, _ elapsed: Duration, places: ExitPlaces? = nil) -> LiveSample {
         let counters = machine.countersOfEachVCPU
         return LiveSample(
-            elapsed: elapsed, vcpus: counters.vcpus, kernelSettled: counters.kernelSettled, tscKHz: machine.tscKHz)
+            elapsed: elapsed, vcpus: counters.vcpus, kernelSettled: counters.kernelSettled, tscKHz: machine.tscKHz,
+            places: places)
+    }
+
+    /// The places so far. Where a kernel has moved itself to can be read from a vCPU only when it has stopped, so that
+    /// its functions have names where they are linked.
+    private static func places(_ machine: Machine, _ symbols: [SymbolTable]) -> ExitPlaces? {
+        var places = machine.placesSoFar
+        places?.name { place in place.address.flatMap { ProfileFiles.function(at: $0, in: symbols) } }
+        return places
     }
 
     /// Ends both, after the last line, of what is left.

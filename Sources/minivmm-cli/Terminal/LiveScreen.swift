@@ -41,10 +41,11 @@ final class LiveScreen: Sendable {
     ///
     /// - Parameters:
     ///   - title: What is watched.
+    ///   - keepsPlaces: Whether samples can have the places that exits come from.
     ///   - quit: Called once when somebody wants to end it.
     /// - Throws: `ResourceError` when the system refuses a descriptor.
-    init(title: String, quit: @escaping @Sendable () -> Void) throws(ResourceError) {
-        state = Locked(State(view: LiveView(title: title)))
+    init(title: String, keepsPlaces: Bool = false, quit: @escaping @Sendable () -> Void) throws(ResourceError) {
+        state = Locked(State(view: LiveView(title: title, keepsPlaces: keepsPlaces)))
         keys = Terminal(descriptor: STDIN_FILENO) == nil ? -1 : STDIN_FILENO
         wake = try Doorbell()
         self.quit = quit
@@ -57,17 +58,18 @@ final class LiveScreen: Sendable {
 
     /// Looks at keys and the terminal's size, and draws what is new.
     ///
-    /// - Parameter sample: What the counters say.
-    func update(_ sample: @autoclosure () -> LiveSample) {
+    /// - Parameters:
+    ///   - elapsed: The time since the start.
+    ///   - sample: What the counters say, with the places or without. Called when the view is due for it.
+    func update(at elapsed: Duration, _ sample: (_ withPlaces: Bool) -> LiveSample) {
         // After a stop, the shell had the terminal.
         Terminal.makeRaw()
         let isEntered = ckvm_terminal_enter_screen(STDERR_FILENO)
         let typed = readKeys()
         var size = winsize()
         _ = unsafe ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size)
-        let sample = sample()
         let (frame, isOver) = state.withLock { state -> (String?, Bool) in
-            var isNew = state.view.take(sample)
+            var isNew = false
             for key in typed {
                 switch state.view.press(key) {
                 case .redraw: isNew = true
@@ -76,6 +78,9 @@ final class LiveScreen: Sendable {
                     return (nil, true)
                 case .quit, nil: break
                 }
+            }
+            if state.view.isDue(at: elapsed.inSeconds) {
+                isNew = state.view.take(sample(state.view.grouping.needsPlaces)) || isNew
             }
             if size.ws_row != state.size.ws_row || size.ws_col != state.size.ws_col { isNew = true }
             state.size = size
