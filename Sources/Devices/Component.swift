@@ -32,7 +32,9 @@ public struct Attachments {
     package var screen: TextScreen?
     /// The timer, and the controller that its interrupt arrives at, of machines in which KVM has neither.
     package var timer: IntervalTimer?
-    package var interruptController: InterruptControllerRegisters?
+    package var interruptControllers: CascadedControllers?
+    /// The clock, whose interrupt is line 8 of the two.
+    package var clock: CMOSClock?
     /// The virtio devices, in the order of their places.
     package var virtioDevices: [VirtioAttachment] = []
     /// Arguments for the guest's kernel, in order. They come after those that the guest is given.

@@ -147,16 +147,93 @@ final class CMOSClockTests: XCTestCase {
         XCTAssertEqual(read(clock, 0x04), 0x00)
     }
 
-    func testUpdateEndedFlag() {
+    /// What has happened stands in register C whether or not there are interrupts of it: the periodic flag, too, whose rate
+    /// is 1,024 Hz at first.
+    func testFlags() {
         let source = TestClock(second: Self.leapDay)
         let clock = makeClock(source)
         XCTAssertEqual(read(clock, 0x0C), 0)
+        source.advance(nanoseconds: 976_562)
+        XCTAssertEqual(read(clock, 0x0C), 0)
+        source.advance(nanoseconds: 1)
+        XCTAssertEqual(read(clock, 0x0C), 0x40)
+        source.advance(nanoseconds: 1_000_000_000)
+        XCTAssertEqual(read(clock, 0x0C), 0x50)
+        XCTAssertEqual(read(clock, 0x0C), 0, "reading clears it")
+        XCTAssertFalse(clock.isArmed)
+        XCTAssertFalse(clock.takeInterrupt())
+        XCTAssertNil(clock.timeToInterrupt)
+        // No rate, and then no time that goes on.
+        write(clock, 0x0A, 0x20)
         source.advance(nanoseconds: 1_000_000_000)
         XCTAssertEqual(read(clock, 0x0C), 0x10)
-        XCTAssertEqual(read(clock, 0x0C), 0, "reading clears it")
-        write(clock, 0x0B, 0x12)
+        write(clock, 0x0B, 0x92)
+        XCTAssertEqual(read(clock, 0x0B), 0x82, "SET clears the update-ended interrupt")
         source.advance(nanoseconds: 1_000_000_000)
+        XCTAssertEqual(read(clock, 0x0C), 0)
+    }
+
+    func testPeriodicInterrupt() {
+        let source = TestClock(second: Self.leapDay)
+        let clock = makeClock(source)
+        // 8,192 Hz.
+        write(clock, 0x0A, 0x23)
+        write(clock, 0x0B, 0x42)
+        XCTAssertTrue(clock.isArmed)
+        XCTAssertEqual(clock.timeToInterrupt, 122_071)
+        XCTAssertFalse(clock.takeInterrupt())
+        source.advance(nanoseconds: 122_071)
+        XCTAssertEqual(clock.timeToInterrupt, 0)
+        XCTAssertTrue(clock.takeInterrupt())
+        // The line stays high until register C is read.
+        source.advance(nanoseconds: 500_000)
+        XCTAssertFalse(clock.takeInterrupt())
+        XCTAssertNil(clock.timeToInterrupt)
+        XCTAssertEqual(read(clock, 0x0C), 0xC0)
+        XCTAssertEqual(clock.timeToInterrupt, 732_422 - 622_071)
+        // The two fastest rates are slow ones, and there is none without a rate.
+        for (rate, nanoseconds): (UInt8, UInt64) in [(1, 3_906_251), (2, 7_812_501), (15, 500_000_001)] {
+            write(clock, 0x0A, 0x20 | rate)
+            XCTAssertEqual(clock.timeToInterrupt, nanoseconds - 622_071)
+        }
+        write(clock, 0x0A, 0x20)
+        XCTAssertNil(clock.timeToInterrupt)
+        // What has happened before raises the line as soon as it is enabled.
+        write(clock, 0x0B, 0x02)
+        source.advance(nanoseconds: 1_000_000_000)
+        write(clock, 0x0B, 0x12)
+        XCTAssertTrue(clock.takeInterrupt())
         XCTAssertEqual(read(clock, 0x0C), 0x90)
+    }
+
+    func testAlarm() {
+        let source = TestClock(second: Self.leapDay)
+        let clock = makeClock(source)
+        // 13:14:17.
+        for (register, value): (UInt8, UInt8) in [(0x01, 0x17), (0x03, 0x14), (0x05, 0x13), (0x0B, 0x22)] {
+            write(clock, register, value)
+        }
+        source.advance(nanoseconds: 1_500_000_000)
+        XCTAssertFalse(clock.takeInterrupt())
+        XCTAssertEqual(clock.timeToInterrupt, 500_000_000)
+        source.advance(nanoseconds: 500_000_000)
+        XCTAssertTrue(clock.takeInterrupt())
+        XCTAssertEqual(read(clock, 0x0C), 0xF0)
+        source.advance(nanoseconds: 86_399_000_000_000)
+        XCTAssertFalse(clock.takeInterrupt())
+        // The next day, however late somebody looks.
+        source.advance(nanoseconds: 3_600_000_000_000)
+        XCTAssertTrue(clock.takeInterrupt())
+        XCTAssertEqual(read(clock, 0x0C), 0xF0)
+        // Whatever the minute and the hour.
+        write(clock, 0x03, 0xFF)
+        write(clock, 0x05, 0xC0)
+        source.advance(nanoseconds: 60_000_000_000)
+        XCTAssertEqual(read(clock, 0x0C), 0xF0)
+        // The host's clock is set back.
+        source.advance(nanoseconds: -600_000_000_000)
+        XCTAssertFalse(clock.takeInterrupt())
+        XCTAssertEqual(read(clock, 0x0C), 0)
     }
 
     func testMemorySizes() {

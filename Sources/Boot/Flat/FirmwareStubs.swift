@@ -72,6 +72,27 @@ package enum FirmwareStubs {
     private static let tickVector: UInt8 = 0x08
     private static let userTickVector: UInt8 = 0x1c
 
+    /// What a BIOS does at an interrupt of the clock: it reads what has happened, which ends the clock's request, calls whom
+    /// the guest has put behind INT 4Ah at an alarm, ends the interrupt and returns.
+    private static let clock: [UInt8] = [
+        0x50,  // push ax
+        0xb0, 0x0c,  // mov al, 0xc
+        0xe6, 0x70,  // out 0x70, al
+        0xe4, 0x71,  // in al, 0x71
+        0xa8, 0x20,  // test al, 0x20
+        0x74, 0x02,  // jz past the int
+        0xcd, 0x4a,  // int 0x4a
+        0xb0, 0x20,  // mov al, 0x20
+        0xe6, 0xa0,  // out 0xa0, al
+        0xe6, 0x20,  // out 0x20, al
+        0x58,  // pop ax
+        0xcf,  // iret
+    ]
+    /// Behind what is done at each tick.
+    private static let clockOffset = tickOffset + UInt64(tick.count)
+    private static let clockVector: UInt8 = 0x70
+    private static let alarmVector: UInt8 = 0x4a
+
     /// The address behind a vector of real mode, as the vector table has it.
     private static func handler(of vector: UInt8, in memory: GuestMemory) -> UInt32? {
         try? memory.load(UInt32.self, at: GuestPhysicalAddress(UInt64(vector) * 4))
@@ -88,13 +109,18 @@ package enum FirmwareStubs {
         [vector, userTickVector].contains { !isStub($0, in: memory) }
     }
 
-    /// Puts what a BIOS does at each tick behind its vectors, where the guest has put nothing there.
+    /// Puts what a BIOS does at the timer's and the clock's interrupts behind its vectors, where the guest has put nothing
+    /// there.
     ///
     /// - Throws: `GuestMemoryError` when the guest's memory has no room for it.
     package static func writeTickHandlers(to memory: GuestMemory) throws(GuestMemoryError) {
         try memory.write(tick, at: BootLayout.firmware &+ tickOffset)
-        let last = tickOffset + UInt64(tick.count) - 1
-        for (vector, offset) in [(tickVector, tickOffset), (userTickVector, last)] where isStub(vector, in: memory) {
+        try memory.write(clock, at: BootLayout.firmware &+ clockOffset)
+        let last = clockOffset - 1
+        let handlers = [
+            (tickVector, tickOffset), (userTickVector, last), (clockVector, clockOffset), (alarmVector, last),
+        ]
+        for (vector, offset) in handlers where isStub(vector, in: memory) {
             try memory.store(UInt32(offset) | UInt32(segment) << 16, at: GuestPhysicalAddress(UInt64(vector) * 4))
         }
     }

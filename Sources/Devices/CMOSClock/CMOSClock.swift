@@ -1,5 +1,6 @@
 import Host
 package import Memory
+import Synchronization
 
 /// A PC's real-time clock and CMOS memory: an MC146818 with 128 bytes.
 ///
@@ -11,8 +12,8 @@ package import Memory
 ///
 /// Source: Motorola MC146818A data sheet.
 ///
-/// Not emulated: interrupts. Alarm, periodic and update-ended interrupts can be enabled and never come, and of
-/// their flags in register C only update-ended is ever set. Linux reads the time without them.
+/// Its interrupts reach flat guests with one vCPU. Where KVM has the interrupt controllers none comes, and the flags in
+/// register C alone tell what has happened; Linux reads the time without them.
 ///
 /// State is kept in order by a lock; the clock is read with it held.
 package final class CMOSClock: PortIODevice {
@@ -22,18 +23,26 @@ package final class CMOSClock: PortIODevice {
     /// The bytes that the number on port 0 can name.
     private static let size = 128
 
-    fileprivate struct State {
+    struct State {
         var index: UInt8 = 0
         /// The bytes; those of the time only while SET is.
         var bytes: [UInt8]
         /// The guest's time minus the host's, in seconds.
         var offset: Int64 = 0
-        /// The second in which the guest last read register C.
-        var secondOfLastFlags: Int64
+        /// Until when flags were set: nanoseconds of the host's time.
+        var lastLook: Int64
+        /// What has happened since register C was read.
+        var flags: UInt8 = 0
+        /// The interrupt's line, and whether it has risen since somebody asked.
+        var isRequesting = false
+        var hasRisen = false
     }
 
-    private let state: Locked<State>
-    private let now: @Sendable () -> Int64
+    let state: Locked<State>
+    let now: @Sendable () -> Int64
+    /// Whether the guest has enabled an interrupt.
+    let hasInterrupts = Atomic(false)
+    private let onUse: @Sendable () -> Void
 
     /// Makes a clock that shows the host's time.
     ///
@@ -41,17 +50,20 @@ package final class CMOSClock: PortIODevice {
     ///   - memoryBelow4GiB: Bytes of the guest's memory below 4 GiB.
     ///   - memoryAbove4GiB: Bytes of the guest's memory from 4 GiB on.
     ///   - now: The time of day, in nanoseconds since 1970-01-01 00:00:00 UTC. It must not call the clock.
+    ///   - onUse: Called when a guest has set an interrupt that is enabled.
     package init(
         memoryBelow4GiB: UInt64,
         memoryAbove4GiB: UInt64 = 0,
-        now: @escaping @Sendable () -> Int64 = HostClock.wallNanoseconds
+        now: @escaping @Sendable () -> Int64 = HostClock.wallNanoseconds,
+        onUse: @escaping @Sendable () -> Void = {}
     ) {
         var bytes = [UInt8](repeating: 0, count: Self.size)
         bytes[Int(CMOSRegister.a)] = CMOSRegister.initialA
         bytes[Int(CMOSRegister.b)] = CMOSRegister.hours24
         Self.storeMemorySizes(below4GiB: memoryBelow4GiB, above4GiB: memoryAbove4GiB, in: &bytes)
         self.now = now
-        state = Locked(State(bytes: bytes, secondOfLastFlags: Self.split(now()).second))
+        self.onUse = onUse
+        state = Locked(State(bytes: bytes, lastLook: now()))
     }
 
     private static func storeMemorySizes(below4GiB: UInt64, above4GiB: UInt64, in bytes: inout [UInt8]) {
@@ -75,7 +87,7 @@ package final class CMOSClock: PortIODevice {
     }
 
     /// Whole seconds, rounded down, and the nanoseconds that remain.
-    private static func split(_ nanoseconds: Int64) -> (second: Int64, nanosecond: Int64) {
+    static func split(_ nanoseconds: Int64) -> (second: Int64, nanosecond: Int64) {
         let (second, nanosecond) = CalendarTime.floored(Int(nanoseconds), Int(HostClock.nanosecondsPerSecond))
         return (Int64(second), Int64(nanosecond))
     }
@@ -84,31 +96,38 @@ package final class CMOSClock: PortIODevice {
     package func readPort(_ offset: UInt16, width: AccessWidth) -> UInt32 {
         guard offset == 1 else { return UInt32(UInt8.max) }
         return state.withLock { state in
-            UInt32(state.read(state.index, at: Self.split(now()), announcement: Self.announcement))
+            let time = now()
+            state.advance(to: time)
+            return UInt32(state.read(state.index, at: Self.split(time), announcement: Self.announcement))
         }
     }
 
     /// Chooses a byte, or writes the one chosen last.
     package func writePort(_ offset: UInt16, width: AccessWidth, value: UInt32) {
         let value = UInt8(truncatingIfNeeded: value)
-        state.withLock { state in
-            if offset == 0 {
+        let isUse = state.withLock { state -> Bool in
+            guard offset == 1 else {
                 state.index = value & UInt8(Self.size - 1)
-            } else {
-                state.write(state.index, value, at: Self.split(now()).second)
+                return false
             }
+            let time = now()
+            state.advance(to: time)
+            state.write(state.index, value, at: Self.split(time).second)
+            hasInterrupts.store(state.enabledInterrupts != 0, ordering: .relaxed)
+            return state.enabledInterrupts != 0
         }
+        if isUse { onUse() }
     }
 }
 
 // MARK: The bytes
 
 extension CMOSClock.State {
-    private var format: CMOSTimeFormat { CMOSTimeFormat(registerB: self[CMOSRegister.b]) }
-    private var isSet: Bool { self[CMOSRegister.b] & CMOSRegister.set != 0 }
+    var format: CMOSTimeFormat { CMOSTimeFormat(registerB: self[CMOSRegister.b]) }
+    var isSet: Bool { self[CMOSRegister.b] & CMOSRegister.set != 0 }
 
     /// A byte. Numbers are below 128, and there are 128 bytes.
-    private subscript(_ number: UInt8) -> UInt8 {
+    subscript(_ number: UInt8) -> UInt8 {
         get { bytes[Int(number & 0x7F)] }
         set { bytes[Int(number & 0x7F)] = newValue }
     }
@@ -119,11 +138,10 @@ extension CMOSClock.State {
     {
         switch number {
         case CMOSRegister.a:
-            let runs = !isSet && self[number] & CMOSRegister.dividerMask == CMOSRegister.dividerRuns
-            let isUpdating = runs && time.nanosecond >= HostClock.nanosecondsPerSecond - announcement
+            let isUpdating = isUpdated && time.nanosecond >= HostClock.nanosecondsPerSecond - announcement
             return isUpdating ? self[number] | CMOSRegister.updateInProgress : self[number]
         case CMOSRegister.c:
-            return readFlags(at: time.second)
+            return readFlags()
         case CMOSRegister.d:
             return CMOSRegister.validTime
         default:
@@ -140,8 +158,10 @@ extension CMOSClock.State {
         case CMOSRegister.b:
             let wasSet = isSet
             if !wasSet { loadTime(at: second) }
-            self[number] = value
+            // While the time is set, no update ends.
+            self[number] = value & CMOSRegister.set == 0 ? value : value & ~CMOSRegister.updateEnded
             if wasSet, !isSet { storeTime(at: second) }
+            request()
         case CMOSRegister.c, CMOSRegister.d:
             break
         default:
@@ -162,14 +182,6 @@ extension CMOSClock.State {
     private mutating func storeTime(at second: Int64) {
         offset = format.decode { self[$0] }.secondsSince1970 &- second
     }
-
-    /// Register C; a read clears it.
-    private mutating func readFlags(at second: Int64) -> UInt8 {
-        guard !isSet, second != secondOfLastFlags else { return 0 }
-        secondOfLastFlags = second
-        let interrupts = self[CMOSRegister.b] & CMOSRegister.updateEndedInterrupt != 0
-        return CMOSRegister.updateEnded | (interrupts ? CMOSRegister.interruptPending : 0)
-    }
 }
 
 // MARK: The component
@@ -184,9 +196,11 @@ public struct RealTimeClock: Component {
 
     public func attach(to attachments: inout Attachments) throws {
         let (low, high) = attachments.machine.memorySizes
-        let clock = CMOSClock(memoryBelow4GiB: low, memoryAbove4GiB: high)
+        let ticks = attachments.machine.ticks
+        let clock = CMOSClock(memoryBelow4GiB: low, memoryAbove4GiB: high, onUse: ticks.change)
         attachments.ports(clock, named: "CMOS clock", at: Self.ports)
-        // No interrupt: the clock raises none.
+        attachments.clock = clock
+        // No interrupt: none comes where there is ACPI.
         try attachments.describe(.device("RTC", identity: "PNP0B00", resources: [.ports(Self.ports)]))
         attachments.description.centuryRegister = CMOSRegister.century
     }

@@ -5,6 +5,11 @@ import Host
 /// Sources: Motorola MC146818A data sheet, "Address map" and "Registers"; for the century ACPI 6.4, section 5.2.9
 /// (FADT, CENTURY); for the sizes of memory the list of CMOS bytes of Bochs's and QEMU's BIOS, which guests know.
 enum CMOSRegister {
+    /// When the alarm is, and which bytes of the time that is compared with.
+    static let alarms: [(alarm: UInt8, time: UInt8)] = [(0x01, seconds), (0x03, minutes), (0x05, hours)]
+    /// In a byte of the alarm: it does not matter.
+    static let anyTime: UInt8 = 0xC0
+
     package static let seconds: UInt8 = 0x00
     package static let minutes: UInt8 = 0x02
     package static let hours: UInt8 = 0x04
@@ -35,13 +40,13 @@ enum CMOSRegister {
     /// Register A: the divider, and what it says when the clock runs.
     static let dividerMask: UInt8 = 0x70
     static let dividerRuns: UInt8 = 0x20
+    /// Register A: the periodic interrupt's rate.
+    static let rateMask: UInt8 = 0x0F
     /// Register A after power-on: the divider for 32,768 Hz, and the periodic interrupt's rate of 1,024 Hz.
     static let initialA: UInt8 = 0x26
 
     /// Register B: the time stands still and may be set.
     package static let set: UInt8 = 0x80
-    /// Register B: an interrupt when an update of the time has ended.
-    static let updateEndedInterrupt: UInt8 = 0x10
     /// Register B: the time is binary, not BCD.
     package static let binary: UInt8 = 0x04
     /// Register B: hours go from 0 to 23, not twice from 1 to 12.
@@ -49,8 +54,11 @@ enum CMOSRegister {
 
     /// Register C: an interrupt is pending.
     static let interruptPending: UInt8 = 0x80
-    /// Register C: an update of the time has ended since the last read.
+    /// Register C: what has happened since the last read. Register B has bits at the same places for the interrupts.
+    static let periodic: UInt8 = 0x40
+    static let alarm: UInt8 = 0x20
     static let updateEnded: UInt8 = 0x10
+    static let allFlags = periodic | alarm | updateEnded
 
     /// Register D: the battery was never empty.
     static let validTime: UInt8 = 0x80

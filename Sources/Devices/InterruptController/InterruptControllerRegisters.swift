@@ -130,6 +130,13 @@ package final class InterruptControllerRegisters: PortIODevice {
         state.withLock { $0.requested |= 1 << line }
     }
 
+    /// Sets a line that stays as it is until it is set again.
+    func set(_ line: UInt8, to isHigh: Bool) {
+        state.withLock { state in
+            if isHigh { state.requested |= 1 << line } else { state.requested &= ~(1 << line) }
+        }
+    }
+
     /// Whether an interrupt is to be delivered.
     package var isPending: Bool { state.withLock { $0.next != nil } }
 
@@ -148,6 +155,55 @@ package final class InterruptControllerRegisters: PortIODevice {
             if !state.endsByItself { state.inService |= 1 << line }
             return state.firstVector | line
         }
+    }
+}
+
+/// The two controllers of a PC, with lines 0 to 15. The second hangs on line 2 of the first.
+///
+/// Source: Intel 8259A data sheet, "The cascade buffer/comparator"; IBM PC AT Technical Reference, "Hardware interrupt
+/// listing".
+package struct CascadedControllers: Sendable {
+    private let first: InterruptControllerRegisters
+    private let second: InterruptControllerRegisters
+
+    private static let cascade: UInt8 = 2
+    private static let lineCount: UInt8 = 8
+    /// What the second says when there is none any more.
+    private static let spurious: UInt8 = 7
+
+    /// The given controllers.
+    package init(first: InterruptControllerRegisters, second: InterruptControllerRegisters) {
+        self.first = first
+        self.second = second
+    }
+
+    private func controller(of line: UInt8) -> InterruptControllerRegisters { line < Self.lineCount ? first : second }
+
+    /// Whether an interrupt of a line could come through now.
+    package func admits(_ line: UInt8) -> Bool {
+        controller(of: line).admits(line & 7) && (line < Self.lineCount || first.admits(Self.cascade))
+    }
+
+    /// Notes that a line has risen.
+    package func raise(_ line: UInt8) { controller(of: line).raise(line & 7) }
+
+    /// The vector of a line.
+    package func vector(of line: UInt8) -> UInt8 { controller(of: line).vector(of: line) }
+
+    /// Whether an interrupt is to be delivered.
+    package var isPending: Bool {
+        first.set(Self.cascade, to: second.isPending)
+        return first.isPending
+    }
+
+    /// Delivers the interrupt that comes next.
+    ///
+    /// - Returns: Its vector; nil when there is none.
+    package func acknowledge() -> UInt8? {
+        first.set(Self.cascade, to: second.isPending)
+        guard let vector = first.acknowledge() else { return nil }
+        guard vector & 7 == Self.cascade else { return vector }
+        return second.acknowledge() ?? second.vector(of: Self.spurious)
     }
 }
 
@@ -172,6 +228,6 @@ public struct InterruptControllers: Component {
             mask: Self.masks.second, firstVector: Self.vectors.second, onWrite: ticks.turnOn)
         attachments.ports(first, named: "first PIC", at: Self.ports.first)
         attachments.ports(second, named: "second PIC", at: Self.ports.second)
-        attachments.interruptController = first
+        attachments.interruptControllers = CascadedControllers(first: first, second: second)
     }
 }

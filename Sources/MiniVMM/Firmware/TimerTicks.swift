@@ -7,22 +7,26 @@ import KVM
 import Memory
 import Synchronization
 
-/// The interrupt of the timer for flat guests with one vCPU, in whose machines KVM has neither timer nor interrupt
-/// controllers: IRQ 0, at vector 8 and 18.2 times a second until the guest says otherwise.
+/// The interrupts of the timer and of the clock for flat guests with one vCPU, in whose machines KVM has neither these nor
+/// interrupt controllers: IRQ 0, at vector 8 and 18.2 times a second until the guest says otherwise, and IRQ 8, at vector
+/// 0x70 as the guest enables it.
 ///
-/// It begins when the guest sets the timer or an interrupt controller, or halts with a handler of its own. From then on
+/// They begin when the guest sets the timer, the clock's interrupts or an interrupt controller, or halts with a handler of
+/// its own for the timer's. From then on
 /// the thread that waits for the run's end kicks the vCPU when a tick is due; before, nothing is different from a machine
 /// without it. What it causes, kicks and windows for interrupts, is no exit of the guest's.
 final class TimerTicks: Sendable {
     private let ticks: TickSwitch
     private let timer: IntervalTimer
-    private let controller: InterruptControllerRegisters
+    private let clock: CMOSClock?
+    private let controllers: CascadedControllers
     private let memory: GuestMemory
     /// Until when the timer's interrupts were taken.
     private let lastLook = Atomic<UInt64>(0)
 
-    /// The line of the timer.
+    /// The lines of the timer and of the clock.
     private static let line: UInt8 = 0
+    private static let clockLine: UInt8 = 8
     /// However fast the timer is set, kicks are no closer: nanoseconds.
     private static let shortestInterval: UInt64 = 200_000
     /// How long a vCPU that is halted sleeps at most before it looks whether the run ends: nanoseconds.
@@ -30,10 +34,11 @@ final class TimerTicks: Sendable {
 
     /// Nil where the machine has no timer of its own.
     init?(_ attachments: Attachments, _ memory: GuestMemory, _ control: RunControl) {
-        guard let timer = attachments.timer, let controller = attachments.interruptController else { return nil }
+        guard let timer = attachments.timer, let controllers = attachments.interruptControllers else { return nil }
         ticks = attachments.machine.ticks
         self.timer = timer
-        self.controller = controller
+        clock = attachments.clock
+        self.controllers = controllers
         self.memory = memory
         ticks.connect(
             whenTurnedOn: { [weak self] in self?.begin() }, whenChanged: { [weak control] in control?.ringBell() })
@@ -51,11 +56,20 @@ final class TimerTicks: Sendable {
     /// In how many nanoseconds the vCPU is to be kicked next; nil for not before something changes.
     var timeToKick: UInt64? {
         guard isOn else { return nil }
-        let now = timer.time
-        return timer.nextInterrupt(after: now).map { max($0 &- now, Self.shortestInterval) }
+        return timeToInterrupt(after: timer.time).map { max($0, Self.shortestInterval) }
     }
 
-    /// Delivers the tick that is due, or sees to it that there is an exit when the guest can take it. On the vCPU's thread,
+    /// In how many nanoseconds one of the two comes; nil for not before something changes.
+    ///
+    /// - Parameter look: Until when the timer's were taken.
+    private func timeToInterrupt(after look: UInt64) -> UInt64? {
+        let now = timer.time
+        let tick = timer.nextInterrupt(after: look).map { $0 > now ? $0 &- now : 0 }
+        guard let clock, clock.isArmed, let other = clock.timeToInterrupt else { return tick }
+        return min(tick ?? other, other)
+    }
+
+    /// Delivers the interrupt that is due, or sees to it that there is an exit when the guest can take it. On the vCPU's thread,
     /// outside KVM_RUN.
     ///
     /// - Returns: Whether one was delivered.
@@ -63,35 +77,37 @@ final class TimerTicks: Sendable {
     func deliver(_ vcpu: VCPU) throws(KVMError) -> Bool {
         let now = timer.time
         let last = lastLook.exchange(now, ordering: .relaxed)
-        if let next = timer.nextInterrupt(after: last), next <= now { controller.raise(Self.line) }
-        let isPending = controller.isPending
+        if let next = timer.nextInterrupt(after: last), next <= now { controllers.raise(Self.line) }
+        if let clock, clock.isArmed, clock.takeInterrupt() { controllers.raise(Self.clockLine) }
+        let isPending = controllers.isPending
         vcpu.wantInterruptWindow(isPending && !vcpu.isReadyForInterrupt)
-        guard isPending, vcpu.isReadyForInterrupt, let vector = controller.acknowledge() else { return false }
+        guard isPending, vcpu.isReadyForInterrupt, let vector = controllers.acknowledge() else { return false }
         try vcpu.interrupt(vector)
         return true
     }
 
-    /// Whether a tick can wake a guest that has halted.
+    /// Whether an interrupt can wake a guest that has halted.
     private func canWake(_ vcpu: VCPU) -> Bool {
-        guard vcpu.acceptsInterrupts, controller.admits(Self.line) else { return false }
-        return isOn || FirmwareStubs.hasOwnTickHandler(controller.vector(of: Self.line), in: memory)
+        guard vcpu.acceptsInterrupts else { return false }
+        if let clock, clock.isArmed, controllers.admits(Self.clockLine) { return true }
+        guard controllers.admits(Self.line) else { return false }
+        return isOn || FirmwareStubs.hasOwnTickHandler(controllers.vector(of: Self.line), in: memory)
     }
 
-    /// Waits, on the thread of a vCPU that has executed HLT, until a tick is due, and delivers it.
+    /// Waits, on the thread of a vCPU that has executed HLT, until an interrupt is due, and delivers it.
     ///
-    /// - Returns: Whether the guest goes on; false when no tick can wake it.
+    /// - Returns: Whether the guest goes on; false when none can wake it.
     func waitAtHalt(_ runner: VCPURunner) throws(KVMError) -> Bool {
         guard canWake(runner.vcpu) else { return false }
         ticks.turnOn()
         runner.machine.console.flush()
         while !runner.machine.control.isStopping {
             // What is pending and cannot be delivered, KVM keeps back for a reason of its own: it is to run on.
-            if try deliver(runner.vcpu) || controller.isPending { break }
-            guard let next = timer.nextInterrupt(after: lastLook.load(ordering: .relaxed)) else { return false }
+            if try deliver(runner.vcpu) || controllers.isPending { break }
+            guard let wait = timeToInterrupt(after: lastLook.load(ordering: .relaxed)) else { return false }
             // A debugger may have given orders meanwhile, which are read after a KVM_RUN without an exit.
             if runner.machine.control.parkWhilePaused(runner.vcpu) { runner.vcpu.requestImmediateExit() }
-            let now = timer.time
-            if next > now { _ = ckvm_poll(nil, 0, 0, Int64(min(next &- now, Self.longestSleep))) }
+            if wait > 0 { _ = ckvm_poll(nil, 0, 0, Int64(min(wait, Self.longestSleep))) }
         }
         return true
     }
