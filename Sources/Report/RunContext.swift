@@ -1,12 +1,6 @@
 public import Counters
 public import Host
 
-/// Who makes reports.
-public enum ReportMaker {
-    /// MiniVMM's version.
-    public static let version = "0.1.0"
-}
-
 /// The circumstances of a run: who asked for what, when, of which machine, on which host.
 public struct RunContext: Hashable, Sendable {
     /// The command and its arguments.

@@ -63,7 +63,7 @@ final class RunSchemaTests: XCTestCase {
             trap: .step, unclaimedPorts: [UnclaimedAddress(address: 0x70, reads: 1, writes: 2)])
         let expected = """
             {
-              "schema": 1, "version": "0.1.0",
+              "schema": 1, "version": "\(ReportMaker.version)",
               "outcome": {
                 "kind": "exit_port", "summary": "the guest exited with status 9", "exit_status": 9, "death": null
               },

@@ -9,7 +9,7 @@ struct MiniVMMCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "minivmm",
         abstract: "A small hypervisor that counts and times every VM exit.",
-        version: ReportMaker.version,
+        version: ReportMaker.title,
         subcommands: [
             RunCommand.self, ExecCommand.self, BenchCommand.self, CompareCommand.self, GuestsCommand.self,
             DoctorCommand.self, WatchCommand.self,

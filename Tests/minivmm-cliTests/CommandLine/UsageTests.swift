@@ -1,3 +1,4 @@
+@testable import Report
 @testable import TestSupport
 import XCTest
 @testable import minivmm_cli
@@ -63,7 +64,7 @@ final class UsageTests: XCTestCase {
         }
         let version = try CommandLineRun(["--version"])
         version.assertStatus(0)
-        XCTAssertEqual(version.outputText, "0.1.0\n")
+        XCTAssertEqual(version.outputText, "\(ReportMaker.title)\n")
     }
 
     func testHelpNamesEveryExitStatus() throws {
