@@ -43,7 +43,7 @@ struct GuestsCommand: ParsableCommand {
             commandName: "dump",
             abstract: "Write the image of a built-in guest to a file or to standard output.")
 
-        @Argument(help: "The guest's name.")
+        @Argument(help: "The guest's name.", completion: .list(BuiltInGuest.all.map(\.name)))
         var name: String
 
         @Option(name: .shortAndLong, help: ArgumentHelp("The file to write.", valueName: "file"))

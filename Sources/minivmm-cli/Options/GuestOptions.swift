@@ -13,7 +13,9 @@ struct GuestOptions: ParsableArguments {
         completion: .file())
     var file: String?
 
-    @Option(name: .customLong("guest"), help: "A built-in guest in place of FILE; `minivmm guests` lists them.")
+    @Option(
+        name: .customLong("guest"), help: "A built-in guest in place of FILE; `minivmm guests` lists them.",
+        completion: .list(BuiltInGuest.all.map(\.name)))
     var name: String?
 
     @Option(help: "The guest's memory, as in 64M or 2G. (default: 16M; 512M for Linux, 128M for Multiboot)")
