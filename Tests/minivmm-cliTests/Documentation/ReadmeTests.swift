@@ -1,16 +1,24 @@
+import ArgumentParser
 import Foundation
 @testable import TestSupport
 import XCTest
+@testable import minivmm_cli
 
-/// What the README shows is what happens.
+/// What the README and the pages that it leads to show is what happens.
 final class ReadmeTests: KVMTestCase {
     private static func lines(_ path: String) throws -> [String] {
         try String(decoding: RepositoryFile.bytes(path), as: UTF8.self).components(separatedBy: "\n")
     }
 
-    /// The README's block of the given language that contains a text.
-    private func block(_ language: String, with text: String) throws -> [String] {
-        let blocks = try Self.lines("README.md").split(separator: "```\(language)").dropFirst()
+    /// The README and the pages in docs.
+    private static func documents() throws -> [String] {
+        let pages = try FileManager.default.contentsOfDirectory(atPath: RepositoryFile.url("docs").path)
+        return ["README.md"] + pages.filter { $0.hasSuffix(".md") }.sorted().map { "docs/\($0)" }
+    }
+
+    /// A document's block of the given language that contains a text.
+    private func block(_ language: String, with text: String, in path: String = "README.md") throws -> [String] {
+        let blocks = try Self.lines(path).split(separator: "```\(language)").dropFirst()
             .map { $0.prefix { $0 != "```" } }
         return Array(try XCTUnwrap(blocks.first { block in block.contains { $0.contains(text) } }))
     }
@@ -41,8 +49,7 @@ final class ReadmeTests: KVMTestCase {
         try TestBed.skipWhereEmulated()
         let lines = try Self.lines("README.md")
         let section = lines.drop { $0 != "## The first minute" }.dropFirst().prefix { !$0.hasPrefix("## ") }
-        // The first block builds: this is the build of the tests.
-        let parts = section.split(separator: "```sh").dropFirst(2)
+        let parts = section.split(separator: "```sh").dropFirst()
         XCTAssertEqual(parts.count, 3)
         let folder = try makeFolder()
         try FileManager.default.createSymbolicLink(
@@ -77,13 +84,13 @@ final class ReadmeTests: KVMTestCase {
         XCTAssertEqual(run.outputText, "Hi!\n")
     }
 
-    /// The README's source for the GNU assembler, by the command that stands before it: it has no complaints.
+    /// The source for the GNU assembler, by the command that stands before it: it has no complaints.
     func testBootSectorForTheGNUAssembler() throws {
         for tool in ["/usr/bin/as", "/usr/bin/ld"] where access(tool, X_OK) != 0 {
             throw XCTSkip("there is no \(tool) here")
         }
-        let source = try block("gas", with: ".code16").joined(separator: "\n") + "\n"
-        let line = try XCTUnwrap(Self.lines("README.md").first { $0.contains("`as hello.s") })
+        let source = try block("gas", with: ".code16", in: "docs/guests.md").joined(separator: "\n") + "\n"
+        let line = try XCTUnwrap(Self.lines("docs/guests.md").first { $0.contains("`as hello.s") })
         let command = try XCTUnwrap(line.split(separator: "`").dropFirst().first)
         let folder = try makeFolder()
         _ = try folder.file("hello.s", Array(source.utf8))
@@ -97,15 +104,77 @@ final class ReadmeTests: KVMTestCase {
         XCTAssertEqual(run.outputText, "Hello from my boot sector\r\n")
     }
 
-    func testEveryOptionOfTheCommandIsNamed() throws {
+    /// Every option of every command is named in the README, or in one of the pages.
+    func testEveryOptionIsDocumented() throws {
         try TestBed.skipWhereEmulated()
-        let readme = try Self.lines("README.md").joined(separator: "\n")
-        for command in [["run"], ["watch"], ["doctor"], ["compare"], ["guests"], ["guests", "dump"]] {
-            let help = try CommandLineRun(command + ["--help"]).outputText
-            for word in help.split(whereSeparator: { !($0.isLetter || $0.isNumber || $0 == "-") })
-            where word.hasPrefix("--") && word != "--version" && word != "--help" {
-                XCTAssertTrue(readme.contains("`\(word)") || readme.contains(" \(word)"), "\(command): \(word)")
+        let named = try Set(Self.documents().flatMap { Self.words(try Self.lines($0).joined(separator: "\n")) })
+        for command in ["run", "exec", "bench", "compare", "watch", "doctor", "guests", "guests dump"] {
+            let help = try CommandLineRun(command.split(separator: " ").map(String.init) + ["--help"]).outputText
+            for option in Self.words(help) where option.hasPrefix("--") {
+                XCTAssertTrue(named.contains(option), "\(command): \(option)")
             }
         }
+    }
+
+    private static func words(_ text: String) -> [Substring] {
+        text.split { !($0.isLetter || $0.isNumber || $0 == "-") }
+    }
+
+    /// Every command line that stands in the documents is one that the command takes.
+    func testCommandLinesAreRight() throws {
+        try TestBed.skipWhereEmulated()
+        var count = 0
+        for path in try Self.documents() {
+            for line in try Self.commandLines(in: Self.lines(path)) {
+                count += 1
+                let words = Self.shellWords(line)
+                do {
+                    _ = try MiniVMMCommand.parseAsRoot(CommandWords(words.map { Array($0.utf8) }).parsed)
+                } catch {
+                    XCTAssertEqual(MiniVMMCommand.exitCode(for: error), .success, "\(path): \(line): \(error)")
+                }
+            }
+        }
+        XCTAssertGreaterThan(count, 40)
+    }
+
+    /// What follows `minivmm` on the lines of a document that are for a shell: those of blocks of sh, and indented ones.
+    private static func commandLines(in lines: [String]) -> [String] {
+        let joined = lines.joined(separator: "\n").replacing(#/\\\n +/#, with: "").components(separatedBy: "\n")
+        var isShell = false
+        return joined.compactMap { line in
+            if line.hasPrefix("```") { isShell = line == "```sh" }
+            guard isShell || line.hasPrefix("    ") else { return nil }
+            let words = line.trimmingPrefix(#/ *(\$ |sudo )?/#)
+            // What is left out of a line is not to be typed.
+            guard words.hasPrefix("minivmm "), !words.contains(#/[\[…]/#) else { return nil }
+            return String(words.dropFirst("minivmm ".count))
+        }
+    }
+
+    /// The words of a command up to the shell's own signs, with a number for what another command gives.
+    private static func shellWords(_ line: String) -> [String] {
+        var words: [String] = []
+        let plain = line.replacing(#/\$\([^)]*\)/#, with: "1")
+        for match in plain.matches(of: #/'[^']*'|"[^"]*"|[^ '"]+/#) {
+            let word = match.output
+            if word.contains(#/^(\d?>|\||&|<|;|#)/#) { break }
+            words.append(word.trimmingCharacters(in: CharacterSet(charactersIn: "'\"")))
+        }
+        return words
+    }
+}
+
+/// The README's program in a guest of its own.
+final class ReadmeExecTests: ExecTestCase {
+    func testAProgramInAGuest() throws {
+        let text = String(decoding: try RepositoryFile.bytes("README.md"), as: UTF8.self)
+        let parts = text.components(separatedBy: "```sh\nminivmm exec -- ")
+        XCTAssertEqual(parts.count, 2)
+        let blocks = try XCTUnwrap(parts.last).components(separatedBy: "```")
+        let words = try XCTUnwrap(blocks.first).split { $0.isWhitespace }.map(String.init)
+        let run = try exec(["--"] + words)
+        run.assertStatus(0)
+        XCTAssertEqual("text\n" + run.outputText, blocks.dropFirst(2).first)
     }
 }
