@@ -104,7 +104,7 @@ private struct DebugService: ~Copyable {
             guard let bytes = connection.read(), connection.send(connection.session.receive(bytes)) else {
                 return connection.session.connectionIsLost()
             }
-        case .timeIsUp, .thirdReadable:
+        case .timeIsUp, .thirdReady:
             return connection.session.connectionIsLost()
         }
         switch connection.session.phase {
@@ -120,7 +120,7 @@ private struct DebugService: ~Copyable {
             // A debugger finds a machine that has stopped.
             guard let socket = listener.accept(), target.pause() else { return }
             connection = Connection(socket: socket, session: RemoteSession(target))
-        case .timeIsUp, .thirdReadable: break
+        case .timeIsUp, .thirdReady: break
         }
     }
 

@@ -47,8 +47,8 @@ package final class Doorbell: Sendable {
         case ringing
         /// The bell does not ring, but the other descriptor can be read from.
         case otherReadable
-        /// Neither is so, but the third descriptor can be read from.
-        case thirdReadable
+        /// Neither is so, but the third descriptor can be read from; or written to, if that was waited for.
+        case thirdReady
         /// None of this is so, and the time is up.
         case timeIsUp
     }
@@ -59,15 +59,17 @@ package final class Doorbell: Sendable {
     ///   - deadline: Until when at most; nil for as long as it takes.
     ///   - other: Another descriptor to wait for; -1 for none.
     ///   - third: One more.
+    ///   - isWritten: Whether the third is one to write to.
     package func wait(
-        until deadline: ContinuousClock.Instant?, or other: Int32 = -1, or third: Int32 = -1
+        until deadline: ContinuousClock.Instant?, or other: Int32 = -1, or third: Int32 = -1,
+        isWritten: Bool = false
     ) -> News {
-        var poll = PollSet(descriptor, other, third)
+        var poll = PollSet(descriptor, other, third, isThirdWritten: isWritten)
         while true {
             let result = poll.wait(atMost: deadline.map { max(ContinuousClock.now.duration(to: $0), .zero) })
             if result > 0 {
                 if poll.events.0 != 0 { return .ringing }
-                return poll.events.1 != 0 ? .otherReadable : .thirdReadable
+                return poll.events.1 != 0 ? .otherReadable : .thirdReady
             }
             if result == 0 { return .timeIsUp }
             // EINTR: a signal for another purpose. Anything else would come again at once, so it ends the wait.
@@ -76,17 +78,17 @@ package final class Doorbell: Sendable {
     }
 }
 
-/// Up to three descriptors to wait for until one of them can be read from. Without an array: to make the first of its kind
-/// takes the Swift runtime as long as some system calls.
+/// Up to three descriptors to wait for until one of them can be read from, or the third written to. Without an array: to
+/// make the first of its kind takes the Swift runtime as long as some system calls.
 package struct PollSet {
     private var descriptors: (pollfd, pollfd, pollfd)
 
     /// A negative descriptor is not looked at.
-    package init(_ first: Int32, _ second: Int32, _ third: Int32 = -1) {
+    package init(_ first: Int32, _ second: Int32, _ third: Int32 = -1, isThirdWritten: Bool = false) {
         descriptors = (
             pollfd(fd: first, events: Int16(POLLIN), revents: 0),
             pollfd(fd: second, events: Int16(POLLIN), revents: 0),
-            pollfd(fd: third, events: Int16(POLLIN), revents: 0)
+            pollfd(fd: third, events: Int16(isThirdWritten ? POLLOUT : POLLIN), revents: 0)
         )
     }
 

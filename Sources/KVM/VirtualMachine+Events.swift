@@ -8,12 +8,19 @@ extension VirtualMachine {
     ///
     /// Source: Documentation/virt/kvm/api.rst, KVM_IOEVENTFD.
     ///
+    /// - Parameter value: The value at which it rings, while other writes stay exits; nil for any.
     /// - Throws: ``KVMError`` when the ioctl fails.
-    package func ring(_ bell: Doorbell, atWritesTo address: GuestPhysicalAddress) throws(KVMError) {
+    package func ring(
+        _ bell: Doorbell, atWritesTo address: GuestPhysicalAddress, of value: UInt32? = nil
+    ) throws(KVMError) {
         var argument = kvm_ioeventfd()
         argument.addr = address.rawValue
         argument.len = UInt32(MemoryLayout<UInt32>.size)
         argument.fd = bell.descriptor
+        if let value {
+            argument.datamatch = UInt64(value)
+            argument.flags = ckvm_ioeventfd_datamatch
+        }
         try unsafe check("KVM_IOEVENTFD", ckvm_set_ioeventfd(descriptor.number, &argument))
     }
 

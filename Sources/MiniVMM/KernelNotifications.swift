@@ -25,10 +25,10 @@ struct KernelNotifications: NotificationPaths {
         hasInterrupts = kvm.value(of: .interruptEvents) > 0
     }
 
-    func ring(_ bell: Doorbell, atWritesTo address: GuestPhysicalAddress) -> Bool {
+    func ring(_ bell: Doorbell, atWritesTo address: GuestPhysicalAddress, of value: UInt32?) -> Bool {
         guard hasNotifications else { return false }
         // Where KVM refuses, as one without room for more does, the exit remains.
-        return (try? machine.ring(bell, atWritesTo: address)) != nil
+        return (try? machine.ring(bell, atWritesTo: address, of: value)) != nil
     }
 
     func pulse(_ line: UInt32, atRingsOf bell: Doorbell) -> Bool {
@@ -45,6 +45,14 @@ extension DeviceActivity {
             name: link.name, exits: activity.registerAccesses, isNotifiedByKernel: attachment.isNotifiedByKernel,
             requests: activity.servedRequests, bytesFromGuest: activity.bytesFromGuest,
             bytesToGuest: activity.bytesToGuest, interrupts: activity.raisedInterrupts,
-            hasFailed: activity.lastFault != nil)
+            hasFailed: activity.lastFault != nil, frames: attachment.counts.map(FrameCounts.init))
+    }
+}
+
+extension DeviceActivity.FrameCounts {
+    /// What a network device has moved so far.
+    init(_ counts: NetworkCounts) {
+        self.init(
+            fromGuest: counts.framesFromGuest, toGuest: counts.framesToGuest, dropped: counts.framesDropped)
     }
 }

@@ -303,7 +303,7 @@ struct RunSupervisor {
             switch allEnded.bell.wait(until: next, or: console.timerDescriptor, or: input) {
             case .ringing: allEnded.bell.silence()
             case .otherReadable: if console.timerHasExpired() { control.kickOne() }
-            case .thirdReadable: startFeeding()
+            case .thirdReady: startFeeding()
             case .timeIsUp: timeIsUp(deadline)
             }
         }

@@ -71,7 +71,7 @@ package final class ExitWatch {
             let next = (beats.map(\.next) + (deadline.map { [$0] } ?? [])).min()
             switch stop.bell.wait(until: next, or: process.end.number) {
             case .ringing: return .success(stop.signal.map { .signal($0) } ?? .stopped)
-            case .otherReadable, .thirdReadable: return .success(.processEnded)
+            case .otherReadable, .thirdReady: return .success(.processEnded)
             case .timeIsUp: if let deadline, deadline <= .now { return .success(.timeUp) }
             }
             do {

@@ -15,6 +15,7 @@
 #include "ckvm_confine.h"
 #include "ckvm_exit.h"
 #include "ckvm_ioctl.h"
+#include "ckvm_net.h"
 #include "ckvm_shared.h"
 #include "ckvm_stats.h"
 #include "ckvm_system.h"

@@ -147,6 +147,7 @@ static inline int ckvm_get_feature_msr(int fd, uint32_t index, uint64_t *value) 
 }
 
 // Macros with casts or without a type that Swift imports.
+static const uint32_t ckvm_ioeventfd_datamatch = KVM_IOEVENTFD_FLAG_DATAMATCH;
 static const uint32_t ckvm_guestdbg_enable = KVM_GUESTDBG_ENABLE;
 static const uint32_t ckvm_guestdbg_singlestep = KVM_GUESTDBG_SINGLESTEP;
 static const uint32_t ckvm_guestdbg_use_sw_bp = KVM_GUESTDBG_USE_SW_BP;

@@ -16,11 +16,30 @@ public struct DeviceActivity: Hashable, Sendable {
     public let interrupts: UInt64
     /// Whether its driver has done something that is against the specification.
     public let hasFailed: Bool
+    /// The frames of a network device; nil for another.
+    public let frames: FrameCounts?
+
+    /// The frames of a network device.
+    public struct FrameCounts: Hashable, Sendable {
+        /// Those that the guest has sent.
+        public let fromGuest: UInt64
+        /// Those that the guest was given.
+        public let toGuest: UInt64
+        /// Those of both directions that went nowhere.
+        public let dropped: UInt64
+
+        /// The given values.
+        package init(fromGuest: UInt64, toGuest: UInt64, dropped: UInt64) {
+            self.fromGuest = fromGuest
+            self.toGuest = toGuest
+            self.dropped = dropped
+        }
+    }
 
     /// The given values.
     package init(
         name: String, exits: UInt64, isNotifiedByKernel: Bool, requests: UInt64, bytesFromGuest: UInt64,
-        bytesToGuest: UInt64, interrupts: UInt64, hasFailed: Bool = false
+        bytesToGuest: UInt64, interrupts: UInt64, hasFailed: Bool = false, frames: FrameCounts? = nil
     ) {
         self.name = name
         self.exits = exits
@@ -30,5 +49,6 @@ public struct DeviceActivity: Hashable, Sendable {
         self.bytesToGuest = bytesToGuest
         self.interrupts = interrupts
         self.hasFailed = hasFailed
+        self.frames = frames
     }
 }

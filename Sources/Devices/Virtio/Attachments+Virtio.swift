@@ -5,8 +5,9 @@ package import Memory
 package protocol NotificationPaths: Sendable {
     /// Has a bell ring at each write of 32 bits to an address.
     ///
+    /// - Parameter value: The value at which it rings; nil for any.
     /// - Returns: Whether it does. If not, such writes are exits.
-    func ring(_ bell: Doorbell, atWritesTo address: GuestPhysicalAddress) -> Bool
+    func ring(_ bell: Doorbell, atWritesTo address: GuestPhysicalAddress, of value: UInt32?) -> Bool
 
     /// Has an interrupt line pulse at each ring of a bell.
     ///
@@ -20,6 +21,8 @@ package struct VirtioAttachment: Sendable {
     package let link: VirtioLink
     /// Whether the guest's notifications reach it without an exit to this process.
     package let isNotifiedByKernel: Bool
+    /// The frames of a network device.
+    package var counts: NetworkCounts?
 }
 
 /// Where virtio devices are.
@@ -39,12 +42,13 @@ extension Attachments {
     ///   - name: What reports call the device.
     ///   - queueSizes: The most elements that each queue can have; powers of two.
     ///   - configuration: What the driver reads of the device's kind.
-    ///   - bell: What wakes the device's worker, if it has one: then notifications may be rings alone.
+    ///   - bells: What wakes the device's workers, if it has any: then notifications may be rings alone. One for all queues,
+    ///     or one for each.
     ///   - make: Makes the device.
     /// - Returns: The device.
     /// - Throws: ``VirtioError`` when there is no room, or the guest does not read ACPI; `ResourceError`.
     package mutating func virtio<Device: VirtioDevice>(
-        named name: String, queueSizes: [UInt16], configuration: [UInt8] = [], bell: Doorbell? = nil,
+        named name: String, queueSizes: [UInt16], configuration: [UInt8] = [], bells: [Doorbell] = [],
         _ make: (VirtioLink) -> Device
     ) throws -> Device {
         guard machine.readsACPI else { throw VirtioError.notDescribed(name) }
@@ -60,7 +64,12 @@ extension Attachments {
         let device = make(link)
         try mmio(VirtioTransport(device, link), named: name, at: start, size: VirtioPlaces.size)
         let notification = start &+ VirtioRegister.queueNotify
-        let isNotifiedByKernel = bell.map { machine.paths?.ring($0, atWritesTo: notification) ?? false } ?? false
+        // What is written is the queue's number.
+        let isNotifiedByKernel =
+            !bells.isEmpty
+            && bells.enumerated().allSatisfy { queue, bell in
+                machine.paths?.ring(bell, atWritesTo: notification, of: bells.count > 1 ? UInt32(queue) : nil) ?? false
+            }
         virtioDevices.append(VirtioAttachment(link: link, isNotifiedByKernel: isNotifiedByKernel))
         try describe(Self.node(index, start, number))
         return device

@@ -69,6 +69,16 @@ package struct GuestBuffers: Sendable {
         return bytes.count - rest.count
     }
 
+    /// Copies bytes of this process in, as far as there is room behind an offset.
+    package func write(copying source: UnsafeRawBufferPointer, at offset: Int) {
+        var done = 0
+        unsafe withParts(offset..<offset + source.count) { part in
+            // Sound: the parts have at most as many bytes as the source.
+            unsafe part.copyMemory(from: UnsafeRawBufferPointer(rebasing: source[done..<done + part.count]))
+            done += part.count
+        }
+    }
+
     /// Lends the memory of a range of the bytes, part by part.
     package func withParts(_ range: Range<Int>, _ body: (UnsafeMutableRawBufferPointer) -> Void) {
         forEachPart(range) { window, part in
@@ -76,16 +86,40 @@ package struct GuestBuffers: Sendable {
         }
     }
 
+    /// Copies bytes out, once, as far as there are as many.
+    ///
+    /// - Parameters:
+    ///   - offset: Where the first of them is.
+    ///   - target: Where they go; as many as there is room for.
+    package func read(at offset: Int, into target: UnsafeMutableRawBufferPointer) {
+        var done = 0
+        unsafe withParts(offset..<offset + target.count) { part in
+            // Sound: the parts have at most as many bytes as the target.
+            unsafe ckvm_copy_shared(target.baseAddress?.advanced(by: done), part.baseAddress, part.count)
+            done += part.count
+        }
+    }
+
     /// Lends the memory of a range of the bytes to a call such as preadv(2).
     ///
+    /// - Parameters:
+    ///   - range: The bytes. What is past the end is left out.
+    ///   - head: Memory of this process that stands before them in the call, if any.
+    ///   - tail: The same behind them.
+    ///   - body: The call.
     /// - Returns: What the call returns.
-    package func withVectors(_ range: Range<Int>, _ body: (UnsafePointer<iovec>?, Int32) -> Int) -> Int {
+    package func withVectors(
+        _ range: Range<Int>, head: iovec? = nil, tail: iovec? = nil,
+        _ body: (UnsafePointer<iovec>?, Int32) -> Int
+    ) -> Int {
         var vectors: [iovec] = unsafe []
-        unsafe vectors.reserveCapacity(windows.count)
+        unsafe vectors.reserveCapacity(windows.count + 2)
+        if let head = unsafe head { unsafe vectors.append(head) }
         // Sound: the windows, which this value keeps, keep the memory for the time of the call.
         unsafe withParts(range) {
             unsafe vectors.append(iovec(iov_base: $0.baseAddress, iov_len: $0.count))
         }
+        if let tail = unsafe tail { unsafe vectors.append(tail) }
         return withExtendedLifetime(windows) {
             unsafe vectors.withUnsafeBufferPointer {
                 unsafe body($0.baseAddress, Int32(truncatingIfNeeded: $0.count))

@@ -29,7 +29,8 @@ package struct SplitQueue: Sendable {
     private static let noNotify: UInt16 = 1
 
     private let memory: GuestMemory
-    private let size: UInt16
+    /// How many elements it has.
+    package let size: UInt16
     private let usesEventIndex: Bool
     private let mayBeIndirect: Bool
     private let descriptors: GuestWindow
@@ -40,6 +41,8 @@ package struct SplitQueue: Sendable {
     private var nextAvailable: UInt16 = 0
     /// The index of the next element of the used ring, modulo 2^16.
     private var nextUsed: UInt16 = 0
+    /// How many elements from ``nextUsed`` on are written that the driver is not told of yet.
+    private var noted: UInt16 = 0
     /// What ``nextUsed`` was when the driver was last asked whether it wants an interrupt.
     private var lastSignalled: UInt16 = 0
     /// The request that ``next()`` found.
@@ -98,11 +101,33 @@ package struct SplitQueue: Sendable {
     ///
     /// - Parameter written: How many bytes the device has written.
     package mutating func complete(written: Int) {
-        let element = Self.ringHeader + Self.usedElementSize * place(nextUsed)
+        note(written: written)
+        publish()
+    }
+
+    /// Writes down that the request that ``next()`` found is given back, for ``publish()`` to tell.
+    ///
+    /// - Parameter written: How many bytes the device has written.
+    package mutating func note(written: Int) {
+        let element = Self.ringHeader + Self.usedElementSize * place(nextUsed &+ noted)
         used.store32(UInt32(chain.head), at: element)
         used.store32(UInt32(truncatingIfNeeded: written), at: element + 4)
-        nextUsed &+= 1
+        noted &+= 1
+    }
+
+    /// Gives all requests back that were written down, at once.
+    package mutating func publish() {
+        nextUsed &+= noted
+        noted = 0
         used.storeShared16(nextUsed, at: 2)
+    }
+
+    /// Leaves the requests that ``next()`` found last, of which none was given back, to be found again.
+    ///
+    /// - Parameter count: How many.
+    package mutating func putBack(_ count: UInt16) {
+        nextAvailable &-= count
+        noted = 0
     }
 
     /// Whether the driver wants an interrupt for what was given back since this was asked last.
@@ -119,7 +144,7 @@ package struct SplitQueue: Sendable {
     }
 
     /// Tells the driver that there is no need to notify: the device looks by itself.
-    func declineNotifications() {
+    package func declineNotifications() {
         // With the event index, the one that was written last is passed already.
         if !usesEventIndex { used.storeShared16(Self.noNotify, at: 0) }
     }
@@ -127,7 +152,7 @@ package struct SplitQueue: Sendable {
     /// Tells the driver to notify of the next request.
     ///
     /// - Returns: Whether there is one already.
-    func requestNotification() -> Bool {
+    package func requestNotification() -> Bool {
         if usesEventIndex {
             used.storeShared16(nextAvailable, at: Self.ringHeader + Self.usedElementSize * Int(size))
         } else {

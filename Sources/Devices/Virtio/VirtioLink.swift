@@ -103,17 +103,20 @@ extension VirtioLink {
         withQueue(index) { queue throws(VirtqueueFault) in queue.requestNotification() } ?? false
     }
 
+    /// The features that were agreed upon. They stay while a queue is used.
+    package var agreed: UInt64 { features.rawValue }
+
     private func finish(_ queue: inout SplitQueue, written: Int) {
         activity.note(read: queue.chain.readable.byteCount, written: written)
         queue.complete(written: written)
     }
 
     /// Does something with a queue if the device may use it, raises an interrupt if the driver wants one, and stops using
-    /// the queues when the driver has done something wrong.
+    /// the queues when the driver has done something wrong. A driver that resets the device waits for as long as it takes.
     ///
     /// - Returns: Nil when the queue is not to be used.
     @discardableResult
-    private func withQueue<Result: Sendable>(
+    package func withQueue<Result: Sendable>(
         _ index: Int, _ body: (inout SplitQueue) throws(VirtqueueFault) -> Result
     ) -> Result? {
         places[index].queue.withLock { place -> Result? in

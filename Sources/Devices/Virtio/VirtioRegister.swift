@@ -79,6 +79,7 @@ enum VirtioInterruptCause {
 
 /// What kind of device it is. Source: virtio 1.2, section 5 "Device Types".
 package enum VirtioKind: UInt32, Sendable {
+    case network = 1
     case block = 2
     case console = 3
     case entropy = 4

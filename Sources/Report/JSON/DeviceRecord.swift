@@ -17,6 +17,9 @@ struct DeviceRecord: Encodable {
         case bytesToGuest = "bytes_to_guest"
         case interrupts
         case failed
+        case framesFromGuest = "frames_from_guest"
+        case framesToGuest = "frames_to_guest"
+        case framesDropped = "frames_dropped"
     }
 
     package func encode(to encoder: any Encoder) throws {
@@ -29,5 +32,8 @@ struct DeviceRecord: Encodable {
         try container.encode(device.bytesToGuest, forKey: .bytesToGuest)
         try container.encode(device.interrupts, forKey: .interrupts)
         try container.encode(device.hasFailed, forKey: .failed)
+        try container.encodeIfPresent(device.frames?.fromGuest, forKey: .framesFromGuest)
+        try container.encodeIfPresent(device.frames?.toGuest, forKey: .framesToGuest)
+        try container.encodeIfPresent(device.frames?.dropped, forKey: .framesDropped)
     }
 }

@@ -23,7 +23,13 @@ extension TextReport {
         let faults = outcome.devices.filter(\.hasFailed).map {
             "The driver of \($0.name) has used it against the specification: it did nothing more until it was reset."
         }
-        return [""] + table.lines + faults
+        return [""] + table.lines + outcome.devices.compactMap(frames) + faults
+    }
+
+    private func frames(_ device: DeviceActivity) -> String? {
+        device.frames.map {
+            "\(device.name): \($0.fromGuest) frames out, \($0.toGuest) in, \($0.dropped) dropped."
+        }
     }
 
     private func exitsPerKiB(_ device: DeviceActivity) -> String {

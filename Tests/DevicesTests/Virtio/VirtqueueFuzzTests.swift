@@ -160,6 +160,29 @@ final class VirtqueueFuzzTests: XCTestCase {
         XCTAssertEqual(size, 8 * 512, "no disk grows")
     }
 
+    /// The same of a network device whose other side echoes what it gets, if it is in step.
+    func testHostileDriversOfANetwork() throws {
+        try TestBed.skipWhereEmulated()
+        let seeds = TestExtent.of(UInt64(500), exhaustive: 20_000, total: 1_000_000)
+        let ends = try NetworkBench.socketPair()
+        let bench = try NetworkBench(.socket(FrameSocket(takingOver: ends.device, mtu: 1500)), peer: ends.peer)
+        let echo = try PosixThread(name: "echo") {
+            var bytes = [UInt8](repeating: 0, count: 1 << 16)
+            while case let count = recv(ends.peer, &bytes, bytes.count, 0), count > 0 {
+                _ = send(ends.peer, bytes, count, Int32(MSG_DONTWAIT | MSG_NOSIGNAL))
+            }
+        }
+        let features: [UInt64] = [0, 1 << 15, 1 << 15 | 1 << 28 | 1 << 29]
+        for feature in features {
+            bench.driver.features = 1 << 32 | feature
+            XCTAssertGreaterThan(try goWild(bench.driver, sizes: [8, 8], seeds: seeds / 3), 10)
+        }
+        XCTAssertGreaterThan(bench.device.counts.framesFromGuest, 0)
+        shutdown(ends.peer, Int32(SHUT_RDWR))
+        echo.join()
+        bench.end()
+    }
+
     /// The same while other vCPUs change the queue, notify and reset at the same time.
     func testSeveralVCPUsAtOnce() throws {
         try TestBed.skipWhereEmulated()

@@ -16,6 +16,7 @@ enum VirtioTargets {
         let diskBell: Doorbell
         let over: Worker.Control
         let console: ConsoleSize.Size
+        let frames: FramePeer
     }
 
     /// A device with its registers, and what its own thread would do.
@@ -35,7 +36,7 @@ enum VirtioTargets {
         let bench = Bench(
             memory: try GuestMemory(layout: [(start: GuestPhysicalAddress(0), size: UInt64(memorySize))]),
             disk: try Disk(path: "/proc/self/fd/\(file)"), diskBell: try Doorbell(), over: try Worker.Control(),
-            console: ConsoleSize.Size(columns: 80, rows: 25))
+            console: ConsoleSize.Size(columns: 80, rows: 25), frames: try FramePeer())
         // Its worker returns when there is nothing more to do.
         bench.over.end()
         let zeros = [UInt8](repeating: 0, count: memorySize)
@@ -51,7 +52,7 @@ enum VirtioTargets {
     }
 
     private static func make(_ number: UInt8, _ bench: Bench) -> Device {
-        switch number % 3 {
+        switch number % 4 {
         case 0:
             let configuration = BlockDevice.configuration(of: bench.disk)
             let link = link(bench.memory, BlockDevice.queueSizes, configuration)
@@ -63,6 +64,7 @@ enum VirtioTargets {
         case 1:
             let link = link(bench.memory, EntropyDevice.queueSizes, [])
             return device(EntropyDevice(link), link, 1)
+        case 3: return network(bench)
         default:
             let link = link(bench.memory, VirtioConsole.queueSizes, VirtioConsole.configuration(bench.console))
             let console = VirtioConsole(
@@ -71,6 +73,29 @@ enum VirtioTargets {
             device.receive = { console.isReadyToReceive() ? console.receive($0) : 0 }
             return device
         }
+    }
+
+    /// A network interface whose other side says what the input does, as it is: what is no frame, too.
+    private static func network(_ bench: Bench) -> Device {
+        let (backend, peer) = bench.frames.connect()
+        let configuration = NetworkDevice.configuration(backend, .ofGuest)
+        let link = link(bench.memory, NetworkDevice.queueSizes, configuration)
+        let network = NetworkDevice(
+            backend, address: .ofGuest, link, bells: bench.frames.bells, isEnding: { false })
+        var device = device(network, link, NetworkDevice.queueSizes.count)
+        var taken = [UInt8](repeating: 0, count: 1 << 16)
+        device.work = {
+            network.start()
+            network.send(bench.over)
+            network.receive(bench.over)
+            // What nobody takes would fill the socket.
+            while recv(peer, &taken, taken.count, Int32(MSG_DONTWAIT)) > 0 {}
+        }
+        device.receive = { bytes in
+            let frame = [0, 0, 0, UInt8(truncatingIfNeeded: bytes.count)] + bytes
+            return max(0, send(peer, frame, frame.count, Int32(MSG_DONTWAIT | MSG_NOSIGNAL)) - 4)
+        }
+        return device
     }
 
     private static func link(_ memory: GuestMemory, _ sizes: [UInt16], _ configuration: [UInt8]) -> VirtioLink {
@@ -139,5 +164,24 @@ enum VirtioTargets {
             let taken = device.receive([UInt8](repeating: UInt8(value & 0xff), count: count)[...])
             check(taken <= count, "took \(taken) of \(count)")
         }
+    }
+}
+
+/// The other side of a network interface.
+private final class FramePeer {
+    let bells: NetworkDevice.Bells
+    private var peer: Int32 = -1
+
+    init() throws {
+        bells = try NetworkDevice.Bells()
+    }
+
+    /// A new pair of sockets, in place of the last.
+    func connect() -> (backend: NetworkBackend, peer: Int32) {
+        if peer >= 0 { close(peer) }
+        var ends: [Int32] = [-1, -1]
+        check(socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &ends) == 0, "no sockets")
+        peer = ends[1]
+        return (.socket(FrameSocket(takingOver: ends[0], mtu: 1500)), peer)
     }
 }

@@ -209,7 +209,7 @@ public struct VirtioDisk: Component {
         let isEnding = attachments.machine.isEnding
         let device = try attachments.virtio(
             named: "\(Self.name) \(number)", queueSizes: BlockDevice.queueSizes,
-            configuration: BlockDevice.configuration(of: disk), bell: bell
+            configuration: BlockDevice.configuration(of: disk), bells: [bell]
         ) { link in
             BlockDevice(disk, identity: "minivmm-disk\(number)", link, bell: bell, isEnding: isEnding)
         }
