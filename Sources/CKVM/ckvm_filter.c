@@ -4,6 +4,7 @@
 
 #include <linux/audit.h>
 #include <linux/filter.h>
+#include <linux/if_tun.h>
 #include <linux/seccomp.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -77,6 +78,7 @@ static const uint32_t process_calls[] = {
     SYS_writev, SYS_getpgrp, SYS_sysinfo, SYS_gettimeofday, SYS_time, SYS_getrusage, SYS_sigaltstack,
 };
 static const uint32_t disk_calls[] = {SYS_preadv, SYS_pwritev, SYS_fdatasync, SYS_fallocate};
+static const uint32_t network_calls[] = {SYS_sendmsg};
 static const uint32_t rename_calls[] = {SYS_renameat, SYS_linkat, SYS_unlinkat};
 
 // What an exit can need on its vCPU's thread.
@@ -100,6 +102,8 @@ static const uint32_t test_requests[] = {
 // What a debugger is served with.
 static const uint32_t debug_calls[] = {SYS_accept4, SYS_setsockopt, SYS_sendto};
 static const uint32_t debug_requests[] = {KVM_GET_FPU, KVM_SET_FPU};
+// What a network interface is told when a guest's driver starts.
+static const uint32_t network_requests[] = {TUNSETOFFLOAD};
 // Reading the places that exits come from, by the map's descriptor.
 static const uint32_t bpf_commands[] = {BPF_MAP_LOOKUP_ELEM, BPF_MAP_GET_NEXT_KEY};
 // Threads that have just been made name themselves.
@@ -181,6 +185,7 @@ static void ckvm_end(struct ckvm_program *program) {
 int ckvm_make_filter(enum ckvm_filter filter, uint32_t permissions, struct sock_filter *code) {
     bool is_process = filter == CKVM_FILTER_PROCESS;
     bool may_debug = is_process && (permissions & CKVM_MAY_DEBUG);
+    bool may_use_network = is_process && (permissions & CKVM_MAY_USE_NETWORK);
     struct ckvm_program program = {.count = 0};
     ckvm_emit_load(&program, offsetof(struct seccomp_data, arch));
     ckvm_emit_jump(&program, BPF_JEQ, AUDIT_ARCH_X86_64, CKVM_ON, CKVM_KILL);
@@ -192,6 +197,7 @@ int ckvm_make_filter(enum ckvm_filter filter, uint32_t permissions, struct sock_
     else ckvm_add(&requests, vcpu_requests, COUNT(vcpu_requests));
     if (is_process && (permissions & CKVM_MAY_TEST_KVM)) ckvm_add(&requests, test_requests, COUNT(test_requests));
     if (may_debug) ckvm_add(&requests, debug_requests, COUNT(debug_requests));
+    if (may_use_network) ckvm_add(&requests, network_requests, COUNT(network_requests));
     ckvm_emit_case(&program, SYS_ioctl, 1, requests.values, requests.count);
 
     ckvm_emit_memory(&program);
@@ -201,6 +207,7 @@ int ckvm_make_filter(enum ckvm_filter filter, uint32_t permissions, struct sock_
         if (permissions & CKVM_MAY_RENAME) ckvm_add(&calls, rename_calls, COUNT(rename_calls));
         if (permissions & CKVM_MAY_USE_DISKS) ckvm_add(&calls, disk_calls, COUNT(disk_calls));
         if (may_debug) ckvm_add(&calls, debug_calls, COUNT(debug_calls));
+        if (may_use_network) ckvm_add(&calls, network_calls, COUNT(network_calls));
         ckvm_emit_case(&program, SYS_bpf, 0, bpf_commands, COUNT(bpf_commands));
         ckvm_emit_case(&program, SYS_prctl, 0, prctl_options, COUNT(prctl_options));
         ckvm_emit_case(&program, SYS_seccomp, 0, seccomp_operations, COUNT(seccomp_operations));

@@ -105,6 +105,8 @@ public enum ExecStep: UInt32, Hashable, Sendable, CaseIterable {
     case execute = 5
     /// Loading a module of the kernel.
     case loadModule = 6
+    /// Setting up the network interface.
+    case setUpNetwork = 7
 }
 
 extension ExecStep {
@@ -117,6 +119,7 @@ extension ExecStep {
         case .enterDirectory: "changing to the working directory"
         case .execute: "executing the program"
         case .loadModule: "loading a module of the kernel"
+        case .setUpNetwork: "setting up the network interface"
         }
     }
 }

@@ -39,7 +39,11 @@ public struct ExecGuest: Sendable {
             environment: program.environment.settings)
         order.mergesOutput = program.mergesOutput
         order.sendsSymbols = program.sendsSymbols
+        order.hasNetwork = program.nameServer != nil
         order.modules = try program.drivers.add(to: &builder)
+        if let server = program.nameServer {
+            try builder.tree.addFile("/etc/resolv.conf", bytes: Array("nameserver \(server)\n".utf8))
+        }
         codeFiles = program.sendsSymbols ? builder.tree.codeFiles : [:]
         try builder.tree.addFile(ExecOrder.path, bytes: order.encoded())
         try builder.tree.addFile(Self.initPath, bytes: Self.initImage, mode: 0o755)
@@ -112,6 +116,10 @@ public struct ExecProgram: Sendable {
     /// Whether the guest hands over what names addresses in it, see ``ProgramChannel/symbols``. Its init traces the program
     /// for that, which takes some hundred exits more.
     public var sendsSymbols = false
+
+    /// The address of a name server, where the guest's first network interface is to be set up: as 10.0.2.15/24, with the
+    /// gateway 10.0.2.2.
+    public var nameServer: String?
 
     /// The drivers that the guest's kernel must have. Those that are modules are put into the guest and loaded first.
     public var drivers = ExecDrivers()

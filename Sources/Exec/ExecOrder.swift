@@ -15,6 +15,8 @@ struct ExecOrder: Hashable, Sendable {
     package var mergesOutput = false
     /// Whether init sends the kernel's symbols.
     package var sendsSymbols = false
+    /// Whether init sets up the network interface.
+    package var hasNetwork = false
 
     /// A module of the guest's kernel.
     package struct Module: Hashable, Sendable {
@@ -57,8 +59,10 @@ struct ExecOrder: Hashable, Sendable {
             return Int(EXEC_ORDER_ADDRESS) + firstString + strings.count
         }
 
-        header.append(
-            integer: UInt64((mergesOutput ? EXEC_MERGE_OUTPUT : 0) | (sendsSymbols ? EXEC_SEND_SYMBOLS : 0)))
+        let flags =
+            (mergesOutput ? EXEC_MERGE_OUTPUT : 0) | (sendsSymbols ? EXEC_SEND_SYMBOLS : 0)
+            | (hasNetwork ? EXEC_HAS_NETWORK : 0)
+        header.append(integer: UInt64(flags))
         header.append(integer: UInt64(place(program)))
         header.append(integer: UInt64(place(directory)))
         header.append(integer: UInt64(Int(EXEC_ORDER_ADDRESS) + pointers))

@@ -50,6 +50,9 @@ final class ExecOrderTests: XCTestCase {
                 order.sendsSymbols = true
                 found = try decode(order.encoded())
                 XCTAssertEqual(found.flags, 3)
+                order.hasNetwork = true
+                found = try decode(order.encoded())
+                XCTAssertEqual(found.flags, 7)
             }
         }
     }

@@ -40,12 +40,14 @@ int ckvm_make_filter(enum ckvm_filter filter, uint32_t permissions, struct sock_
 // the process by SIGSYS.
 // CKVM_MAY_RENAME lets files be put at their places with renameat(2) and linkat(2); CKVM_MAY_TEST_KVM lets
 // throw-away virtual machines be made; CKVM_MAY_DEBUG lets debuggers connect to a socket that listens, and look at x87
-// registers; CKVM_MAY_USE_DISKS lets files that are open be read, written and flushed at any place.
+// registers; CKVM_MAY_USE_DISKS lets files that are open be read, written and flushed at any place; CKVM_MAY_USE_NETWORK
+// lets frames be sent to a socket that is connected, and a TAP interface that is attached be told what they may be like.
 int ckvm_install_filter(enum ckvm_filter filter, uint32_t permissions);
 #define CKVM_MAY_RENAME 1u
 #define CKVM_MAY_TEST_KVM 2u
 #define CKVM_MAY_DEBUG 4u
 #define CKVM_MAY_USE_DISKS 8u
+#define CKVM_MAY_USE_NETWORK 16u
 
 // The version of Landlock's interface that the kernel has; -errno where it has none, or has it switched off.
 int ckvm_landlock_version(void);

@@ -53,6 +53,7 @@
 #define EXEC_STEP_DIRECTORY     4       // changing to the working directory
 #define EXEC_STEP_EXECUTE       5       // executing the program
 #define EXEC_STEP_MODULES       6       // loading a module of the kernel
+#define EXEC_STEP_NETWORK       7       // setting up the network interface
 
 // The window: guest-physical address and bytes, and what lies where in it. Where option cards had theirs.
 #define EXEC_WINDOW_ADDRESS     0xD0000
@@ -81,5 +82,7 @@
 // Flag: init traces the program and sends its /proc/PID/maps just before it ends; and then /proc/kallsyms. So addresses
 // in the program, in its libraries and in the kernel have names.
 #define EXEC_SEND_SYMBOLS       2
+// Flag: init gives eth0 the address 10.0.2.15/24, and sends what is for elsewhere to 10.0.2.2.
+#define EXEC_HAS_NETWORK        4
 
 #endif

@@ -16,12 +16,14 @@
         call    make_root
         call    open_channel
         call    load_modules
+        call    set_up_network
         call    start_program
         jmp     pump
 
 #include "root.h"
 #include "channel.h"
 #include "modules.h"
+#include "network.h"
 #include "program.h"
 #include "pump.h"
 

@@ -97,8 +97,13 @@
 #define EEXIST                  17
 #define AF_INET                 2       // socket(2)
 #define SOCK_DGRAM              2
-#define SIOCSIFFLAGS            0x8914  // netdevice(7)
+#define SIOCADDRT               0x890B  // netdevice(7)
+#define SIOCSIFFLAGS            0x8914
+#define SIOCSIFADDR             0x8916
+#define SIOCSIFNETMASK          0x891C
 #define IFF_UP                  1
+#define RTF_UP                  1       // struct rtentry
+#define RTF_GATEWAY             2
 #define REBOOT_MAGIC1           0xfee1dead  // reboot(2)
 #define REBOOT_MAGIC2           672274793
 #define REBOOT_POWER_OFF        0x4321fedc

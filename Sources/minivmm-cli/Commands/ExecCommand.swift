@@ -75,8 +75,7 @@ struct ExecCommand: ParsableCommand {
                 Confinement.keepFromWriting(
                     outputs: outputs.all, kvmDevice: host.kvmDevice, folders: entrance.folders)
                 options.confinement = Confinement(
-                    isFlat: false, outputs: outputs.all, debugger: entrance,
-                    hasDisks: !devices.disks.isEmpty)
+                    isFlat: false, outputs: outputs.all, debugger: entrance, devices: devices)
             }
             options.consoleDescriptor = log.descriptor
             let symbols = options.recording.placeCapacity.map { _ in ProgramSymbols() }
@@ -115,7 +114,7 @@ struct ExecCommand: ParsableCommand {
         _ host: HostConfiguration, sendsSymbols: Bool
     ) throws -> (guest: LinuxGuest, files: [String: [UInt8]]) {
         do {
-            return try guest.makeGuest(sendsSymbols: sendsSymbols, drivers: devices.configuration.drivers)
+            return try guest.makeGuest(sendsSymbols: sendsSymbols, devices: devices.configuration)
         } catch ExecError.noKernel(let directory) {
             if !host.force { try KVM(path: host.kvmDevice).requireLinuxSupport() }
             throw ExecError.noKernel(directory: directory)

@@ -91,7 +91,7 @@ extension RunConfiguration {
                 Confinement.keepFromWriting(
                     outputs: outputs.all, kvmDevice: host.kvmDevice, folders: entrance.folders)
                 options.confinement = Confinement(
-                    isFlat: true, outputs: outputs.all, debugger: entrance, hasDisks: !devices.disks.isEmpty)
+                    isFlat: true, outputs: outputs.all, debugger: entrance, devices: devices)
             }
             let isWatched = LiveStatus.isWanted(by: statistics) && !live.hasScreen
             if isWatched { LiveStatus.apply(to: &options) }

@@ -28,7 +28,9 @@ final class ChildRun {
         let errors = takesMessages ? try Self.pipe() : nil
         defer { if let errors { close(errors.writer) } }
         messages = errors?.reader ?? -1
-        process = try unsafe Self.spawn(words) { actions in
+        let name = CommandLine.arguments.first ?? "minivmm"
+        let command = [Array(name.utf8)] + words
+        process = try unsafe ProgramStart.start("/proc/self/exe", command) { actions in
             unsafe posix_spawn_file_actions_addopen(actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0)
             if let errors { unsafe posix_spawn_file_actions_adddup2(actions, errors.writer, STDERR_FILENO) }
             unsafe posix_spawn_file_actions_adddup2(actions, pipe.writer, number)
@@ -55,37 +57,6 @@ final class ChildRun {
             throw ResourceError("a pipe", error)
         }
         return (high[0], high[1])
-    }
-
-    private static func spawn(
-        _ words: [[UInt8]], _ prepare: (UnsafeMutablePointer<posix_spawn_file_actions_t>) -> Void
-    ) throws(ResourceError) -> pid_t {
-        // Sound: both are made before they are used and destroyed after, and the strings live until the end.
-        var actions = unsafe posix_spawn_file_actions_t()
-        var attributes = posix_spawnattr_t()
-        unsafe posix_spawn_file_actions_init(&actions)
-        unsafe posix_spawnattr_init(&attributes)
-        defer {
-            unsafe posix_spawn_file_actions_destroy(&actions)
-            unsafe posix_spawnattr_destroy(&attributes)
-        }
-        unsafe prepare(&actions)
-        // This process waits for signals with them blocked, and ignores some; the child is not to.
-        var signals = sigset_t()
-        unsafe sigemptyset(&signals)
-        unsafe posix_spawnattr_setsigmask(&attributes, &signals)
-        for number in [SIGPIPE, SIGXFSZ] { unsafe sigaddset(&signals, number) }
-        unsafe posix_spawnattr_setsigdefault(&attributes, &signals)
-        unsafe posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF))
-        let name = Array((CommandLine.arguments.first ?? "minivmm").utf8)
-        let strings = ([name] + words).map { $0.map(CChar.init(bitPattern:)) + [0] }
-        let arguments = unsafe strings.map { unsafe strdup($0) }
-        defer { for index in unsafe arguments.indices { unsafe free(arguments[index]) } }
-        var process: pid_t = 0
-        let result = unsafe posix_spawn(
-            &process, "/proc/self/exe", &actions, &attributes, arguments + [nil], environ)
-        guard result == 0 else { throw ResourceError("a process", ErrorNumber(rawValue: result)) }
-        return process
     }
 
     /// Reads its report until it ends, and hands over what it says meanwhile.

@@ -27,13 +27,66 @@ struct DeviceConfiguration: Hashable, Sendable {
         private static let readOnlySuffix = ",ro"
     }
 
+    /// A network interface, as the command line has it.
+    struct Network: Hashable, Sendable {
+        /// Where its frames go.
+        enum Kind: Hashable, Sendable {
+            /// A TAP interface.
+            case tap(name: String)
+            /// A passt that is started.
+            case user
+            /// A passt that listens.
+            case passt(path: String)
+        }
+
+        let kind: Kind
+        /// The guest's address, if it is chosen.
+        let address: MACAddress?
+
+        /// Reads `tap=NAME`, `user` or `passt=PATH`, with `,mac=ADDRESS` behind it or not; nil for anything else.
+        init?(_ text: String) {
+            var text = text[...]
+            var address: MACAddress?
+            if let comma = text.lastIndex(of: ","), text[comma...].hasPrefix(Self.addressPrefix) {
+                address = MACAddress(String(text[comma...].dropFirst(Self.addressPrefix.count)))
+                guard address != nil else { return nil }
+                text = text[..<comma]
+            }
+            self.address = address
+            let parts = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+            switch (parts[0], parts.dropFirst().first) {
+            case ("user", nil): kind = .user
+            case ("tap", let name?) where !name.isEmpty: kind = .tap(name: name)
+            case ("passt", let path?) where !path.isEmpty: kind = .passt(path: path)
+            default: return nil
+            }
+        }
+
+        private static let addressPrefix = ",mac="
+
+        /// Opens where its frames go.
+        ///
+        /// - Throws: `NetworkError`, `PasstError`, `ResourceError`.
+        func open() throws -> VirtioNetwork {
+            let backend: NetworkBackend =
+                switch kind {
+                case .tap(let name): .tap(try TapInterface(name: name))
+                case .passt(let path): .socket(try FrameSocket(path: path))
+                case .user: .socket(try Passt.start(for: address ?? .ofGuest))
+                }
+            return VirtioNetwork(backend, address: address)
+        }
+    }
+
     /// The disks, in their order.
     var disks: [DiskFile] = []
+    /// The network interfaces, in their order.
+    var networks: [Network] = []
     /// Whether there are random numbers.
     var hasEntropy = false
     /// What the console is.
     var console = Console.serial
-    /// How notifications reach disks.
+    /// How notifications reach disks and networks.
     var notifications = NotificationPath.kernel
 
     /// Checks what can be checked without the files.
@@ -43,14 +96,19 @@ struct DeviceConfiguration: Hashable, Sendable {
 
     /// The modules of Linux's kernel that the devices of a program's guest need.
     var drivers: [String] {
-        let names = (disks.isEmpty ? [] : ["virtio_blk"]) + (hasEntropy ? ["virtio-rng"] : [])
+        let names =
+            (disks.isEmpty ? [] : ["virtio_blk"]) + (networks.isEmpty ? [] : ["virtio_net"])
+            + (hasEntropy ? ["virtio-rng"] : [])
         return names.isEmpty ? [] : ["virtio_mmio"] + names
     }
+
+    /// The name server of a program's guest, if its first interface has one whose network is known.
+    var nameServer: String? { networks.first?.kind == .user ? Passt.nameServer : nil }
 
     /// Opens what is to be opened, and adds the devices to a machine's options.
     ///
     /// - Returns: The size of the console's terminal, where that is of interest.
-    /// - Throws: `DiskError`.
+    /// - Throws: `DiskError`, `NetworkError`, `PasstError`, `ResourceError`.
     func apply(to options: inout MachineOptions) throws -> ConsoleSize? {
         options.notifications = notifications
         let size = console == .virtio ? ConsoleSize(of: STDOUT_FILENO) : nil
@@ -59,6 +117,7 @@ struct DeviceConfiguration: Hashable, Sendable {
         for disk in disks {
             options.components.append(VirtioDisk(try Disk(path: disk.path, isReadOnly: disk.isReadOnly)))
         }
+        for network in networks { options.components.append(try network.open()) }
         return size
     }
 }

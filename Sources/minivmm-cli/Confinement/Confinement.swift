@@ -19,6 +19,7 @@ struct Confinement: RunConfinement {
     private let mayRename: Bool
     private let mayDebug: Bool
     private let mayUseDisks: Bool
+    private let mayUseNetwork: Bool
 
     /// What of it this host has, in a sentence.
     static var description: String {
@@ -89,9 +90,13 @@ struct Confinement: RunConfinement {
     ///     emulates ring 0.
     ///   - outputs: What is put at its place after the run.
     ///   - debugger: Where a debugger may come in.
-    ///   - hasDisks: Whether the guest has disks.
-    init(isFlat: Bool, outputs: [OutputFile], debugger: DebuggerEntrance? = nil, hasDisks: Bool = false) {
-        mayUseDisks = hasDisks
+    ///   - devices: What the guest has besides.
+    init(
+        isFlat: Bool, outputs: [OutputFile], debugger: DebuggerEntrance? = nil,
+        devices: DeviceConfiguration = DeviceConfiguration()
+    ) {
+        mayUseDisks = !devices.disks.isEmpty
+        mayUseNetwork = !devices.networks.isEmpty
         self.isFlat = isFlat
         mayRename = outputs.contains { $0.directory != nil } || !debugger.folders.isEmpty
         mayDebug = debugger != nil
@@ -119,6 +124,7 @@ struct Confinement: RunConfinement {
         if isFlat { permissions |= UInt32(CKVM_MAY_TEST_KVM) }
         if mayDebug { permissions |= UInt32(CKVM_MAY_DEBUG) }
         if mayUseDisks { permissions |= UInt32(CKVM_MAY_USE_DISKS) }
+        if mayUseNetwork { permissions |= UInt32(CKVM_MAY_USE_NETWORK) }
         try Self.check(ckvm_install_filter(CKVM_FILTER_PROCESS, permissions))
     }
 

@@ -11,17 +11,28 @@ struct DeviceOptions: ParsableArguments {
         completion: .file())
     var disks: [String] = []
 
+    @Option(
+        name: .customLong("net"),
+        help: ArgumentHelp(
+            "Linux: a network interface, by virtio: of a TAP interface (tap=NAME), or through passt, which is started "
+                + "(user) or listens at a socket (passt=PATH); with ,mac=ADDRESS behind it; repeatable.",
+            valueName: "kind"))
+    var networks: [DeviceConfiguration.Network] = []
+
     @Flag(name: .customLong("rng"), help: "Linux: random numbers of the host, by virtio.")
     var hasEntropy = false
 
     @Option(
-        help: "How the guest's notifications reach virtio disks: within the kernel, where KVM can, or by exits.")
+        help:
+            "How the guest's notifications reach virtio disks and networks: within the kernel, where KVM can, or by exits."
+    )
     var notify = DeviceConfiguration().notifications
 
     /// What they ask for.
     var configuration: DeviceConfiguration {
         DeviceConfiguration(
-            disks: disks.map(DeviceConfiguration.DiskFile.init), hasEntropy: hasEntropy, notifications: notify)
+            disks: disks.map(DeviceConfiguration.DiskFile.init), networks: networks, hasEntropy: hasEntropy,
+            notifications: notify)
     }
 
     func validate() throws {
@@ -37,3 +48,9 @@ struct ConsoleOptions: ParsableArguments {
 
 extension DeviceConfiguration.Console: ExpressibleByArgument {}
 extension NotificationPath: ExpressibleByArgument {}
+
+extension DeviceConfiguration.Network: ExpressibleByArgument {
+    init?(argument: String) {
+        self.init(argument)
+    }
+}

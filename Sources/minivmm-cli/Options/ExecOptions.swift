@@ -75,12 +75,17 @@ struct ExecOptions: ParsableArguments {
     ///
     /// - Parameters:
     ///   - sendsSymbols: Whether addresses in it are to be named.
-    ///   - drivers: The names of the drivers that its kernel must have.
+    ///   - devices: What it has besides.
     /// - Returns: The guest, and the programs and libraries in it by their paths.
-    func makeGuest(sendsSymbols: Bool, drivers: [String]) throws -> (guest: LinuxGuest, files: [String: [UInt8]]) {
+    func makeGuest(
+        sendsSymbols: Bool, devices: DeviceConfiguration
+    ) throws -> (guest: LinuxGuest, files: [String: [UInt8]]) {
         var program = try program()
         program.sendsSymbols = sendsSymbols
-        if !drivers.isEmpty { program.drivers = ExecDrivers(drivers, of: try ImageFile(opening: kernelPath())) }
+        if !devices.drivers.isEmpty {
+            program.drivers = ExecDrivers(devices.drivers, of: try ImageFile(opening: kernelPath()))
+        }
+        program.nameServer = devices.nameServer
         let image = try ExecGuest(program)
         for note in image.notes { StandardError.write("minivmm: \(note.explanation)\n") }
         var guest = try loadKernel()

@@ -36,8 +36,8 @@ extension ConsoleError: CommandError {
 extension VirtioError: CommandError {
     var remedy: String {
         switch self {
-        case .notDescribed: "Leave out --disk, --rng and --console virtio: they are for Linux guests."
-        case .tooMany: "Leave out some of --disk."
+        case .notDescribed: "Leave out --disk, --net, --rng and --console virtio: they are for Linux guests."
+        case .tooMany: "Leave out some of --disk or --net."
         }
     }
 
@@ -59,4 +59,28 @@ extension DiskError: CommandError {
         case .notADisk, .empty: .imageNotAcceptable
         }
     }
+}
+
+extension NetworkError: CommandError {
+    var remedy: String {
+        switch self {
+        case .noTunnels: "Load the module tun, and see to the permissions of /dev/net/tun; or use --net user."
+        case .noInterface(let name), .refused(let name, _):
+            "Make one for yourself: sudo ip tuntap add \(name) mode tap user $USER; or use --net user."
+        case .notConnected: "Check the path, and whether passt still listens there: it serves one guest at a time."
+        }
+    }
+
+    var exitStatus: ExitStatus { .imageNotReadable }
+}
+
+extension PasstError: CommandError {
+    var remedy: String {
+        switch self {
+        case .notFound: "Install it, by apt-get install passt for instance, or use --net tap=NAME."
+        case .ended, .silent: "See what it says by itself: `\(Passt.commandLine)`."
+        }
+    }
+
+    var exitStatus: ExitStatus { .imageNotReadable }
 }

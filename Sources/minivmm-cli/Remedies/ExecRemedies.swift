@@ -58,12 +58,13 @@ extension ExecStep {
         case .enterDirectory: "Run this from another directory."
         case .execute: "Check that the guest's kernel runs such programs: 32-bit ones need CONFIG_IA32_EMULATION."
         case .loadModule: "Check that the modules in /lib/modules are those of the kernel; --kernel-log says more."
+        case .setUpNetwork: "Check that the guest's kernel has IPv4; --kernel-log says more."
         }
     }
 
     var exitStatus: ExitStatus {
         switch self {
-        case .mapWindow, .readOrder, .makeProcess, .enterDirectory, .loadModule: .guestDied
+        case .mapWindow, .readOrder, .makeProcess, .enterDirectory, .loadModule, .setUpNetwork: .guestDied
         case .execute: .programNotExecutable
         }
     }

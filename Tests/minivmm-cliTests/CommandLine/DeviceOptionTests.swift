@@ -1,4 +1,5 @@
 import ArgumentParser
+import Glibc
 @testable import MiniVMM
 @testable import TestSupport
 import XCTest
@@ -30,6 +31,62 @@ final class DeviceOptionTests: KVMTestCase {
         XCTAssertEqual(DeviceConfiguration().drivers, [])
     }
 
+    func testNetworks() throws {
+        let options = try DeviceOptions.parse([
+            "--net", "tap=a", "--net", "user,mac=02:00:00:00:00:07", "--net", "passt=/a,b=c,mac=06:05:04:03:02:01",
+        ])
+        let networks = options.configuration.networks
+        XCTAssertEqual(networks.map(\.kind), [.tap(name: "a"), .user, .passt(path: "/a,b=c")])
+        XCTAssertEqual(networks.map(\.address?.bytes), [nil, [2, 0, 0, 0, 0, 7], [6, 5, 4, 3, 2, 1]])
+        XCTAssertEqual(options.configuration.drivers, ["virtio_mmio", "virtio_net"])
+        XCTAssertNil(options.configuration.nameServer)
+        XCTAssertEqual(try DeviceOptions.parse(["--net", "user"]).configuration.nameServer, "10.0.2.3")
+        for wrong in [
+            "", "tap", "tap=", "passt", "passt=", "user=", "other", "user,mac=", "tap=a,mac=1", "mac=02:00:00:00:00:07",
+        ] {
+            XCTAssertThrowsError(try DeviceOptions.parse(["--net", wrong]), wrong)
+        }
+    }
+
+    /// passt is started before the guest is looked at, and ends with the command.
+    func testPasst() throws {
+        try TestBed.skipWhereEmulated()
+        let folder = try makeFolder()
+        let path = folder.path("passt")
+        // What answers at once, until it is left; then it says so.
+        let script = """
+            #!/bin/sh
+            echo "$@" >\(folder.path("arguments"))
+            head -c 46 <&3 >\(folder.path("question"))
+            echo >&3
+            cat <&3 >/dev/null
+            echo over >\(folder.path("end"))
+            """
+        _ = try folder.file("passt", Array(script.utf8))
+        XCTAssertEqual(chmod(path, 0o755), 0)
+        func run(_ search: String) throws -> CommandLineRun {
+            try CommandLineRun(command: [
+                "/usr/bin/env", "PATH=\(search)", MiniVMMExecutable.path(), "run", "--guest", "hello", "--net",
+                "user,mac=02:00:00:00:00:07",
+            ])
+        }
+        var result = try run("\(folder.path):/usr/bin:/bin")
+        result.assertStatus(64)
+        XCTAssertTrue(result.errors.contains("does not read ACPI tables"), result.errors)
+        XCTAssertTrue(String(decoding: try folder.bytes("arguments"), as: UTF8.self).contains("--fd 3"))
+        XCTAssertEqual(Array(try folder.bytes("question")[10..<18]), [2, 0, 0, 0, 0, 7, 8, 6])
+        while (try? folder.bytes("end")) == nil { sched_yield() }
+
+        let failing = "#!/bin/sh\necho 'no way' >&2\nexit 1\n"
+        _ = try folder.file("passt", Array(failing.utf8))
+        result = try run("\(folder.path):/usr/bin:/bin")
+        result.assertStatus(66)
+        XCTAssertTrue(result.errors.contains("ended before it was ready, and said: no way."), result.errors)
+        result = try run("/nowhere")
+        result.assertStatus(66)
+        XCTAssertTrue(result.errors.contains("There is no program passt in PATH."), result.errors)
+    }
+
     func testErrors() throws {
         try TestBed.skipWhereEmulated()
         let folder = try makeFolder()
@@ -42,6 +99,8 @@ final class DeviceOptionTests: KVMTestCase {
             (["--disk", disk, "--disk", disk], 66, "is in use"),
             (["--disk", disk], 64, "does not read ACPI tables"),
             (["--rng"], 64, "does not read ACPI tables"),
+            (["--net", "tap=no-such-one"], 66, "net"),
+            (["--net", "passt=\(folder.path("none"))"], 66, "none cannot be connected to (ENOENT"),
             (["--console", "virtio"], 64, "does not read ACPI tables"),
             (["--disk", disk, "--report", disk], 64, "disk"),
         ] {

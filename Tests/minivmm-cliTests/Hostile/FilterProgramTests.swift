@@ -81,6 +81,8 @@ final class FilterProgramTests: XCTestCase {
         XCTAssertEqual(Set(Filter(CKVM_FILTER_PROCESS, CKVM_MAY_DEBUG).calls), all.union([44, 54, 288]))
         // fdatasync, fallocate, preadv, pwritev
         XCTAssertEqual(Set(Filter(CKVM_FILTER_PROCESS, CKVM_MAY_USE_DISKS).calls), all.union([75, 285, 295, 296]))
+        // sendmsg
+        XCTAssertEqual(Set(Filter(CKVM_FILTER_PROCESS, CKVM_MAY_USE_NETWORK).calls), all.union([46]))
         // Numbers of the x32 interface, and calls of 32-bit programs.
         for filter in [Filter(CKVM_FILTER_PROCESS), Filter(CKVM_FILTER_VCPU)] {
             XCTAssertEqual(filter.answer(0x4000_0000)?.0, Filter.killProcess)
@@ -105,8 +107,10 @@ final class FilterProgramTests: XCTestCase {
             XCTAssertEqual(Filter(CKVM_FILTER_PROCESS).allows(call, [argument, 0, 0]), isAllowed, "\(call)")
             XCTAssertFalse(Filter(CKVM_FILTER_VCPU).allows(call, [argument, 0, 0]), "\(call)")
         }
-        // KVM_CREATE_VM; KVM_GET_FPU
-        let requests: [(UInt32, UInt32)] = [(0xae01, CKVM_MAY_TEST_KVM), (0x81a0_ae8c, CKVM_MAY_DEBUG)]
+        // KVM_CREATE_VM; KVM_GET_FPU; TUNSETOFFLOAD
+        let requests: [(UInt32, UInt32)] = [
+            (0xae01, CKVM_MAY_TEST_KVM), (0x81a0_ae8c, CKVM_MAY_DEBUG), (0x4004_54d0, CKVM_MAY_USE_NETWORK),
+        ]
         for (request, permission) in requests {
             XCTAssertTrue(Filter(CKVM_FILTER_PROCESS, permission).allows(16, [0, request, 0]))
             XCTAssertFalse(Filter(CKVM_FILTER_PROCESS).allows(16, [0, request, 0]))
@@ -115,8 +119,10 @@ final class FilterProgramTests: XCTestCase {
 
     /// When a filter is installed, the kernel compiles it, and goes through it for every call there is.
     func testHowFarTheKernelHasToGo() {
-        let all = Filter(CKVM_FILTER_PROCESS, CKVM_MAY_RENAME | CKVM_MAY_TEST_KVM | CKVM_MAY_DEBUG | CKVM_MAY_USE_DISKS)
-        XCTAssertEqual(all.code.count, 129)
+        let all = Filter(
+            CKVM_FILTER_PROCESS,
+            CKVM_MAY_RENAME | CKVM_MAY_TEST_KVM | CKVM_MAY_DEBUG | CKVM_MAY_USE_DISKS | CKVM_MAY_USE_NETWORK)
+        XCTAssertEqual(all.code.count, 132)
         XCTAssertEqual(Filter(CKVM_FILTER_VCPU).code.count, 66)
         for filter in [all, Filter(CKVM_FILTER_VCPU)] {
             XCTAssertEqual(filter.answer(16, [0, 0xae80, 0])?.steps, 7, "KVM_RUN")
