@@ -7,7 +7,15 @@ enum GuestModules {
     ///
     /// - Throws: `XCTSkip` where there are none.
     static func virtio() throws -> (files: [String: [UInt8]], script: String) {
-        let names = ["virtio_ring", "virtio", "virtio_mmio", "virtio_blk", "virtio-rng", "virtio_console"]
+        try load(["virtio_ring", "virtio", "virtio_mmio", "virtio_blk", "virtio-rng", "virtio_console"])
+    }
+
+    /// The same of virtio network interfaces.
+    static func network() throws -> (files: [String: [UInt8]], script: String) {
+        try load(["virtio_ring", "virtio", "virtio_mmio", "failover", "net_failover", "virtio_net"])
+    }
+
+    private static func load(_ names: [String]) throws -> (files: [String: [UInt8]], script: String) {
         let all = FileManager.default.enumerator(atPath: folder)?.compactMap { $0 as? String } ?? []
         var files: [String: [UInt8]] = [:]
         for name in names {
