@@ -17,6 +17,7 @@
 #include "ckvm_ioctl.h"
 #include "ckvm_net.h"
 #include "ckvm_shared.h"
+#include "ckvm_share.h"
 #include "ckvm_stats.h"
 #include "ckvm_system.h"
 #include "ckvm_terminal.h"

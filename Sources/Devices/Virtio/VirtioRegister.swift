@@ -83,6 +83,7 @@ package enum VirtioKind: UInt32, Sendable {
     case block = 2
     case console = 3
     case entropy = 4
+    case fileSystem = 26
 }
 
 /// What a driver does that is against the specification. Its device then works no more until it is reset.

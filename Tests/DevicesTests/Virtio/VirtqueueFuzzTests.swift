@@ -183,6 +183,26 @@ final class VirtqueueFuzzTests: XCTestCase {
         bench.end()
     }
 
+    func testHostileDriversOfSharedFolders() throws {
+        try TestBed.skipWhereEmulated()
+        let folder = try makeFolder()
+        _ = try folder.file("file", [1, 2, 3])
+        let shared = try SharedFolder(path: folder.path)
+        let bell = try Doorbell()
+        let control = try Worker.Control()
+        var thread: PosixThread?
+        let driver = try VirtioDriver(queueSizes: FileSystemDevice.queueSizes) { link in
+            let device = FileSystemDevice(shared, link, bell: bell, isEnding: { false })
+            thread = try? PosixThread(name: "share") { device.work(control) }
+            return device
+        }
+        let seeds = TestExtent.of(UInt64(500), exhaustive: 20_000, total: 1_000_000)
+        XCTAssertGreaterThan(try goWild(driver, sizes: [8, 8], seeds: seeds), 10)
+        control.end()
+        thread?.join()
+        XCTAssertEqual(try folder.names(), ["file"])
+    }
+
     /// The same while other vCPUs change the queue, notify and reset at the same time.
     func testSeveralVCPUsAtOnce() throws {
         try TestBed.skipWhereEmulated()

@@ -17,6 +17,7 @@ enum VirtioTargets {
         let over: Worker.Control
         let console: ConsoleSize.Size
         let frames: FramePeer
+        let share: SharedFolder
     }
 
     /// A device with its registers, and what its own thread would do.
@@ -24,6 +25,7 @@ enum VirtioTargets {
         let read: (UInt64, AccessWidth) -> UInt64
         let write: (UInt64, AccessWidth, UInt64) -> Void
         let queueCount: Int
+        var isShare = false
         var work: () -> Void = {}
         var receive: (ArraySlice<UInt8>) -> Int = { _ in 0 }
     }
@@ -36,8 +38,8 @@ enum VirtioTargets {
         let bench = Bench(
             memory: try GuestMemory(layout: [(start: GuestPhysicalAddress(0), size: UInt64(memorySize))]),
             disk: try Disk(path: "/proc/self/fd/\(file)"), diskBell: try Doorbell(), over: try Worker.Control(),
-            console: ConsoleSize.Size(columns: 80, rows: 25), frames: try FramePeer())
-        // Its worker returns when there is nothing more to do.
+            console: ConsoleSize.Size(columns: 80, rows: 25), frames: try FramePeer(), share: try makeShare())
+        // Their workers return when there is nothing more to do.
         bench.over.end()
         let zeros = [UInt8](repeating: 0, count: memorySize)
         return { bytes in
@@ -48,11 +50,44 @@ enum VirtioTargets {
             while !input.isEmpty { try step(device, bench.memory, &input) }
             device.write(VirtioRegister.status, .long, 0)
             device.work()
+            if device.isShare { try empty(bench.share) }
         }
     }
 
+    /// A folder for all inputs, beside which a file must stay as it is. A guest's files take no more room on the disk than
+    /// what it writes: an allocation is refused.
+    private static func makeShare() throws -> SharedFolder {
+        let outer = FileManager.default.temporaryDirectory.path + "/minivmm-fuzz-\(getpid())"
+        try FileManager.default.createDirectory(atPath: outer + "/shared", withIntermediateDirectories: true)
+        try secret.write(to: URL(fileURLWithPath: outer + "/secret"))
+        var calls = ShareCalls()
+        calls.allocate = { _, _, _, _ in -EOPNOTSUPP }
+        let share = try SharedFolder(path: outer + "/shared", isReadOnly: false, calls: calls)
+        try fill(share.path)
+        return share
+    }
+
+    private static let secret = Data("nobody's business".utf8)
+
+    private static func fill(_ path: String) throws {
+        try Data([1, 2, 3]).write(to: URL(fileURLWithPath: path + "/a"))
+        try FileManager.default.createDirectory(atPath: path + "/b", withIntermediateDirectories: false)
+        symlink("../secret", path + "/c")
+    }
+
+    /// Makes the folder what it was, and looks whether a guest has got out of it.
+    private static func empty(_ share: SharedFolder) throws {
+        for name in try FileManager.default.contentsOfDirectory(atPath: share.path) {
+            try FileManager.default.removeItem(atPath: "\(share.path)/\(name)")
+        }
+        try fill(share.path)
+        let outer = (share.path as NSString).deletingLastPathComponent
+        check(try Data(contentsOf: URL(fileURLWithPath: outer + "/secret")) == secret, "the secret was changed")
+        check(try FileManager.default.contentsOfDirectory(atPath: outer).count == 2, "something is beside the folder")
+    }
+
     private static func make(_ number: UInt8, _ bench: Bench) -> Device {
-        switch number % 4 {
+        switch number % 5 {
         case 0:
             let configuration = BlockDevice.configuration(of: bench.disk)
             let link = link(bench.memory, BlockDevice.queueSizes, configuration)
@@ -65,6 +100,14 @@ enum VirtioTargets {
             let link = link(bench.memory, EntropyDevice.queueSizes, [])
             return device(EntropyDevice(link), link, 1)
         case 3: return network(bench)
+        case 4:
+            let link = link(
+                bench.memory, FileSystemDevice.queueSizes, FileSystemDevice.configuration(tag: Array("tag".utf8)))
+            let share = FileSystemDevice(bench.share, link, bell: bench.diskBell, isEnding: { false })
+            var device = device(share, link, 2)
+            device.isShare = true
+            device.work = { share.work(bench.over) }
+            return device
         default:
             let link = link(bench.memory, VirtioConsole.queueSizes, VirtioConsole.configuration(bench.console))
             let console = VirtioConsole(
