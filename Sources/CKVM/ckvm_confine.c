@@ -35,6 +35,7 @@ int ckvm_landlock_version(void) {
 }
 
 // Rights that <linux/landlock.h> of older kernels does not name.
+#define CKVM_ACCESS_REFER (1ull << 13)
 #define CKVM_ACCESS_TRUNCATE (1ull << 14)
 #define CKVM_ACCESS_IOCTL_DEV (1ull << 15)
 
@@ -46,6 +47,8 @@ int ckvm_restrict_files(bool reads_on, const struct ckvm_landlock_place *places,
     uint64_t handled = files | writes | LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_REMOVE_DIR
         | LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_MAKE_SOCK
         | LANDLOCK_ACCESS_FS_MAKE_FIFO | LANDLOCK_ACCESS_FS_MAKE_BLOCK | LANDLOCK_ACCESS_FS_MAKE_SYM;
+    // To move a file from one directory to another. What does not handle it, forbids it.
+    if (version >= 2) handled |= CKVM_ACCESS_REFER;
     if (!reads_on) handled |= LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR;
     struct landlock_ruleset_attr attributes = {.handled_access_fs = handled};
     long ruleset = syscall(SYS_landlock_create_ruleset, &attributes, sizeof attributes.handled_access_fs, 0);
@@ -53,11 +56,15 @@ int ckvm_restrict_files(bool reads_on, const struct ckvm_landlock_place *places,
     int error = 0;
     for (size_t index = 0; index < count && !error; index++) {
         uint64_t reads = (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR) & handled;
+        uint64_t allowed = places[index].is_read ? reads : writes;
+        if (places[index].takes_files) allowed |= files | writes;
+        if (places[index].takes_files && places[index].is_read)
+            allowed |= handled & (LANDLOCK_ACCESS_FS_REMOVE_DIR | LANDLOCK_ACCESS_FS_MAKE_DIR
+                | LANDLOCK_ACCESS_FS_MAKE_FIFO | LANDLOCK_ACCESS_FS_MAKE_SYM | CKVM_ACCESS_REFER);
         // A rule that allows nothing is an error.
-        if (places[index].is_read && !reads) continue;
+        if (!allowed) continue;
         struct landlock_path_beneath_attr rule = {
-            .allowed_access = places[index].is_read ? reads : places[index].takes_files ? files | writes : writes,
-            .parent_fd = places[index].descriptor,
+            .allowed_access = allowed, .parent_fd = places[index].descriptor,
         };
         if (syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) < 0) error = -errno;
     }

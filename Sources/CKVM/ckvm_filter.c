@@ -5,6 +5,7 @@
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/if_tun.h>
+#include <linux/sched.h>
 #include <linux/seccomp.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -79,6 +80,15 @@ static const uint32_t process_calls[] = {
 };
 static const uint32_t disk_calls[] = {SYS_preadv, SYS_pwritev, SYS_fdatasync, SYS_fallocate};
 static const uint32_t network_calls[] = {SYS_sendmsg};
+// What a folder that is shared takes to be read, and besides to be changed. A thread gets a umask of its own.
+static const uint32_t share_calls[] = {
+    SYS_openat2, SYS_statx, SYS_getdents64, SYS_readlinkat, SYS_fstatfs, SYS_preadv, SYS_fsync, SYS_fdatasync,
+};
+static const uint32_t share_changes[] = {
+    SYS_pwritev, SYS_fallocate, SYS_ftruncate, SYS_mkdirat, SYS_mknodat, SYS_symlinkat, SYS_linkat, SYS_unlinkat,
+    SYS_renameat2, SYS_fchmodat, SYS_fchownat, SYS_utimensat, SYS_syncfs, SYS_dup, SYS_umask,
+};
+static const uint32_t unshare_flags[] = {CLONE_FS};
 static const uint32_t rename_calls[] = {SYS_renameat, SYS_linkat, SYS_unlinkat};
 
 // What an exit can need on its vCPU's thread.
@@ -208,6 +218,11 @@ int ckvm_make_filter(enum ckvm_filter filter, uint32_t permissions, struct sock_
         if (permissions & CKVM_MAY_USE_DISKS) ckvm_add(&calls, disk_calls, COUNT(disk_calls));
         if (may_debug) ckvm_add(&calls, debug_calls, COUNT(debug_calls));
         if (may_use_network) ckvm_add(&calls, network_calls, COUNT(network_calls));
+        if (permissions & CKVM_MAY_SHARE) ckvm_add(&calls, share_calls, COUNT(share_calls));
+        if (permissions & CKVM_MAY_CHANGE_SHARES) {
+            ckvm_add(&calls, share_changes, COUNT(share_changes));
+            ckvm_emit_case(&program, SYS_unshare, 0, unshare_flags, COUNT(unshare_flags));
+        }
         ckvm_emit_case(&program, SYS_bpf, 0, bpf_commands, COUNT(bpf_commands));
         ckvm_emit_case(&program, SYS_prctl, 0, prctl_options, COUNT(prctl_options));
         ckvm_emit_case(&program, SYS_seccomp, 0, seccomp_operations, COUNT(seccomp_operations));

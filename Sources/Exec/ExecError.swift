@@ -107,6 +107,8 @@ public enum ExecStep: UInt32, Hashable, Sendable, CaseIterable {
     case loadModule = 6
     /// Setting up the network interface.
     case setUpNetwork = 7
+    /// Mounting a folder of the host.
+    case mountShare = 8
 }
 
 extension ExecStep {
@@ -120,6 +122,7 @@ extension ExecStep {
         case .execute: "executing the program"
         case .loadModule: "loading a module of the kernel"
         case .setUpNetwork: "setting up the network interface"
+        case .mountShare: "mounting a shared folder"
         }
     }
 }

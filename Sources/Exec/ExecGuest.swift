@@ -44,6 +44,7 @@ public struct ExecGuest: Sendable {
         if let server = program.nameServer {
             try builder.tree.addFile("/etc/resolv.conf", bytes: Array("nameserver \(server)\n".utf8))
         }
+        for share in program.shares { order.shares.append(try builder.add(share)) }
         codeFiles = program.sendsSymbols ? builder.tree.codeFiles : [:]
         try builder.tree.addFile(ExecOrder.path, bytes: order.encoded())
         try builder.tree.addFile(Self.initPath, bytes: Self.initImage, mode: 0o755)
@@ -111,6 +112,8 @@ public struct ExecProgram: Sendable {
     public var searchPath = SearchPath.standard.text
     /// What is put into the guest besides. The first to be put at a place has it.
     public var additions: [ExecAddition] = []
+    /// Folders of the host that are mounted in the guest before the program starts. The machine has a device for each.
+    public var shares: [ExecShare] = []
     /// Whether standard error goes where standard output goes, so that the two keep their order.
     public var mergesOutput = false
     /// Whether the guest hands over what names addresses in it, see ``ProgramChannel/symbols``. Its init traces the program
@@ -155,6 +158,26 @@ public struct ExecAddition: Hashable, Sendable {
             return
         }
         self.init(source: String(text[..<colon]), destination: String(text[text.index(after: colon)...]))
+    }
+}
+
+/// A folder of the host that a program finds in its guest, live.
+public struct ExecShare: Hashable, Sendable {
+    /// The tag of its device.
+    public let tag: String
+    /// The path on the host.
+    public let source: String
+    /// The path in the guest; nil for the same.
+    public let destination: String?
+    /// Whether nothing in it can be changed.
+    public let isReadOnly: Bool
+
+    /// A folder.
+    public init(tag: String, source: String, destination: String? = nil, isReadOnly: Bool = false) {
+        self.tag = tag
+        self.source = source
+        self.destination = destination
+        self.isReadOnly = isReadOnly
     }
 }
 

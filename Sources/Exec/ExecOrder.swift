@@ -32,6 +32,22 @@ struct ExecOrder: Hashable, Sendable {
     /// The modules that are loaded before the program starts, in order.
     package var modules: [Module] = []
 
+    /// A folder of the host.
+    package struct Share: Hashable, Sendable {
+        /// The tag of its device.
+        package var tag: [UInt8]
+        /// The absolute path in the guest that it is mounted at.
+        package var path: [UInt8]
+        /// Whether nothing in it can be changed.
+        package var isReadOnly: Bool
+
+        /// MS_NOSUID and MS_NODEV, and MS_RDONLY. Source: mount(2).
+        fileprivate var flags: UInt64 { isReadOnly ? 7 : 6 }
+    }
+
+    /// The folders that are mounted before the program starts, in order.
+    package var shares: [Share] = []
+
     /// Where init looks for the file.
     package static let path = "/.minivmm/order"
 
@@ -48,8 +64,10 @@ struct ExecOrder: Hashable, Sendable {
         try check()
         var header: [UInt8] = []
         var strings: [UInt8] = []
-        // A module has a pointer and flags; each list ends with a null pointer.
-        let pointerCount = arguments.count + environment.count + 2 * modules.count + 3
+        // A module has a pointer and flags, a folder two pointers and flags; each list ends with a null pointer.
+        let texts = arguments.count + environment.count + 2
+        let moduleWords = 2 * modules.count + 1
+        let pointerCount = texts + moduleWords + 3 * shares.count + 1
         let pointers = Int(EXEC_ORDER_HEADER_SIZE)
         let firstString = pointers + pointerCount * Self.pointerSize
 
@@ -67,8 +85,9 @@ struct ExecOrder: Hashable, Sendable {
         header.append(integer: UInt64(place(directory)))
         header.append(integer: UInt64(Int(EXEC_ORDER_ADDRESS) + pointers))
         header.append(integer: UInt64(Int(EXEC_ORDER_ADDRESS) + pointers + (arguments.count + 1) * Self.pointerSize))
-        let texts = arguments.count + environment.count + 2
-        header.append(integer: UInt64(Int(EXEC_ORDER_ADDRESS) + pointers + texts * Self.pointerSize))
+        for count in [texts, texts + moduleWords] {
+            header.append(integer: UInt64(Int(EXEC_ORDER_ADDRESS) + pointers + count * Self.pointerSize))
+        }
         for list in [arguments, environment] {
             for string in list { header.append(integer: UInt64(place(string))) }
             header.append(integer: UInt64(0))
@@ -76,6 +95,12 @@ struct ExecOrder: Hashable, Sendable {
         for module in modules {
             header.append(integer: UInt64(place(module.path)))
             header.append(integer: module.flags)
+        }
+        header.append(integer: UInt64(0))
+        for share in shares {
+            header.append(integer: UInt64(place(share.tag)))
+            header.append(integer: UInt64(place(share.path)))
+            header.append(integer: share.flags)
         }
         header.append(integer: UInt64(0))
         return header + strings

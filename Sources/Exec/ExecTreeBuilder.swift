@@ -1,4 +1,5 @@
 import Boot
+import Host
 
 /// Fills the root file system of a guest for one program.
 struct ExecTreeBuilder {
@@ -53,6 +54,23 @@ struct ExecTreeBuilder {
         case .link: throw .unreadable(path: source, .tooManyLinks)
         case .other(let kind): throw .notAFile(path: source, kind: kind)
         }
+    }
+
+    /// Makes the directory that a folder of the host is mounted at.
+    mutating func add(_ share: ExecShare) throws(ExecError) -> ExecOrder.Share {
+        let source = SearchPath.absolute(share.source, from: directory)
+        let destination: String
+        if let wanted = share.destination { destination = wanted } else { destination = try resolve(source).path }
+        guard share.destination == nil || PathWalk.isAbsolute(destination)
+        else { throw .notAbsolute(path: destination) }
+        var walk = PathWalk(destination)
+        var place = ""
+        while let next = walk.advance() { place = next }
+        guard !place.isEmpty, !GuestTree.reserved.contains(place)
+        else { throw .reserved(path: place.isEmpty ? "/" : place) }
+        try tree.addDirectory(place)
+        return ExecOrder.Share(
+            tag: ForeignText.bytes(share.tag), path: ForeignText.bytes(place), isReadOnly: share.isReadOnly)
     }
 
     /// The bytes of a file of the host that is named by us.

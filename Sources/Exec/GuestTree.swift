@@ -35,7 +35,7 @@ struct GuestTree: Sendable {
     private(set) var size = 0
 
     /// Where the guest's kernel has files of its own, which would hide what is put there.
-    private static let reserved = ["/dev", "/proc", "/sys"]
+    static let reserved = ["/dev", "/proc", "/sys"]
     private static let directoryMode: UInt32 = 0o755
 
     /// A tree of nothing.

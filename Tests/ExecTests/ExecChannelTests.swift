@@ -195,7 +195,7 @@ final class ExecChannelTests: XCTestCase {
         }
         guard case .failed(let refused) = ProgramReport.event(0x8005_0008) else { return XCTFail("no failure") }
         XCTAssertEqual((refused as? any CommandError)?.exitStatus, .programNotExecutable)
-        for status: UInt32 in [0x7f, 0x137f, 0x1_0000, 0x7fff_ffff, 0x8000_0000, 0x8007_0001, .max] {
+        for status: UInt32 in [0x7f, 0x137f, 0x1_0000, 0x7fff_ffff, 0x8000_0000, 0x8009_0001, .max] {
             guard case .failed(let error) = ProgramReport.event(status) else { return XCTFail("\(status)") }
             XCTAssertEqual(error as? ExecError, .unknownStatus(status))
         }

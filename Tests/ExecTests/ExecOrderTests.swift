@@ -29,6 +29,15 @@ final class ExecOrderTests: XCTestCase {
             order.modules.append(.init(path: try string(path), isCompressed: try word(module + 8) == 4))
             module += 16
         }
+        var share = try word(base + 48)
+        while case let tag = try word(share), tag != 0 {
+            order.shares.append(
+                .init(
+                    tag: try string(tag), path: try string(word(share + 8)),
+                    // MS_NOSUID and MS_NODEV are always there.
+                    isReadOnly: try XCTUnwrap([6: false, 7: true][word(share + 16)])))
+            share += 24
+        }
         return (try word(base), order)
     }
 
@@ -47,6 +56,12 @@ final class ExecOrderTests: XCTestCase {
                 XCTAssertEqual(found.flags, 1)
                 order.modules = [.init(path: [1], isCompressed: false), .init(path: [2], isCompressed: true)]
                 XCTAssertEqual(try decode(order.encoded()).order.modules, order.modules)
+                order.shares = [
+                    .init(tag: [3], path: [4, 5], isReadOnly: false), .init(tag: [6], path: [7], isReadOnly: true),
+                ]
+                let decoded = try decode(order.encoded()).order
+                XCTAssertEqual(decoded.shares, order.shares)
+                XCTAssertEqual(decoded.modules, order.modules)
                 order.sendsSymbols = true
                 found = try decode(order.encoded())
                 XCTAssertEqual(found.flags, 3)

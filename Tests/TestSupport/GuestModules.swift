@@ -16,6 +16,13 @@ enum GuestModules {
     }
 
     private static func load(_ names: [String]) throws -> (files: [String: [UInt8]], script: String) {
+        (try files(names), names.map { "insmod /modules/\($0).ko || echo failed=\($0)\n" }.joined())
+    }
+
+    /// Modules by their paths in a guest.
+    ///
+    /// - Throws: `XCTSkip` where there are none.
+    static func files(_ names: [String]) throws -> [String: [UInt8]] {
         let all = FileManager.default.enumerator(atPath: folder)?.compactMap { $0 as? String } ?? []
         var files: [String: [UInt8]] = [:]
         for name in names {
@@ -24,7 +31,7 @@ enum GuestModules {
             else { throw XCTSkip("there is no uncompressed module \(name) in \(folder)") }
             files["modules/\(name).ko"] = [UInt8](bytes)
         }
-        return (files, names.map { "insmod /modules/\($0).ko || echo failed=\($0)\n" }.joined())
+        return files
     }
 
     private static let folder = "/lib/modules"

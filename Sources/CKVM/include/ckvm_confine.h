@@ -41,18 +41,22 @@ int ckvm_make_filter(enum ckvm_filter filter, uint32_t permissions, struct sock_
 // CKVM_MAY_RENAME lets files be put at their places with renameat(2) and linkat(2); CKVM_MAY_TEST_KVM lets
 // throw-away virtual machines be made; CKVM_MAY_DEBUG lets debuggers connect to a socket that listens, and look at x87
 // registers; CKVM_MAY_USE_DISKS lets files that are open be read, written and flushed at any place; CKVM_MAY_USE_NETWORK
-// lets frames be sent to a socket that is connected, and a TAP interface that is attached be told what they may be like.
+// lets frames be sent to a socket that is connected, and a TAP interface that is attached be told what they may be like;
+// CKVM_MAY_SHARE lets files be opened and read, and CKVM_MAY_CHANGE_SHARES lets them be made, changed and removed.
 int ckvm_install_filter(enum ckvm_filter filter, uint32_t permissions);
 #define CKVM_MAY_RENAME 1u
 #define CKVM_MAY_TEST_KVM 2u
 #define CKVM_MAY_DEBUG 4u
 #define CKVM_MAY_USE_DISKS 8u
 #define CKVM_MAY_USE_NETWORK 16u
+#define CKVM_MAY_SHARE 32u
+#define CKVM_MAY_CHANGE_SHARES 64u
 
 // The version of Landlock's interface that the kernel has; -errno where it has none, or has it switched off.
 int ckvm_landlock_version(void);
 
-// A directory in which files may be made, removed and renamed, or read; or a file or directory that may be written to.
+// A directory in which files may be made, removed and renamed, or read; or a file or directory that may be written to. One
+// with both is a folder below which everything may be done but making devices and sockets.
 struct ckvm_landlock_place {
     int descriptor;
     bool takes_files;

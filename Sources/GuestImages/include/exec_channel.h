@@ -54,6 +54,7 @@
 #define EXEC_STEP_EXECUTE       5       // executing the program
 #define EXEC_STEP_MODULES       6       // loading a module of the kernel
 #define EXEC_STEP_NETWORK       7       // setting up the network interface
+#define EXEC_STEP_SHARES        8       // mounting a folder of the host
 
 // The window: guest-physical address and bytes, and what lies where in it. Where option cards had theirs.
 #define EXEC_WINDOW_ADDRESS     0xD0000
@@ -75,7 +76,9 @@
 #define EXEC_ORDER_ENVIRONMENT  32      // the same of the environment
 #define EXEC_ORDER_MODULES      40      // modules of the kernel, in order: of each a pointer to its path, and flags of
                                         // finit_module(2); and a null pointer
-#define EXEC_ORDER_HEADER_SIZE  48
+#define EXEC_ORDER_SHARES       48      // folders of the host, in order: of each pointers to its tag and to the path
+                                        // that it is mounted at, and flags of mount(2); and a null pointer
+#define EXEC_ORDER_HEADER_SIZE  56
 
 // Flag: standard error is standard output, so that what goes to both keeps its order.
 #define EXEC_MERGE_OUTPUT       1

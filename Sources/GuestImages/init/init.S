@@ -17,6 +17,7 @@
         call    open_channel
         call    load_modules
         call    set_up_network
+        call    mount_shares
         call    start_program
         jmp     pump
 
@@ -24,6 +25,7 @@
 #include "channel.h"
 #include "modules.h"
 #include "network.h"
+#include "shares.h"
 #include "program.h"
 #include "pump.h"
 

@@ -70,10 +70,11 @@ struct ExecCommand: ParsableCommand {
             try AddressSpace.check(
                 vcpuCount: options.cpuCount, traceEvents: reports.trace == nil ? 0 : reports.traceEvents)
             let entrance = try debugger.configuration.open(for: &options)
-            _ = try devices.apply(to: &options)
+            let shares = try devices.openShares()
+            _ = try devices.apply(to: &options, sharing: shares, tags: devices.shareTags)
             if host.isConfined {
                 Confinement.keepFromWriting(
-                    outputs: outputs.all, kvmDevice: host.kvmDevice, folders: entrance.folders)
+                    outputs: outputs.all, kvmDevice: host.kvmDevice, folders: entrance.folders, shares: shares)
                 options.confinement = Confinement(
                     isFlat: false, outputs: outputs.all, debugger: entrance, devices: devices)
             }
@@ -86,7 +87,7 @@ struct ExecCommand: ParsableCommand {
             let machine = try Machine(kvm: kvm, guest: image, options: options)
             if host.isConfined {
                 Confinement.keepFromEverythingElse(
-                    outputs: outputs.all, folders: entrance.folders,
+                    outputs: outputs.all, folders: entrance.folders, shares: shares,
                     readsScheduling: options.recording.readsScheduling)
             }
             watch.startRun { machine.control.stop(.signal($0)) }

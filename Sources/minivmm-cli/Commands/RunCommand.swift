@@ -86,10 +86,12 @@ extension RunConfiguration {
                 vcpuCount: processors.count, traceEvents: reports.trace == nil ? 0 : reports.traceEvents)
             test.apply(to: &options)
             let entrance = try debugger.open(for: &options)
-            let consoleSize = try devices.apply(to: &options)
+            let shares = try devices.openShares()
+            let consoleSize = try devices.apply(
+                to: &options, sharing: shares, tags: devices.shares.map { $0.name ?? "" })
             if host.isConfined {
                 Confinement.keepFromWriting(
-                    outputs: outputs.all, kvmDevice: host.kvmDevice, folders: entrance.folders)
+                    outputs: outputs.all, kvmDevice: host.kvmDevice, folders: entrance.folders, shares: shares)
                 options.confinement = Confinement(
                     isFlat: true, outputs: outputs.all, debugger: entrance, devices: devices)
             }
@@ -98,7 +100,7 @@ extension RunConfiguration {
             let machine = try guest.makeMachine(kvmDevice: host.kvmDevice, options: options)
             if host.isConfined {
                 Confinement.keepFromEverythingElse(
-                    outputs: outputs.all, folders: entrance.folders,
+                    outputs: outputs.all, folders: entrance.folders, shares: shares,
                     readsScheduling: options.recording.readsScheduling)
             }
             watch.startRun(onResize: { consoleSize?.update(from: STDOUT_FILENO) }) {

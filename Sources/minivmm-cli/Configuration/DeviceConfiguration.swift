@@ -1,6 +1,7 @@
 import ArgumentParser
 import CKVM
 import Devices
+import Exec
 import MiniVMM
 
 /// The devices that a guest has besides those of a PC.
@@ -24,7 +25,24 @@ struct DeviceConfiguration: Hashable, Sendable {
             path = isReadOnly ? String(text.dropLast(Self.readOnlySuffix.count)) : text
         }
 
-        private static let readOnlySuffix = ",ro"
+        fileprivate static let readOnlySuffix = ",ro"
+    }
+
+    /// A folder of the host for the guest, as the command line has it.
+    struct Share: Hashable, Sendable {
+        let path: String
+        /// The tag by which the guest mounts it, or for a program's guest the path at which it is mounted, if there is one.
+        let name: String?
+        let isReadOnly: Bool
+
+        /// Reads `HOST`, `HOST:NAME`, or one of these with `,ro` behind it. The last colon divides.
+        init(_ text: String) {
+            isReadOnly = text.hasSuffix(DiskFile.readOnlySuffix)
+            let text = isReadOnly ? String(text.dropLast(DiskFile.readOnlySuffix.count)) : text
+            let colon = text.lastIndex(of: ":")
+            path = String(text[..<(colon ?? text.endIndex)])
+            name = colon.map { String(text[text.index(after: $0)...]) }
+        }
     }
 
     /// A network interface, as the command line has it.
@@ -82,34 +100,62 @@ struct DeviceConfiguration: Hashable, Sendable {
     var disks: [DiskFile] = []
     /// The network interfaces, in their order.
     var networks: [Network] = []
+    /// The folders, in their order.
+    var shares: [Share] = []
     /// Whether there are random numbers.
     var hasEntropy = false
     /// What the console is.
     var console = Console.serial
-    /// How notifications reach disks and networks.
+    /// How notifications reach disks, networks and shared folders.
     var notifications = NotificationPath.kernel
 
     /// Checks what can be checked without the files.
     func validate() throws {
         if disks.contains(where: \.path.isEmpty) { throw ValidationError("--disk takes the path of a file.") }
+        if shares.contains(where: { $0.path.isEmpty || $0.name == "" }) {
+            throw ValidationError("--share takes the path of a folder, and behind a colon a name.")
+        }
+    }
+
+    /// Checks that the guest can tell its shared folders apart, by tags of their own.
+    func validateTags() throws {
+        if shares.contains(where: { $0.name == nil }) {
+            throw ValidationError("--share takes HOST:TAG for `run`: the guest mounts the folder by its tag.")
+        }
+        guard Set(shares.map(\.name)).count == shares.count
+        else { throw ValidationError("Give each --share a tag of its own.") }
     }
 
     /// The modules of Linux's kernel that the devices of a program's guest need.
     var drivers: [String] {
         let names =
             (disks.isEmpty ? [] : ["virtio_blk"]) + (networks.isEmpty ? [] : ["virtio_net"])
-            + (hasEntropy ? ["virtio-rng"] : [])
+            + (hasEntropy ? ["virtio-rng"] : []) + (shares.isEmpty ? [] : ["virtiofs"])
         return names.isEmpty ? [] : ["virtio_mmio"] + names
     }
 
     /// The name server of a program's guest, if its first interface has one whose network is known.
     var nameServer: String? { networks.first?.kind == .user ? Passt.nameServer : nil }
 
+    /// Opens the folders that are shared.
+    ///
+    /// - Throws: `ShareError`.
+    func openShares() throws(ShareError) -> [SharedFolder] {
+        var folders: [SharedFolder] = []
+        for share in shares { folders.append(try SharedFolder(path: share.path, isReadOnly: share.isReadOnly)) }
+        return folders
+    }
+
     /// Opens what is to be opened, and adds the devices to a machine's options.
     ///
+    /// - Parameters:
+    ///   - folders: The folders that are shared, open.
+    ///   - tags: Their tags.
     /// - Returns: The size of the console's terminal, where that is of interest.
     /// - Throws: `DiskError`, `NetworkError`, `PasstError`, `ResourceError`.
-    func apply(to options: inout MachineOptions) throws -> ConsoleSize? {
+    func apply(
+        to options: inout MachineOptions, sharing folders: [SharedFolder] = [], tags: [String] = []
+    ) throws -> ConsoleSize? {
         options.notifications = notifications
         let size = console == .virtio ? ConsoleSize(of: STDOUT_FILENO) : nil
         if let size { options.components.append(VirtioConsolePort(size: size)) }
@@ -118,7 +164,21 @@ struct DeviceConfiguration: Hashable, Sendable {
             options.components.append(VirtioDisk(try Disk(path: disk.path, isReadOnly: disk.isReadOnly)))
         }
         for network in networks { options.components.append(try network.open()) }
+        for (folder, tag) in zip(folders, tags) { options.components.append(VirtioShare(folder, tag: tag)) }
         return size
+    }
+}
+
+// The folders of a program's guest, which mounts them by itself.
+extension DeviceConfiguration {
+    /// Their tags.
+    var shareTags: [String] { shares.indices.map { "share\($0)" } }
+
+    /// The same with where each is mounted.
+    var programShares: [ExecShare] {
+        zip(shares, shareTags).map { share, tag in
+            ExecShare(tag: tag, source: share.path, destination: share.name, isReadOnly: share.isReadOnly)
+        }
     }
 }
 

@@ -51,6 +51,7 @@ struct RunConfiguration: Hashable, Sendable {
         try repetition.validate(reports, profile, debugger, live, file: guest.file)
         try live.validate()
         try devices.validate()
+        try devices.validateTags()
     }
 }
 

@@ -1,4 +1,5 @@
 import CKVM
+import Devices
 import Glibc
 import Host
 import MiniVMM
@@ -20,6 +21,8 @@ struct Confinement: RunConfinement {
     private let mayDebug: Bool
     private let mayUseDisks: Bool
     private let mayUseNetwork: Bool
+    private let mayShare: Bool
+    private let mayChangeShares: Bool
 
     /// What of it this host has, in a sentence.
     static var description: String {
@@ -64,13 +67,18 @@ struct Confinement: RunConfinement {
     /// Takes away the right to change the file system, but for outputs and devices. Where there is no Landlock, nothing
     /// changes: `minivmm doctor` says so.
     ///
-    /// - Parameter folders: Descriptors of further directories in which files are removed.
-    static func keepFromWriting(outputs: [OutputFile], kvmDevice: String, folders: [Int32] = []) {
+    /// - Parameters:
+    ///   - folders: Descriptors of further directories in which files are removed.
+    ///   - shares: Folders that the guest has.
+    static func keepFromWriting(
+        outputs: [OutputFile], kvmDevice: String, folders: [Int32] = [], shares: [SharedFolder] = []
+    ) {
         var opened: [Int32] = []
         defer { for descriptor in opened { close(descriptor) } }
         var places = (outputs.compactMap(\.directory) + folders).map {
             ckvm_landlock_place(descriptor: $0, takes_files: true, is_read: false)
         }
+        places += shares.map(place)
         for path in ["/dev", kvmDevice] {
             let descriptor = unsafe open(ForeignText.cString(path), pathOnly | O_CLOEXEC)
             guard descriptor >= 0 else { continue }
@@ -78,6 +86,11 @@ struct Confinement: RunConfinement {
             places.append(ckvm_landlock_place(descriptor: descriptor, takes_files: false, is_read: false))
         }
         _ = unsafe ckvm_restrict_files(true, places, places.count)
+    }
+
+    /// What may be done below a folder that the guest has.
+    private static func place(_ share: SharedFolder) -> ckvm_landlock_place {
+        ckvm_landlock_place(descriptor: share.descriptor, takes_files: !share.isReadOnly, is_read: true)
     }
 
     /// O_PATH, whose macro Swift does not import. Source: Linux, include/uapi/asm-generic/fcntl.h.
@@ -97,6 +110,8 @@ struct Confinement: RunConfinement {
     ) {
         mayUseDisks = !devices.disks.isEmpty
         mayUseNetwork = !devices.networks.isEmpty
+        mayShare = !devices.shares.isEmpty
+        mayChangeShares = devices.shares.contains { !$0.isReadOnly }
         self.isFlat = isFlat
         mayRename = outputs.contains { $0.directory != nil } || !debugger.folders.isEmpty
         mayDebug = debugger != nil
@@ -104,12 +119,17 @@ struct Confinement: RunConfinement {
 
     /// Drops all capabilities of the calling thread and of those that it starts, and the right to read files.
     ///
-    /// - Parameter readsScheduling: Whether the threads will open what the scheduler says of them, before the last step.
-    static func keepFromEverythingElse(outputs: [OutputFile], folders: [Int32] = [], readsScheduling: Bool = false) {
+    /// - Parameters:
+    ///   - shares: Folders that the guest has.
+    ///   - readsScheduling: Whether the threads will open what the scheduler says of them, before the last step.
+    static func keepFromEverythingElse(
+        outputs: [OutputFile], folders: [Int32] = [], shares: [SharedFolder] = [], readsScheduling: Bool = false
+    ) {
         _ = ckvm_drop_capabilities()
         var places = (outputs.compactMap(\.directory) + folders).map {
             ckvm_landlock_place(descriptor: $0, takes_files: true, is_read: false)
         }
+        places += shares.map(place)
         let threads =
             readsScheduling
             ? unsafe open(ForeignText.cString(ThreadSchedulingFile.folder), pathOnly | O_CLOEXEC) : -1
@@ -125,6 +145,8 @@ struct Confinement: RunConfinement {
         if mayDebug { permissions |= UInt32(CKVM_MAY_DEBUG) }
         if mayUseDisks { permissions |= UInt32(CKVM_MAY_USE_DISKS) }
         if mayUseNetwork { permissions |= UInt32(CKVM_MAY_USE_NETWORK) }
+        if mayShare { permissions |= UInt32(CKVM_MAY_SHARE) }
+        if mayChangeShares { permissions |= UInt32(CKVM_MAY_CHANGE_SHARES) }
         try Self.check(ckvm_install_filter(CKVM_FILTER_PROCESS, permissions))
     }
 

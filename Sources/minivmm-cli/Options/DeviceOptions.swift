@@ -19,6 +19,15 @@ struct DeviceOptions: ParsableArguments {
             valueName: "kind"))
     var networks: [DeviceConfiguration.Network] = []
 
+    @Option(
+        name: .customLong("share"),
+        help: ArgumentHelp(
+            "Linux: a folder of this host, by virtio. `run`: HOST:TAG, for `mount -t virtiofs TAG /mnt`; `exec`: HOST or "
+                + "HOST:PATH, at the same path or at PATH. With ,ro behind it the guest can only read; repeatable.",
+            valueName: "host[:name]"),
+        completion: .directory)
+    var shares: [String] = []
+
     @Flag(name: .customLong("rng"), help: "Linux: random numbers of the host, by virtio.")
     var hasEntropy = false
 
@@ -31,8 +40,8 @@ struct DeviceOptions: ParsableArguments {
     /// What they ask for.
     var configuration: DeviceConfiguration {
         DeviceConfiguration(
-            disks: disks.map(DeviceConfiguration.DiskFile.init), networks: networks, hasEntropy: hasEntropy,
-            notifications: notify)
+            disks: disks.map(DeviceConfiguration.DiskFile.init), networks: networks,
+            shares: shares.map(DeviceConfiguration.Share.init), hasEntropy: hasEntropy, notifications: notify)
     }
 
     func validate() throws {

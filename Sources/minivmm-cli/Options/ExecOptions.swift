@@ -85,6 +85,7 @@ struct ExecOptions: ParsableArguments {
         if !devices.drivers.isEmpty {
             program.drivers = ExecDrivers(devices.drivers, of: try ImageFile(opening: kernelPath()))
         }
+        program.shares = devices.programShares
         program.nameServer = devices.nameServer
         let image = try ExecGuest(program)
         for note in image.notes { StandardError.write("minivmm: \(note.explanation)\n") }

@@ -36,8 +36,8 @@ extension ConsoleError: CommandError {
 extension VirtioError: CommandError {
     var remedy: String {
         switch self {
-        case .notDescribed: "Leave out --disk, --net, --rng and --console virtio: they are for Linux guests."
-        case .tooMany: "Leave out some of --disk or --net."
+        case .notDescribed: "Leave out --disk, --net, --share, --rng and --console virtio: they are for Linux guests."
+        case .tooMany: "Leave out some of --disk, --net and --share."
         }
     }
 
@@ -83,4 +83,24 @@ extension PasstError: CommandError {
     }
 
     var exitStatus: ExitStatus { .imageNotReadable }
+}
+
+extension ShareError: CommandError {
+    var remedy: String {
+        switch self {
+        case .notUsable(_, .notImplemented): "Use a newer kernel, or copy the files: exec has --add for that."
+        case .notUsable: "Check the path and its permissions."
+        case .notAFolder: "Give --share a folder; --disk takes an image, and exec --add a file."
+        case .noDescriptors: "Mount /proc: mount -t proc proc /proc."
+        case .tag: "Give --share HOST:TAG a short name, such as work."
+        }
+    }
+
+    var exitStatus: ExitStatus {
+        switch self {
+        case .notUsable, .noDescriptors: .imageNotReadable
+        case .notAFolder: .imageNotAcceptable
+        case .tag: .usage
+        }
+    }
 }

@@ -11,7 +11,8 @@ extension ExecError: CommandError {
         case .unreadable, .unreadableKernel:
             "Check the path, and the permissions with `ls -l`; `sudo chmod a+r` makes a file readable."
         case .notAFile: "Give files, directories and symbolic links only."
-        case .reserved, .notAbsolute: "Give a place such as /data with --add SOURCE:DESTINATION."
+        case .reserved, .notAbsolute:
+            "Give a place such as /data with --add SOURCE:DESTINATION or --share HOST:PATH."
         case .invalidSetting: "Write --env NAME=VALUE, or --env NAME to pass on a setting."
         case .zeroByte: "Leave the zero byte out."
         case .argumentsTooLong: "Give fewer or shorter arguments; put long ones into a file with --add."
@@ -24,8 +25,12 @@ extension ExecError: CommandError {
             and on Ubuntu linux-image-virtual.
             """
         case .noModules:
-            "Give --kernel a bzImage of a distribution, whose modules are in /lib/modules; or leave out --disk and --rng."
-        case .noModule: "Give --kernel a kernel with drivers of virtio over MMIO; or leave out --disk and --rng."
+            """
+            Give --kernel a bzImage of a distribution, whose modules are in /lib/modules; or leave out --disk, --share \
+            and --rng.
+            """
+        case .noModule:
+            "Give --kernel a kernel with drivers of virtio over MMIO; or leave out --disk, --share and --rng."
         case .noWindow: "Give the guest more memory with --memory."
         case .outputNotWritable: "Check where the output goes, and what space is left there."
         case .initFailed(let step, _): step.remedy
@@ -57,6 +62,8 @@ extension ExecStep {
         case .readOrder, .makeProcess: "Give the guest more memory with --memory."
         case .enterDirectory: "Run this from another directory."
         case .execute: "Check that the guest's kernel runs such programs: 32-bit ones need CONFIG_IA32_EMULATION."
+        case .mountShare:
+            "Make the folder that it is mounted at, if that lies in another shared one; --kernel-log says more."
         case .loadModule: "Check that the modules in /lib/modules are those of the kernel; --kernel-log says more."
         case .setUpNetwork: "Check that the guest's kernel has IPv4; --kernel-log says more."
         }
@@ -64,7 +71,7 @@ extension ExecStep {
 
     var exitStatus: ExitStatus {
         switch self {
-        case .mapWindow, .readOrder, .makeProcess, .enterDirectory, .loadModule, .setUpNetwork: .guestDied
+        case .mapWindow, .readOrder, .makeProcess, .enterDirectory, .loadModule, .setUpNetwork, .mountShare: .guestDied
         case .execute: .programNotExecutable
         }
     }

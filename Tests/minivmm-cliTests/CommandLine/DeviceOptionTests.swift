@@ -1,4 +1,5 @@
 import ArgumentParser
+import Exec
 import Glibc
 @testable import MiniVMM
 @testable import TestSupport
@@ -13,6 +14,33 @@ final class DeviceOptionTests: KVMTestCase {
         XCTAssertEqual([disk.path, "\(disk.isReadOnly)"], ["a.img", "false"])
         let readOnly = DeviceConfiguration.DiskFile("a,b.img,ro")
         XCTAssertEqual([readOnly.path, "\(readOnly.isReadOnly)"], ["a,b.img", "true"])
+    }
+
+    func testShares() throws {
+        for (text, words): (String, [String]) in [
+            ("/a", ["/a", "-", "false"]), ("/a:b", ["/a", "b", "false"]), ("/a:b,ro", ["/a", "b", "true"]),
+            (".,ro", [".", "-", "true"]), ("/a:b:/c", ["/a:b", "/c", "false"]),
+        ] {
+            let share = DeviceConfiguration.Share(text)
+            XCTAssertEqual([share.path, share.name ?? "-", "\(share.isReadOnly)"], words)
+        }
+        let options = try DeviceOptions.parse(["--share", "a:one", "--share", ".,ro"])
+        XCTAssertEqual(options.configuration.drivers, ["virtio_mmio", "virtiofs"])
+        XCTAssertEqual(options.configuration.shareTags, ["share0", "share1"])
+        XCTAssertEqual(
+            options.configuration.programShares,
+            [
+                ExecShare(tag: "share0", source: "a", destination: "one"),
+                ExecShare(tag: "share1", source: ".", isReadOnly: true),
+            ])
+        for words in [[":a"], ["a:"], [",ro"]] {
+            XCTAssertThrowsError(try DeviceOptions.parse(["--share"] + words))
+        }
+        // A guest of `run` mounts by the tag.
+        XCTAssertThrowsError(try options.configuration.validateTags())
+        XCTAssertThrowsError(
+            try DeviceOptions.parse(["--share", "a:t", "--share", "b:t"]).configuration.validateTags())
+        try DeviceOptions.parse(["--share", "a:t", "--share", "b:u"]).configuration.validateTags()
     }
 
     func testOptions() throws {
@@ -102,6 +130,11 @@ final class DeviceOptionTests: KVMTestCase {
             (["--net", "tap=no-such-one"], 66, "net"),
             (["--net", "passt=\(folder.path("none"))"], 66, "none cannot be connected to (ENOENT"),
             (["--console", "virtio"], 64, "does not read ACPI tables"),
+            (["--share", "\(folder.path):t"], 64, "does not read ACPI tables"),
+            (["--share", "\(folder.path):\(String(repeating: "x", count: 37))"], 64, "tags have 1 to 36 bytes"),
+            (["--share", "\(disk):t"], 65, "it is no folder"),
+            (["--share", "\(folder.path("none")):t"], 66, "cannot be shared (ENOENT"),
+            (["--share", folder.path], 64, "HOST:TAG"),
             (["--disk", disk, "--report", disk], 64, "disk"),
         ] {
             let run = try CommandLineRun(["run", "--guest", "hello"] + arguments)

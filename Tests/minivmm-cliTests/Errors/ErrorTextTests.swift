@@ -51,6 +51,8 @@ final class ErrorTextTests: XCTestCase {
         NetworkError.refused("tap0", ErrorNumber(rawValue: EBUSY)), NetworkError.refused("tap0", .notPermitted),
         NetworkError.refused("tap0", ErrorNumber(rawValue: EINVAL)), NetworkError.notConnected(path: "/p", number),
         PasstError.notFound, PasstError.ended("word"), PasstError.ended(nil), PasstError.silent,
+        ShareError.notUsable(path: "/p", number), ShareError.notUsable(path: "/p", .notImplemented),
+        ShareError.notAFolder(path: "/p"), ShareError.noDescriptors(number), ShareError.tag("t", limit: 36),
         ProcessorMSRError.noFile(path: "/p"), ProcessorMSRError.notPermitted(path: "/p", number),
         ProcessorMSRError.unusable(path: "/p", number), VMXObstacle.notIntel(vendor: "AuthenticAMD"),
         VMXObstacle.noVMX(vendor: "GenuineIntel"), VMXObstacle.notOffered,

@@ -83,6 +83,16 @@ final class FilterProgramTests: XCTestCase {
         XCTAssertEqual(Set(Filter(CKVM_FILTER_PROCESS, CKVM_MAY_USE_DISKS).calls), all.union([75, 285, 295, 296]))
         // sendmsg
         XCTAssertEqual(Set(Filter(CKVM_FILTER_PROCESS, CKVM_MAY_USE_NETWORK).calls), all.union([46]))
+        // getdents64, statx, openat2, readlinkat, fstatfs, preadv, fsync, fdatasync
+        let reading: Set<UInt32> = [217, 332, 437, 267, 138, 295, 74, 75]
+        XCTAssertEqual(Set(Filter(CKVM_FILTER_PROCESS, CKVM_MAY_SHARE).calls), all.union(reading))
+        // ftruncate, mkdirat, mknodat, fchownat, unlinkat, renameat2, linkat, symlinkat, fchmodat, utimensat, fallocate,
+        // pwritev, syncfs, dup, umask
+        let changing: Set<UInt32> = [77, 258, 259, 260, 263, 316, 265, 266, 268, 280, 285, 296, 306, 32, 95]
+        let shares = CKVM_MAY_SHARE | CKVM_MAY_CHANGE_SHARES
+        XCTAssertEqual(
+            Set(Filter(CKVM_FILTER_PROCESS, UInt32(shares)).calls), all.union(reading).union(changing))
+        XCTAssertEqual(Set(Filter(CKVM_FILTER_VCPU, UInt32(shares)).calls), Self.common)
         // Numbers of the x32 interface, and calls of 32-bit programs.
         for filter in [Filter(CKVM_FILTER_PROCESS), Filter(CKVM_FILTER_VCPU)] {
             XCTAssertEqual(filter.answer(0x4000_0000)?.0, Filter.killProcess)
@@ -107,6 +117,11 @@ final class FilterProgramTests: XCTestCase {
             XCTAssertEqual(Filter(CKVM_FILTER_PROCESS).allows(call, [argument, 0, 0]), isAllowed, "\(call)")
             XCTAssertFalse(Filter(CKVM_FILTER_VCPU).allows(call, [argument, 0, 0]), "\(call)")
         }
+        // unshare: CLONE_FS, CLONE_NEWUSER
+        let changing = Filter(CKVM_FILTER_PROCESS, UInt32(CKVM_MAY_CHANGE_SHARES))
+        XCTAssertTrue(changing.allows(272, [0x200, 0, 0]))
+        XCTAssertFalse(changing.allows(272, [0x1000_0000, 0, 0]))
+        XCTAssertFalse(Filter(CKVM_FILTER_PROCESS, UInt32(CKVM_MAY_SHARE)).allows(272, [0x200, 0, 0]))
         // KVM_CREATE_VM; KVM_GET_FPU; TUNSETOFFLOAD
         let requests: [(UInt32, UInt32)] = [
             (0xae01, CKVM_MAY_TEST_KVM), (0x81a0_ae8c, CKVM_MAY_DEBUG), (0x4004_54d0, CKVM_MAY_USE_NETWORK),
@@ -121,8 +136,9 @@ final class FilterProgramTests: XCTestCase {
     func testHowFarTheKernelHasToGo() {
         let all = Filter(
             CKVM_FILTER_PROCESS,
-            CKVM_MAY_RENAME | CKVM_MAY_TEST_KVM | CKVM_MAY_DEBUG | CKVM_MAY_USE_DISKS | CKVM_MAY_USE_NETWORK)
-        XCTAssertEqual(all.code.count, 132)
+            CKVM_MAY_RENAME | CKVM_MAY_TEST_KVM | CKVM_MAY_DEBUG | CKVM_MAY_USE_DISKS | CKVM_MAY_USE_NETWORK
+                | CKVM_MAY_SHARE | CKVM_MAY_CHANGE_SHARES)
+        XCTAssertEqual(all.code.count, 155)
         XCTAssertEqual(Filter(CKVM_FILTER_VCPU).code.count, 66)
         for filter in [all, Filter(CKVM_FILTER_VCPU)] {
             XCTAssertEqual(filter.answer(16, [0, 0xae80, 0])?.steps, 7, "KVM_RUN")

@@ -93,7 +93,7 @@ public struct VirtioShare: Component {
         let isEnding = attachments.machine.isEnding
         let device = try attachments.virtio(
             named: "\(Self.name) \(number)", queueSizes: FileSystemDevice.queueSizes,
-            configuration: FileSystemDevice.configuration(tag: bytes), bell: bell
+            configuration: FileSystemDevice.configuration(tag: bytes), bells: [bell]
         ) { link in
             FileSystemDevice(folder, link, bell: bell, isEnding: isEnding)
         }
