@@ -26,11 +26,11 @@ extension ExecError: CommandError {
             """
         case .noModules:
             """
-            Give --kernel a bzImage of a distribution, whose modules are in /lib/modules; or leave out --disk, --share \
-            and --rng.
+            Give --kernel a bzImage of a distribution, whose modules are in /lib/modules; or leave out --disk, --net, \
+            --share and --rng.
             """
         case .noModule:
-            "Give --kernel a kernel with drivers of virtio over MMIO; or leave out --disk, --share and --rng."
+            "Give --kernel a kernel with drivers of virtio over MMIO; or leave out --disk, --net, --share and --rng."
         case .noWindow: "Give the guest more memory with --memory."
         case .outputNotWritable: "Check where the output goes, and what space is left there."
         case .initFailed(let step, _): step.remedy
