@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+@testable import Report
 @testable import TestSupport
 import XCTest
 @testable import minivmm_cli
@@ -72,6 +73,16 @@ final class ReadmeTests: KVMTestCase {
             line.replacing(#/[-+]?[0-9.]*[0-9](%| ?[kMGmun]?s\b|[kMG]\b)?|=/#, with: "#").split(separator: " ")
                 .joined(separator: " ")
         }
+    }
+
+    /// The files that the README installs are those of this version, by the names that Scripts/release gives them.
+    func testInstallationIsOfThisVersion() throws {
+        try TestBed.skipWhereEmulated()
+        let text = try Self.lines("README.md").joined(separator: "\n")
+        for name in ["minivmm-\(ReportMaker.number)-x86_64-linux.tar.gz", "minivmm_\(ReportMaker.number)-1_amd64.deb"] {
+            XCTAssertTrue(text.contains(name), name)
+        }
+        XCTAssertTrue(try Self.lines("CHANGELOG.md").contains { $0.hasPrefix("## \(ReportMaker.number)") })
     }
 
     func testBootSectorInHexadecimal() throws {
