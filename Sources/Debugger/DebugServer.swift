@@ -1,6 +1,6 @@
 import CKVM
 package import Counters
-import Host
+package import Host
 package import MiniVMM
 
 /// Serves one debugger after another, on a thread of its own, for as long as a machine runs.
@@ -29,7 +29,7 @@ package final class DebugServer: Sendable {
     /// - Throws: `ResourceError` when the system refuses a thread; `KVMError` or `GuestMemoryError` when it cannot be
     ///   found out what works here.
     package init(
-        _ listener: DebugListener, machine: Machine, control: DebugControl, support: DebugSupport? = nil
+        _ listener: LocalListener, machine: Machine, control: DebugControl, support: DebugSupport? = nil
     ) throws {
         let target = MachineTarget(
             machine: machine, control: control, support: try support ?? machine.debugSupport())
@@ -53,7 +53,7 @@ package final class DebugServer: Sendable {
 
 /// The work of the server's thread.
 private struct DebugService: ~Copyable {
-    let listener: DebugListener
+    let listener: LocalListener
     let target: MachineTarget
     private var connection: Connection?
 
@@ -85,7 +85,7 @@ private struct DebugService: ~Copyable {
         }
     }
 
-    init(listener: DebugListener, target: MachineTarget) {
+    init(listener: LocalListener, target: MachineTarget) {
         self.listener = listener
         self.target = target
         connection = nil
@@ -114,7 +114,7 @@ private struct DebugService: ~Copyable {
     }
 
     private mutating func waitForDebugger(_ bell: Doorbell) {
-        switch bell.wait(until: nil, or: listener.socket.number) {
+        switch bell.wait(until: nil, or: listener.descriptor) {
         case .ringing: bell.silence()
         case .otherReadable:
             // A debugger finds a machine that has stopped.

@@ -273,8 +273,8 @@ final class DebugMachineTests: KVMTestCase {
         var information = stat()
         XCTAssertEqual(stat(path, &information), 0)
         XCTAssertEqual(information.st_mode & 0o777, 0o600)
-        XCTAssertThrowsError(try DebugListener(at: .path(path))) { error in
-            XCTAssertEqual(error as? DebuggerError, .cannotListen(at: .path(path), .addressInUse))
+        XCTAssertThrowsError(try LocalListener(at: .path(path))) { error in
+            XCTAssertEqual(error as? ListenError, ListenError(address: .path(path), number: .addressInUse))
         }
         XCTAssertEqual(try run.connect().ask("vCont;c"), "W00")
         _ = try run.finish()

@@ -10,7 +10,7 @@ import XCTest
 /// A machine that runs on a thread of its own, with a server for debuggers.
 final class DebuggedMachine {
     let machine: Machine
-    let listener: DebugListener
+    let listener: LocalListener
     private let server: DebugServer
     private let thread: PosixThread
     private let result = Result()
@@ -26,7 +26,7 @@ final class DebuggedMachine {
     /// - Parameter waits: Whether it waits for a debugger before its first instruction.
     init(
         _ image: [UInt8], cpus: Int = 1, argument: UInt32 = 0, waits: Bool = true, trap: CPUIDTrap = .auto,
-        address: DebugAddress = .port(0), support: DebugSupport? = nil
+        address: LocalAddress = .port(0), support: DebugSupport? = nil
     ) throws {
         let control = try DebugControl()
         if waits { control.holdFromTheStart() }
@@ -38,7 +38,7 @@ final class DebuggedMachine {
         guest.argument = argument
         let machine = try Machine(kvm: TestKVM.shared(), guest: guest, options: options)
         self.machine = machine
-        listener = try DebugListener(at: address)
+        listener = try LocalListener(at: address)
         let server = try DebugServer(listener, machine: machine, control: control, support: support)
         self.server = server
         let result = result

@@ -16,7 +16,7 @@ final class GDBTests: KVMTestCase {
     }
 
     /// A command line that carries out GDB's commands, one after the other.
-    private func command(_ listener: DebugListener, _ commands: [String]) -> [String] {
+    private func command(_ listener: LocalListener, _ commands: [String]) -> [String] {
         let all = ["set pagination off", "set confirm off", "target remote \(listener.place)"] + commands
         return [Self.gdb, "-nx", "-batch"] + all.flatMap { ["-ex", $0] }
     }

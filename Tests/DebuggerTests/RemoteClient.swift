@@ -19,7 +19,7 @@ final class RemoteClient {
     }
 
     /// Connects to a listener, and does without acknowledgements.
-    convenience init(to listener: DebugListener) throws {
+    convenience init(to listener: LocalListener) throws {
         try self.init(to: listener.place)
     }
 

@@ -8,7 +8,7 @@ import MiniVMM
 /// Whether a debugger may come.
 struct DebuggerConfiguration: Hashable, Sendable {
     /// Where it connects, if it may.
-    var address: DebugAddress?
+    var address: LocalAddress?
     /// Whether the guest waits for it before its first instruction.
     var waits = false
 
@@ -20,11 +20,11 @@ struct DebuggerConfiguration: Hashable, Sendable {
     /// Begins to listen, and changes the machine that will be made.
     ///
     /// - Returns: What serves the debugger of that machine; nil when there is to be none.
-    /// - Throws: `DebuggerError`, `ResourceError`.
+    /// - Throws: ``OptionListenError``, `ResourceError`.
     func open(for options: inout MachineOptions) throws -> DebuggerEntrance? {
         guard let address else { return nil }
         let entrance = DebuggerEntrance(
-            listener: try DebugListener(at: address), control: try DebugControl(), waits: waits)
+            listener: try LocalListener.open(at: address, for: "--gdb"), control: try DebugControl(), waits: waits)
         if waits { entrance.control.holdFromTheStart() }
         options.debugging = entrance.control
         return entrance
@@ -33,7 +33,7 @@ struct DebuggerConfiguration: Hashable, Sendable {
 
 /// Where a debugger comes in, from the time when it may connect to the end of the run.
 struct DebuggerEntrance {
-    fileprivate let listener: DebugListener
+    fileprivate let listener: LocalListener
     fileprivate let control: DebugControl
     fileprivate let waits: Bool
 

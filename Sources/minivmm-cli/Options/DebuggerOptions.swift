@@ -1,5 +1,5 @@
 public import ArgumentParser
-public import Debugger
+public import Host
 
 /// The options that let a debugger in.
 struct DebuggerOptions: ParsableArguments {
@@ -7,7 +7,7 @@ struct DebuggerOptions: ParsableArguments {
         help: ArgumentHelp(
             "Let GDB debug the guest: its `target remote` at this TCP port of the loopback address, or at unix:PATH.",
             valueName: "port"))
-    var gdb: DebugAddress?
+    var gdb: LocalAddress?
 
     @Flag(help: "Wait for GDB before the guest's first instruction.")
     var gdbWait = false
@@ -20,7 +20,7 @@ struct DebuggerOptions: ParsableArguments {
     }
 }
 
-extension DebugAddress: ExpressibleByArgument {
+extension LocalAddress: ExpressibleByArgument {
     public init?(argument: String) {
         self.init(argument)
     }

@@ -1,5 +1,4 @@
 import CKVM
-@testable import Debugger
 @testable import Host
 @testable import TestSupport
 import XCTest
@@ -9,11 +8,11 @@ import XCTest
 /// The options that let a debugger in.
 final class DebuggerOptionTests: KVMTestCase {
     func testAddresses() {
-        XCTAssertEqual(DebugAddress("1234"), .port(1234))
-        XCTAssertEqual(DebugAddress("0"), .port(0))
-        XCTAssertEqual(DebugAddress("unix:/tmp/gdb"), .path("/tmp/gdb"))
+        XCTAssertEqual(LocalAddress("1234"), .port(1234))
+        XCTAssertEqual(LocalAddress("0"), .port(0))
+        XCTAssertEqual(LocalAddress("unix:/tmp/gdb"), .path("/tmp/gdb"))
         for wrong in ["", "65536", "-1", "+1", "unix:", ":1234", "0.0.0.0:1234", "1234 "] {
-            XCTAssertNil(DebugAddress(wrong), wrong)
+            XCTAssertNil(LocalAddress(wrong), wrong)
         }
     }
 
@@ -26,7 +25,7 @@ final class DebuggerOptionTests: KVMTestCase {
     }
 
     func testAPortThatIsTaken() throws {
-        let listener = try DebugListener(at: .port(0))
+        let listener = try LocalListener(at: .port(0))
         let port = try XCTUnwrap(listener.place.split(separator: ":").last)
         let run = try CommandLineRun(["run", "--guest", "hello", "--gdb", String(port)])
         XCTAssertEqual(run.end, .exited(64))

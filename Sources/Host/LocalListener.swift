@@ -1,9 +1,8 @@
 import CKVM
-public import Host
 
-/// Where a debugger may connect.
-public enum DebugAddress: Hashable, Sendable {
-    /// A TCP port of this host's loopback address; 0 for any that is free.
+/// Where somebody on this host may connect.
+public enum LocalAddress: Hashable, Sendable {
+    /// A TCP port of the loopback address; 0 for any that is free.
     case port(UInt16)
     /// A socket in the file system, for this user alone.
     case path(String)
@@ -22,10 +21,10 @@ public enum DebugAddress: Hashable, Sendable {
     }
 }
 
-/// A socket that waits for a debugger.
-package final class DebugListener: Sendable {
-    let socket: OwnedDescriptor
-    /// Where it waits, in the words of GDB's command `target remote`.
+/// A socket that waits for somebody on this host to connect.
+package final class LocalListener: Sendable {
+    private let socket: OwnedDescriptor
+    /// Where it waits: the path, or the loopback address and the port.
     package let place: String
     /// The file of a socket in the file system: its directory and its name there.
     private let folder: OwnedDescriptor?
@@ -33,10 +32,13 @@ package final class DebugListener: Sendable {
     /// The descriptor of the directory in which the socket's file is, if it has one that can be opened.
     package let directory: Int32?
 
+    /// The descriptor, which can be read from when somebody waits.
+    package var descriptor: Int32 { socket.number }
+
     /// Begins to listen.
     ///
-    /// - Throws: ``DebuggerError/cannotListen(at:_:)``.
-    package init(at address: DebugAddress) throws(DebuggerError) {
+    /// - Throws: ``ListenError``.
+    package init(at address: LocalAddress) throws(ListenError) {
         let descriptor: Int32
         switch address {
         case .port(let port):
@@ -56,7 +58,7 @@ package final class DebugListener: Sendable {
             directory = number < 0 ? nil : number
         }
         guard descriptor >= 0 else {
-            throw .cannotListen(at: address, ErrorNumber(rawValue: 0 &- descriptor))
+            throw ListenError(address: address, number: ErrorNumber(rawValue: 0 &- descriptor))
         }
         socket = OwnedDescriptor(takingOver: descriptor)
         if case .path(let path) = address {
@@ -70,29 +72,29 @@ package final class DebugListener: Sendable {
         if let directory { _ = unsafe unlinkat(directory, ForeignText.cString(name), 0) }
     }
 
-    /// Takes the debugger that is waiting, if it still is.
-    func accept() -> OwnedDescriptor? {
+    /// Takes who is waiting, if somebody still is. Reading from it waits, and so does writing, up to ``patience``.
+    package func accept() -> OwnedDescriptor? {
         let peer = ckvm_accept(socket.number, Self.patience)
         return peer < 0 ? nil : OwnedDescriptor(takingOver: peer)
     }
 
-    /// How long a debugger may take to read what it was sent, in seconds.
+    /// How long a peer may take to read what it was sent, in seconds.
     private static let patience: Int32 = 5
 }
 
-/// Why there can be no debugger.
-public enum DebuggerError: Error, Hashable, Sendable {
-    /// The socket cannot be had.
-    case cannotListen(at: DebugAddress, ErrorNumber)
+/// A socket that cannot be had.
+package struct ListenError: Hashable, Sendable {
+    /// Where it was to be.
+    package let address: LocalAddress
+    /// Why not.
+    package let number: ErrorNumber
 }
 
-extension DebuggerError: DiagnosticError {
-    public var explanation: String {
-        switch self {
-        case .cannotListen(.port(let port), let error):
-            "Port \(port) cannot be listened at (\(error.name): \(error.description))."
-        case .cannotListen(.path(let path), let error):
-            "The socket \(path) cannot be made (\(error.name): \(error.description))."
+extension ListenError: DiagnosticError {
+    package var explanation: String {
+        switch address {
+        case .port(let port): "Port \(port) cannot be listened at (\(number.name): \(number.description))."
+        case .path(let path): "The socket \(path) cannot be made (\(number.name): \(number.description))."
         }
     }
 }
