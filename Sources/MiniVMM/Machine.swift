@@ -227,6 +227,11 @@ extension Machine {
         return (vcpus, parts.source.kernelSettledExits())
     }
 
+    /// How long the exits of a kind took so far on a vCPU. At any time, on any thread.
+    package func serviceTimes(of kind: ExitKind, vcpu: Int) -> ServiceTimeHistogram {
+        ServiceTimeHistogram(kind, of: [parts.counters.counters(of: vcpu)])
+    }
+
     /// The places so far of the exits that MiniVMM settled, if they are kept. At any time, on any thread.
     package var placesSoFar: ExitPlaces? { places(with: nil) }
 }
