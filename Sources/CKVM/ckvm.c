@@ -126,6 +126,9 @@ void ckvm_use_one_heap(void) {
     mallopt(M_ARENA_MAX, 1);
 }
 
+// How many peers may wait to be accepted.
+#define CKVM_BACKLOG 8
+
 static struct sockaddr_in loopback(uint16_t port) {
     return (struct sockaddr_in){
         .sin_family = AF_INET, .sin_port = htons(port), .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)}};
@@ -154,7 +157,7 @@ static int make_socket(const struct sockaddr *address, socklen_t size, bool list
         // A socket's file gets the mode of the socket, less what the umask takes.
         else (void)fchmod(fd, S_IRUSR | S_IWUSR);
         result = bind(fd, address, size);
-        if (result == 0) result = listen(fd, 1);
+        if (result == 0) result = listen(fd, CKVM_BACKLOG);
     }
     if (result == 0) return fd;
     int error = errno;
@@ -189,6 +192,11 @@ int ckvm_accept(int fd, int seconds) {
     struct timeval limit = {.tv_sec = seconds};
     (void)setsockopt(peer, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
     return peer;
+}
+
+int ckvm_accept_nonblocking(int fd) {
+    int peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    return peer < 0 ? -errno : peer;
 }
 
 int ckvm_connect_loopback(uint16_t port) {

@@ -84,22 +84,34 @@ static void ckvm_temporary_name(const char *name, int number, char *temporary) {
     snprintf(temporary, CKVM_NAME_SIZE, ".%.200s.%ld.%d", name, (long)getpid(), number);
 }
 
+// Makes a file under a name of its own. Returns the descriptor, or -errno.
+static int ckvm_create_named(int directory, const char *name, mode_t mode, char *temporary) {
+    int fd = -EEXIST;
+    for (int number = 0; number < 100 && fd == -EEXIST; number++) {
+        ckvm_temporary_name(name, number, temporary);
+        fd = openat(directory, temporary, CKVM_NEW_FILE, mode);
+        if (fd < 0) fd = -errno;
+    }
+    if (fd < 0) temporary[0] = 0;
+    return fd;
+}
+
 int ckvm_create_unnamed(int directory, const char *name, mode_t mode, char *temporary) {
     temporary[0] = 0;
-    int fd = openat(directory, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, mode);
+    int fd = openat(directory, ".", CKVM_UNNAMED_FILE, mode);
     if (fd >= 0) {
         // Without /proc it could not be given a name.
         if (access("/proc/self/fd", X_OK) == 0) return fd;
         close(fd);
     }
-    for (int number = 0; number < 100; number++) {
-        ckvm_temporary_name(name, number, temporary);
-        fd = openat(directory, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
-        if (fd >= 0 || errno != EEXIST) break;
-    }
-    if (fd >= 0) return fd;
+    return ckvm_create_named(directory, name, mode, temporary);
+}
+
+int ckvm_create_likewise(int directory, const char *name, mode_t mode, const char *earlier, char *temporary) {
     temporary[0] = 0;
-    return -errno;
+    if (earlier[0]) return ckvm_create_named(directory, name, mode, temporary);
+    int fd = openat(directory, ".", CKVM_UNNAMED_FILE, mode);
+    return fd < 0 ? -errno : fd;
 }
 
 int ckvm_publish(int fd, int directory, const char *temporary, const char *name) {

@@ -111,6 +111,10 @@ static const uint32_t test_requests[] = {
 };
 // What a debugger is served with.
 static const uint32_t debug_calls[] = {SYS_accept4, SYS_setsockopt, SYS_sendto};
+// Serving whoever connects to a socket that listens.
+static const uint32_t serve_calls[] = {SYS_accept4, SYS_sendto};
+// New files, as openat(2) makes them: neither way opens one that is there.
+static const uint32_t creation_flags[] = {CKVM_UNNAMED_FILE, CKVM_NEW_FILE};
 static const uint32_t debug_requests[] = {KVM_GET_FPU, KVM_SET_FPU};
 // What a network interface is told when a guest's driver starts.
 static const uint32_t network_requests[] = {TUNSETOFFLOAD};
@@ -223,6 +227,9 @@ int ckvm_make_filter(enum ckvm_filter filter, uint32_t permissions, struct sock_
             ckvm_add(&calls, share_changes, COUNT(share_changes));
             ckvm_emit_case(&program, SYS_unshare, 0, unshare_flags, COUNT(unshare_flags));
         }
+        if (permissions & CKVM_MAY_SERVE) ckvm_add(&calls, serve_calls, COUNT(serve_calls));
+        if (permissions & CKVM_MAY_CREATE)
+            ckvm_emit_case(&program, SYS_openat, 2, creation_flags, COUNT(creation_flags));
         ckvm_emit_case(&program, SYS_bpf, 0, bpf_commands, COUNT(bpf_commands));
         ckvm_emit_case(&program, SYS_prctl, 0, prctl_options, COUNT(prctl_options));
         ckvm_emit_case(&program, SYS_seccomp, 0, seccomp_operations, COUNT(seccomp_operations));

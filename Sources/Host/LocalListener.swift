@@ -24,6 +24,8 @@ public enum LocalAddress: Hashable, Sendable {
 /// A socket that waits for somebody on this host to connect.
 package final class LocalListener: Sendable {
     private let socket: OwnedDescriptor
+    /// Where it was to wait.
+    package let address: LocalAddress
     /// Where it waits: the path, or the loopback address and the port.
     package let place: String
     /// The file of a socket in the file system: its directory and its name there.
@@ -39,6 +41,7 @@ package final class LocalListener: Sendable {
     ///
     /// - Throws: ``ListenError``.
     package init(at address: LocalAddress) throws(ListenError) {
+        self.address = address
         let descriptor: Int32
         switch address {
         case .port(let port):
@@ -75,6 +78,12 @@ package final class LocalListener: Sendable {
     /// Takes who is waiting, if somebody still is. Reading from it waits, and so does writing, up to ``patience``.
     package func accept() -> OwnedDescriptor? {
         let peer = ckvm_accept(socket.number, Self.patience)
+        return peer < 0 ? nil : OwnedDescriptor(takingOver: peer)
+    }
+
+    /// The same, but neither reading from it nor writing to it ever waits.
+    package func acceptWithoutWaiting() -> OwnedDescriptor? {
+        let peer = ckvm_accept_nonblocking(socket.number)
         return peer < 0 ? nil : OwnedDescriptor(takingOver: peer)
     }
 

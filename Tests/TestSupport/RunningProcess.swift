@@ -61,6 +61,20 @@ final class RunningProcess {
         }
     }
 
+    /// Reads until the program's standard error holds a line that begins with a text.
+    ///
+    /// - Returns: The rest of the line.
+    /// - Throws: ``ProcessError/endedEarly(waitingFor:output:errors:)`` when it ends without.
+    func waitForErrorLine(_ start: String) throws -> String {
+        while true {
+            let lines = errorText.split(separator: "\n", omittingEmptySubsequences: false).dropLast()
+            if let line = lines.first(where: { $0.hasPrefix(start) }) { return String(line.dropFirst(start.count)) }
+            guard try readMore(), errorPipe.reader >= 0 else {
+                throw ProcessError.endedEarly(waitingFor: start, output: outputText, errors: errorText)
+            }
+        }
+    }
+
     /// Reads on until the program ends.
     ///
     /// - Throws: ``ProcessError`` when it does not.

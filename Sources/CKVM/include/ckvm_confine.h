@@ -42,7 +42,9 @@ int ckvm_make_filter(enum ckvm_filter filter, uint32_t permissions, struct sock_
 // throw-away virtual machines be made; CKVM_MAY_DEBUG lets debuggers connect to a socket that listens, and look at x87
 // registers; CKVM_MAY_USE_DISKS lets files that are open be read, written and flushed at any place; CKVM_MAY_USE_NETWORK
 // lets frames be sent to a socket that is connected, and a TAP interface that is attached be told what they may be like;
-// CKVM_MAY_SHARE lets files be opened and read, and CKVM_MAY_CHANGE_SHARES lets them be made, changed and removed.
+// CKVM_MAY_SHARE lets files be opened and read, and CKVM_MAY_CHANGE_SHARES lets them be made, changed and removed;
+// CKVM_MAY_SERVE lets peers connect to a socket that listens, and CKVM_MAY_CREATE lets files be made that are not there
+// yet, to be written.
 int ckvm_install_filter(enum ckvm_filter filter, uint32_t permissions);
 #define CKVM_MAY_RENAME 1u
 #define CKVM_MAY_TEST_KVM 2u
@@ -51,6 +53,8 @@ int ckvm_install_filter(enum ckvm_filter filter, uint32_t permissions);
 #define CKVM_MAY_USE_NETWORK 16u
 #define CKVM_MAY_SHARE 32u
 #define CKVM_MAY_CHANGE_SHARES 64u
+#define CKVM_MAY_SERVE 128u
+#define CKVM_MAY_CREATE 256u
 
 // The version of Landlock's interface that the kernel has; -errno where it has none, or has it switched off.
 int ckvm_landlock_version(void);

@@ -55,6 +55,12 @@ int ckvm_open_regular(const char *path, struct ckvm_file *file);
 int ckvm_create_unnamed(int directory, const char *name, mode_t mode, char *temporary);
 #define CKVM_NAME_SIZE 256
 
+// The same for another file, in the way in which an earlier one was made, whose meanwhile's name is given: by openat(2)
+// alone, with one of the flags below.
+int ckvm_create_likewise(int directory, const char *name, mode_t mode, const char *earlier, char *temporary);
+#define CKVM_UNNAMED_FILE (O_TMPFILE | O_WRONLY | O_CLOEXEC)
+#define CKVM_NEW_FILE (O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC)
+
 // Puts such a file at its place, in one step, in place of what is there. Returns 0, or -errno.
 int ckvm_publish(int fd, int directory, const char *temporary, const char *name);
 
@@ -157,7 +163,7 @@ int ckvm_zero_range(int fd, int64_t offset, int64_t size);
 // A new eventfd(2) at zero, close-on-exec. Returns the descriptor, or -errno.
 int ckvm_eventfd(void);
 
-// A stream socket that listens for one peer, close-on-exec: on the loopback address at a port (0 for any that is free),
+// A stream socket that listens, close-on-exec: on the loopback address at a port (0 for any that is free),
 // or at a path, for this user alone. Returns the descriptor, or -errno; -ENAMETOOLONG for a path that no socket can have.
 int ckvm_listen_loopback(uint16_t port);
 int ckvm_listen_path(const char *path);
@@ -168,6 +174,9 @@ int ckvm_listening_port(int fd);
 // accept(2), close-on-exec. What is sent comes out at once, and a peer that reads nothing for `seconds` makes a send fail.
 // Returns the descriptor, or -errno.
 int ckvm_accept(int fd, int seconds);
+
+// The same for a peer that is neither waited for when it is read from nor when it is sent to.
+int ckvm_accept_nonblocking(int fd);
 
 // connect(2) to a port of the loopback address, or to a path. Returns the descriptor, or -errno. For tests.
 int ckvm_connect_loopback(uint16_t port);

@@ -34,12 +34,14 @@ struct ExecCommand: ParsableCommand {
     @OptionGroup(title: "Machine") var limits: RunLimits
     @OptionGroup(title: "Repetition") var repetition: RepeatOptions
     @OptionGroup(title: "While it runs") var live: LiveOptions
+    @OptionGroup(title: "While it runs") var metrics: MetricsOptions
     @OptionGroup(title: "Debugger") var debugger: DebuggerOptions
 
     func validate() throws {
         try reports.configuration.validate(exits: cpuid.exits ?? .auto)
         try repetition.configuration.validate(
-            reports.configuration, profile.configuration, debugger.configuration, live.configuration)
+            reports.configuration, profile.configuration, debugger.configuration, live.configuration,
+            metrics.configuration)
         try live.configuration.validate()
     }
 
@@ -61,7 +63,7 @@ struct ExecCommand: ParsableCommand {
             let watch = try ProcessWatch(timeout: limits.configuration.duration)
             var outputs = try RunOutputs(
                 statistics, reports, profile.configuration, pin: processors.pin, inputs: inputs)
-            let lines = try LiveRun.openFile(live, apartFrom: inputs + outputs.paths)
+            let outlets = try LiveOutlets(live, metrics.configuration, apartFrom: inputs + outputs.paths)
             var options = MachineOptions(
                 processors: processors.configuration, cpuid: cpuid.configuration, statistics: statistics,
                 reports: reports, profile: profile.configuration, live: live, host: host)
@@ -74,9 +76,11 @@ struct ExecCommand: ParsableCommand {
             _ = try devices.apply(to: &options, sharing: shares, tags: devices.shareTags)
             if host.isConfined {
                 Confinement.keepFromWriting(
-                    outputs: outputs.all, kvmDevice: host.kvmDevice, folders: entrance.folders, shares: shares)
+                    outputs: outputs.all, kvmDevice: host.kvmDevice, folders: entrance.folders + outlets.folders,
+                    shares: shares)
                 options.confinement = Confinement(
-                    isFlat: false, outputs: outputs.all, debugger: entrance, devices: devices)
+                    isFlat: false, outputs: outputs.all, debugger: entrance, metrics: outlets.metrics,
+                    devices: devices)
             }
             options.consoleDescriptor = log.descriptor
             let symbols = options.recording.placeCapacity.map { _ in ProgramSymbols() }
@@ -87,12 +91,12 @@ struct ExecCommand: ParsableCommand {
             let machine = try Machine(kvm: kvm, guest: image, options: options)
             if host.isConfined {
                 Confinement.keepFromEverythingElse(
-                    outputs: outputs.all, folders: entrance.folders, shares: shares,
+                    outputs: outputs.all, folders: entrance.folders + outlets.folders, shares: shares,
                     readsScheduling: options.recording.readsScheduling)
             }
             watch.startRun { machine.control.stop(.signal($0)) }
             let view = try LiveRun(
-                live, machine, title: guest.programName, symbols: outputs.profiles.symbols, file: lines)
+                live, machine, title: guest.programName, symbols: outputs.profiles.symbols, outlets)
             let outcome: RunOutcome
             do {
                 defer { view.end() }

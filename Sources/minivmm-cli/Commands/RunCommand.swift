@@ -35,6 +35,7 @@ struct RunCommand: ParsableCommand {
     @OptionGroup(title: "Machine") var limits: RunLimits
     @OptionGroup(title: "Repetition") var repetition: RepeatOptions
     @OptionGroup(title: "While it runs") var live: LiveOptions
+    @OptionGroup(title: "While it runs") var metrics: MetricsOptions
     @OptionGroup(title: "Debugger") var debugger: DebuggerOptions
     @OptionGroup(title: "Tests") var test: TestOptions
 
@@ -47,13 +48,14 @@ struct RunCommand: ParsableCommand {
             statistics: statistics.configuration, reports: reports.configuration, profile: profile.configuration,
             host: host.configuration, limits: limits.configuration, devices: devices,
             debugger: debugger.configuration, test: test.configuration, repetition: repetition.configuration,
-            live: live.configuration)
+            live: live.configuration, metrics: metrics.configuration)
     }
 
     func validate() throws {
         try reports.configuration.validate(exits: cpuid.configuration.exits ?? .user)
         try repetition.configuration.validate(
-            reports.configuration, profile.configuration, debugger.configuration, live.configuration, file: guest.file)
+            reports.configuration, profile.configuration, debugger.configuration, live.configuration,
+            metrics.configuration, file: guest.file)
         try live.configuration.validate()
     }
 
@@ -78,7 +80,7 @@ extension RunConfiguration {
             Confinement.begin(isWanted: host.isConfined)
             let watch = try ProcessWatch(timeout: limits.duration)
             let outputs = try RunOutputs(statistics, reports, profile, pin: processors.pin, inputs: inputs)
-            let lines = try LiveRun.openFile(live, apartFrom: inputs + outputs.paths)
+            let outlets = try LiveOutlets(live, metrics, apartFrom: inputs + outputs.paths)
             var options = MachineOptions(
                 processors: processors, cpuid: cpuid, statistics: statistics, reports: reports, profile: profile,
                 live: live, host: host)
@@ -91,16 +93,18 @@ extension RunConfiguration {
                 to: &options, sharing: shares, tags: devices.shares.map { $0.name ?? "" })
             if host.isConfined {
                 Confinement.keepFromWriting(
-                    outputs: outputs.all, kvmDevice: host.kvmDevice, folders: entrance.folders, shares: shares)
+                    outputs: outputs.all, kvmDevice: host.kvmDevice, folders: entrance.folders + outlets.folders,
+                    shares: shares)
                 options.confinement = Confinement(
-                    isFlat: true, outputs: outputs.all, debugger: entrance, devices: devices)
+                    isFlat: true, outputs: outputs.all, debugger: entrance, metrics: outlets.metrics,
+                    devices: devices)
             }
             let isWatched = LiveStatus.isWanted(by: statistics) && !live.hasScreen
             if isWatched { LiveStatus.apply(to: &options) }
             let machine = try guest.makeMachine(kvmDevice: host.kvmDevice, options: options)
             if host.isConfined {
                 Confinement.keepFromEverythingElse(
-                    outputs: outputs.all, folders: entrance.folders, shares: shares,
+                    outputs: outputs.all, folders: entrance.folders + outlets.folders, shares: shares,
                     readsScheduling: options.recording.readsScheduling)
             }
             watch.startRun(onResize: { consoleSize?.update(from: STDOUT_FILENO) }) {
@@ -108,7 +112,7 @@ extension RunConfiguration {
             }
             let line = isWatched ? try LiveStatus(machine) : nil
             let view = try LiveRun(
-                live, machine, title: guest.shortName, symbols: outputs.profiles.symbols, file: lines)
+                live, machine, title: guest.shortName, symbols: outputs.profiles.symbols, outlets)
             let outcome: RunOutcome
             do {
                 defer {

@@ -17,7 +17,7 @@ struct RepeatConfiguration: Hashable, Sendable {
     /// Checks the numbers, and that all else can be repeated.
     func validate(
         _ reports: ReportConfiguration, _ profile: ProfileConfiguration, _ debugger: DebuggerConfiguration,
-        _ live: LiveConfiguration, file: String? = nil
+        _ live: LiveConfiguration, _ metrics: MetricsConfiguration, file: String? = nil
     ) throws {
         guard (0...Self.maximumCount).contains(warmup) else {
             throw ValidationError("--warmup takes a number from 0 to \(Self.maximumCount).")
@@ -33,7 +33,7 @@ struct RepeatConfiguration: Hashable, Sendable {
         guard isJSON else { throw ValidationError("With --repeat, --report takes a file whose name ends in .json.") }
         for (name, isGiven) in [
             ("--trace", reports.trace != nil), ("--profile", profile.file != nil), ("--gdb", debugger.address != nil),
-            ("--live", live.hasScreen), ("--interval", live.interval != nil),
+            ("--live", live.hasScreen), ("--interval", live.interval != nil), ("--metrics", metrics.target != nil),
             ("a guest from standard input", file == GuestConfiguration.standardInput),
         ] where isGiven {
             throw ValidationError("\(name) is for one run, and not for --repeat.")

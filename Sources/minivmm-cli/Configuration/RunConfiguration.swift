@@ -37,6 +37,8 @@ struct RunConfiguration: Hashable, Sendable {
     var repetition = RepeatConfiguration()
     /// What is shown and written while it goes on.
     var live = LiveConfiguration()
+    /// What monitoring systems are given.
+    var metrics = MetricsConfiguration()
 
     /// Checks what can be checked before anything is done.
     ///
@@ -48,8 +50,9 @@ struct RunConfiguration: Hashable, Sendable {
         try reports.validate(exits: cpuid.exits ?? .user)
         try limits.validate()
         try debugger.validate()
-        try repetition.validate(reports, profile, debugger, live, file: guest.file)
+        try repetition.validate(reports, profile, debugger, live, metrics, file: guest.file)
         try live.validate()
+        try metrics.validate()
         try devices.validate()
         try devices.validateTags()
     }

@@ -23,6 +23,8 @@ struct Confinement: RunConfinement {
     private let mayUseNetwork: Bool
     private let mayShare: Bool
     private let mayChangeShares: Bool
+    private let mayServe: Bool
+    private let mayCreate: Bool
 
     /// What of it this host has, in a sentence.
     static var description: String {
@@ -103,9 +105,10 @@ struct Confinement: RunConfinement {
     ///     emulates ring 0.
     ///   - outputs: What is put at its place after the run.
     ///   - debugger: Where a debugger may come in.
+    ///   - metrics: Where metrics go.
     ///   - devices: What the guest has besides.
     init(
-        isFlat: Bool, outputs: [OutputFile], debugger: DebuggerEntrance? = nil,
+        isFlat: Bool, outputs: [OutputFile], debugger: DebuggerEntrance? = nil, metrics: MetricsOutlet? = nil,
         devices: DeviceConfiguration = DeviceConfiguration()
     ) {
         mayUseDisks = !devices.disks.isEmpty
@@ -113,8 +116,11 @@ struct Confinement: RunConfinement {
         mayShare = !devices.shares.isEmpty
         mayChangeShares = devices.shares.contains { !$0.isReadOnly }
         self.isFlat = isFlat
-        mayRename = outputs.contains { $0.directory != nil } || !debugger.folders.isEmpty
+        let folders = debugger.folders + (metrics?.folders ?? [])
+        mayRename = outputs.contains { $0.directory != nil } || !folders.isEmpty
         mayDebug = debugger != nil
+        mayServe = if case .socket = metrics { true } else { false }
+        mayCreate = if case .file = metrics { true } else { false }
     }
 
     /// Drops all capabilities of the calling thread and of those that it starts, and the right to read files.
@@ -147,6 +153,8 @@ struct Confinement: RunConfinement {
         if mayUseNetwork { permissions |= UInt32(CKVM_MAY_USE_NETWORK) }
         if mayShare { permissions |= UInt32(CKVM_MAY_SHARE) }
         if mayChangeShares { permissions |= UInt32(CKVM_MAY_CHANGE_SHARES) }
+        if mayServe { permissions |= UInt32(CKVM_MAY_SERVE) }
+        if mayCreate { permissions |= UInt32(CKVM_MAY_CREATE) }
         try Self.check(ckvm_install_filter(CKVM_FILTER_PROCESS, permissions))
     }
 

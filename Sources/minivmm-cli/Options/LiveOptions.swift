@@ -36,11 +36,13 @@ struct LiveConfiguration: Hashable, Sendable {
     static let shortestInterval = 0.01
 
     /// Checks an interval.
-    static func validate(interval: Double?) throws {
+    ///
+    /// - Parameter option: The option that it is given by.
+    static func validate(interval: Double?, of option: String = "--interval") throws {
         let longest = LimitConfiguration.longestTimeout
         if let interval, !(interval >= shortestInterval && interval < longest) {
             throw ValidationError(
-                "--interval takes a number of seconds from \(shortestInterval) to \(Int(longest)).")
+                "\(option) takes a number of seconds from \(shortestInterval) to \(Int(longest)).")
         }
     }
 
@@ -58,6 +60,29 @@ struct LiveConfiguration: Hashable, Sendable {
     }
 }
 
+/// Where goes what is written while a run goes on. Open before the run, and before the process is confined.
+struct LiveOutlets {
+    /// The file of the lines of JSON.
+    fileprivate let lines: OutputFile?
+    /// Where metrics go.
+    let metrics: MetricsOutlet?
+    fileprivate let labels: [MetricsLabel]
+
+    /// Opens them.
+    ///
+    /// - Parameter others: The files that the run reads and writes besides: none of them may be one of these.
+    init(_ live: LiveConfiguration, _ metrics: MetricsConfiguration, apartFrom others: [String?]) throws {
+        let outputs = [live.file, metrics.path].compactMap(\.self)
+        try FilePlan.check(inputs: others.compactMap(\.self), outputs: outputs)
+        lines = try live.file.map { try OutputFile(following: $0) }
+        self.metrics = try metrics.open()
+        labels = metrics.labels
+    }
+
+    /// The directories in which files are put at their places, or removed after the run.
+    var folders: [Int32] { metrics?.folders ?? [] }
+}
+
 /// What is shown and written while a run goes on, at work.
 struct LiveRun {
     private var screen: LiveScreen?
@@ -66,24 +91,17 @@ struct LiveRun {
     private let machine: Machine
     private let start = ContinuousClock.now
 
-    /// The file of the lines of JSON, open before the run.
-    ///
-    /// - Parameter others: The files that the run reads and writes besides: none of them may be the file, which is emptied.
-    static func openFile(_ configuration: LiveConfiguration, apartFrom others: [String?]) throws -> OutputFile? {
-        guard let path = configuration.file else { return nil }
-        try FilePlan.check(inputs: others.compactMap(\.self), outputs: [path])
-        return try OutputFile(following: path)
-    }
+    private var monitored: MetricsRun?
 
     /// Starts to show and to write.
     ///
     /// - Parameters:
     ///   - title: The guest's name.
     ///   - symbols: What names the guest's functions.
-    ///   - file: The file of the lines of JSON.
+    ///   - outlets: Where goes what is written.
     init(
         _ configuration: LiveConfiguration, _ machine: Machine, title: String, symbols: [SymbolTable],
-        file: OutputFile?
+        _ outlets: LiveOutlets
     ) throws {
         self.machine = machine
         if configuration.hasScreen {
@@ -96,13 +114,16 @@ struct LiveRun {
                     }
                 })
         }
-        if let file, let interval = configuration.interval {
+        if let file = outlets.lines, let interval = configuration.interval {
             let lines = IntervalLines(file)
             self.lines = lines
             pulses.append(
                 try RunPulse(name: "intervals", every: .seconds(interval)) { elapsed in
                     lines.write(Self.sample(machine, elapsed))
                 })
+        }
+        monitored = try outlets.metrics.map {
+            try MetricsRun($0, machine, guest: title, labels: outlets.labels)
         }
     }
 
@@ -121,13 +142,17 @@ struct LiveRun {
         return places
     }
 
-    /// Ends both, after the last line, of what is left.
+    /// Ends all of it, after the last line, of what is left.
     func end() {
         for pulse in pulses { pulse.end() }
         screen?.end()
         lines?.write(Self.sample(machine, start.duration(to: .now)))
+        monitored?.end()
     }
 
     /// Says what could not be written.
-    func finish() throws { try lines?.finish() }
+    func finish() throws {
+        try lines?.finish()
+        try monitored?.finish()
+    }
 }

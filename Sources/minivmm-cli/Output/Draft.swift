@@ -8,10 +8,25 @@ final class Draft: Sendable {
     /// The open file.
     let descriptor: Int32
     /// Where it is to stand.
-    let directory: Int32
+    private let folder: Folder
     /// The name that it has meanwhile; only the zero at its end if it has none.
     private let temporary: [CChar]
     private let name: [CChar]
+    private let mode: mode_t
+
+    /// A directory that is open for as long as a draft is to stand in it.
+    private final class Folder: Sendable {
+        let descriptor: Int32
+
+        init(_ descriptor: Int32) {
+            self.descriptor = descriptor
+        }
+
+        deinit { close(descriptor) }
+    }
+
+    /// The directory's descriptor.
+    var directory: Int32 { folder.descriptor }
 
     /// Begins one.
     ///
@@ -37,25 +52,34 @@ final class Draft: Sendable {
         }
         let bytes = ForeignText.bytes(place)
         let slash = bytes.lastIndex(of: UInt8(ascii: "/"))
-        let folder = slash.map { $0 == 0 ? [UInt8(ascii: "/")] : Array(bytes[..<$0]) } ?? Array(".".utf8)
+        let parent = slash.map { $0 == 0 ? [UInt8(ascii: "/")] : Array(bytes[..<$0]) } ?? Array(".".utf8)
         name = Self.cString(slash.map { Array(bytes[($0 + 1)...]) } ?? bytes)
         guard name.count > 1 else { return nil }
-        directory = unsafe open(Self.cString(folder), O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        let directory = unsafe open(Self.cString(parent), O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard directory >= 0 else { return nil }
-        guard Self.mayReplace(exists ? status : nil, in: directory) else {
-            close(directory)
-            return nil
-        }
+        folder = Folder(directory)
+        guard Self.mayReplace(exists ? status : nil, in: directory) else { return nil }
         var temporary = [CChar](repeating: 0, count: Int(CKVM_NAME_SIZE))
         descriptor = unsafe ckvm_create_unnamed(directory, name, mode, &temporary)
         self.temporary = temporary
-        guard descriptor >= 0 else {
-            close(directory)
-            return nil
-        }
+        self.mode = mode
+        guard descriptor >= 0 else { return nil }
         // Not masked: who had access to the old one has it to the new one.
         if exists { fchmod(descriptor, mode) }
         UnfinishedFiles.add(self)
+    }
+
+    /// Begins another one for the same place, when the first has been put there. A confined process can do so that may make
+    /// files.
+    ///
+    /// - Returns: 0 or above, or -errno: then the draft is none.
+    init(after first: Draft) {
+        (folder, name, mode) = (first.folder, first.name, first.mode)
+        var temporary = [CChar](repeating: 0, count: Int(CKVM_NAME_SIZE))
+        descriptor = unsafe ckvm_create_likewise(
+            first.directory, first.name, first.mode, first.temporary, &temporary)
+        self.temporary = temporary
+        if descriptor >= 0 { UnfinishedFiles.add(self) }
     }
 
     /// Whether a file can be put at its place without privileges: after the run, the process has none.
@@ -94,7 +118,6 @@ final class Draft: Sendable {
     /// Takes the file away, unless it was put at its place.
     func discard() {
         if UnfinishedFiles.forget(self) { remove() }
-        close(directory)
     }
 
     fileprivate func remove() {

@@ -55,6 +55,23 @@ final class OutputFile: Sendable {
         guard descriptor >= 0 else { throw .notWritable(name: path, ErrorNumber(rawValue: errno)) }
     }
 
+    /// Begins another file for the same place, after ``finish()``: for one that is replaced again and again. A confined
+    /// process can do so that may make files.
+    ///
+    /// - Throws: ``OutputError`` when the file cannot be made.
+    func successor() throws(OutputError) -> OutputFile {
+        guard let draft else { return self }
+        return try OutputFile(Draft(after: draft), named: name)
+    }
+
+    private init(_ draft: Draft, named name: String) throws(OutputError) {
+        self.name = name
+        isOwned = true
+        self.draft = draft
+        descriptor = draft.descriptor
+        guard descriptor >= 0 else { throw .notWritable(name: name, ErrorNumber(rawValue: 0 &- descriptor)) }
+    }
+
     deinit {
         draft?.discard()
         if isOwned, descriptor >= 0 { close(descriptor) }

@@ -93,6 +93,10 @@ final class FilterProgramTests: XCTestCase {
         XCTAssertEqual(
             Set(Filter(CKVM_FILTER_PROCESS, UInt32(shares)).calls), all.union(reading).union(changing))
         XCTAssertEqual(Set(Filter(CKVM_FILTER_VCPU, UInt32(shares)).calls), Self.common)
+        // sendto, accept4
+        XCTAssertEqual(Set(Filter(CKVM_FILTER_PROCESS, CKVM_MAY_SERVE).calls), all.union([44, 288]))
+        // openat is let through by its flags alone.
+        XCTAssertEqual(Set(Filter(CKVM_FILTER_PROCESS, CKVM_MAY_CREATE).calls), all)
         // Numbers of the x32 interface, and calls of 32-bit programs.
         for filter in [Filter(CKVM_FILTER_PROCESS), Filter(CKVM_FILTER_VCPU)] {
             XCTAssertEqual(filter.answer(0x4000_0000)?.0, Filter.killProcess)
@@ -122,6 +126,16 @@ final class FilterProgramTests: XCTestCase {
         XCTAssertTrue(changing.allows(272, [0x200, 0, 0]))
         XCTAssertFalse(changing.allows(272, [0x1000_0000, 0, 0]))
         XCTAssertFalse(Filter(CKVM_FILTER_PROCESS, UInt32(CKVM_MAY_SHARE)).allows(272, [0x200, 0, 0]))
+        // openat: O_TMPFILE | O_WRONLY | O_CLOEXEC; O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC; O_RDONLY; O_WRONLY;
+        // O_WRONLY | O_CREAT | O_CLOEXEC; O_TMPFILE | O_RDWR | O_CLOEXEC
+        let flags: [(UInt32, Bool)] = [
+            (0o22_200_001, true), (0o2_400_301, true), (0, false), (1, false), (0o2_000_101, false),
+            (0o22_200_002, false),
+        ]
+        for (flags, isAllowed) in flags {
+            XCTAssertEqual(Filter(CKVM_FILTER_PROCESS, CKVM_MAY_CREATE).allows(257, [0, 0, flags]), isAllowed)
+            XCTAssertFalse(Filter(CKVM_FILTER_PROCESS).allows(257, [0, 0, flags]))
+        }
         // KVM_CREATE_VM; KVM_GET_FPU; TUNSETOFFLOAD
         let requests: [(UInt32, UInt32)] = [
             (0xae01, CKVM_MAY_TEST_KVM), (0x81a0_ae8c, CKVM_MAY_DEBUG), (0x4004_54d0, CKVM_MAY_USE_NETWORK),
@@ -137,8 +151,8 @@ final class FilterProgramTests: XCTestCase {
         let all = Filter(
             CKVM_FILTER_PROCESS,
             CKVM_MAY_RENAME | CKVM_MAY_TEST_KVM | CKVM_MAY_DEBUG | CKVM_MAY_USE_DISKS | CKVM_MAY_USE_NETWORK
-                | CKVM_MAY_SHARE | CKVM_MAY_CHANGE_SHARES)
-        XCTAssertEqual(all.code.count, 155)
+                | CKVM_MAY_SHARE | CKVM_MAY_CHANGE_SHARES | CKVM_MAY_SERVE | CKVM_MAY_CREATE)
+        XCTAssertEqual(all.code.count, 159)
         XCTAssertEqual(Filter(CKVM_FILTER_VCPU).code.count, 66)
         for filter in [all, Filter(CKVM_FILTER_VCPU)] {
             XCTAssertEqual(filter.answer(16, [0, 0xae80, 0])?.steps, 7, "KVM_RUN")
