@@ -189,6 +189,9 @@ final class FUSEServerTests: XCTestCase {
         // A length that is not that of the data, and offsets that no file has.
         XCTAssertEqual(try client.error(.write, node: node, FUSEClient.write(handle, at: 0, [1, 2], size: 1)), EINVAL)
         XCTAssertEqual(try client.error(.write, node: node, FUSEClient.write(handle, at: 1 << 63, [1])), EINVAL)
+        // More than was agreed upon.
+        let long = [UInt8](repeating: 1, count: (1 << 20) + 1)
+        XCTAssertEqual(try client.error(.write, node: node, FUSEClient.write(handle, at: 0, long)), EINVAL)
         XCTAssertEqual(try client.error(.write, node: node, FUSEClient.write(handle, at: (1 << 63) - 1, [1])), EINVAL)
         XCTAssertEqual(try client.error(.read, node: node, FUSEClient.read(handle, at: .max, 1)), EINVAL)
 
@@ -198,6 +201,7 @@ final class FUSEServerTests: XCTestCase {
             try client.call(
                 .seek, node: node, FUSEClient.numbers([handle, offset]) + FUSEClient.words([whence, 0]))
         }
+        XCTAssertEqual(try client.read(node, handle, at: 0, 3 << 19).count, 1 << 20)
         // SEEK_HOLE finds one at the end at the latest.
         XCTAssertLessThanOrEqual(try seek(0, 4).number(at: 0, as: UInt64.self), 1 << 20)
         XCTAssertEqual(try seek(2 << 20, 3).error, ENXIO)

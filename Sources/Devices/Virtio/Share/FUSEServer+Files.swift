@@ -80,7 +80,8 @@ extension FUSEServer {
         let file = try handle(try request.number(), of: request.node).file.descriptor
         let offset: UInt64 = try request.number()
         let size: UInt32 = try request.number()
-        return (file, min(Int(size), room), offset)
+        // A driver that resets the device waits for no more.
+        return (file, min(Int(size), room, Int(FUSEProtocol.largestWrite)), offset)
     }
 
     func write(_ request: inout FUSERequest, _ readable: GuestBuffers) throws(ErrorNumber) -> [UInt8] {
@@ -89,7 +90,8 @@ extension FUSEServer {
         let size: UInt32 = try request.number()
         try request.skip(20)
         let start = FUSERequest.writeDataOffset
-        guard readable.byteCount - start == Int(size) else { throw .invalidArgument }
+        guard readable.byteCount - start == Int(size), size <= FUSEProtocol.largestWrite
+        else { throw .invalidArgument }
         guard handle.isWritable else { throw .badDescriptor }
         let written = try folder.move(
             start..<start + Int(size), of: readable, handle.file.descriptor, at: offset, isWrite: true)
