@@ -109,10 +109,9 @@ static const uint32_t test_requests[] = {
     KVM_CREATE_VM, KVM_CREATE_VCPU, KVM_GET_VCPU_MMAP_SIZE, KVM_SET_USER_MEMORY_REGION, KVM_SET_TSS_ADDR,
     KVM_SET_IDENTITY_MAP_ADDR, KVM_GET_SUPPORTED_CPUID, KVM_SET_CPUID2, KVM_ENABLE_CAP,
 };
-// What a debugger is served with.
-static const uint32_t debug_calls[] = {SYS_accept4, SYS_setsockopt, SYS_sendto};
-// Serving whoever connects to a socket that listens.
+// Serving whoever connects to a socket that listens, and what a debugger takes besides.
 static const uint32_t serve_calls[] = {SYS_accept4, SYS_sendto};
+static const uint32_t debug_calls[] = {SYS_setsockopt};
 // New files, as openat(2) makes them: neither way opens one that is there.
 static const uint32_t creation_flags[] = {CKVM_UNNAMED_FILE, CKVM_NEW_FILE};
 static const uint32_t debug_requests[] = {KVM_GET_FPU, KVM_SET_FPU};
@@ -227,7 +226,7 @@ int ckvm_make_filter(enum ckvm_filter filter, uint32_t permissions, struct sock_
             ckvm_add(&calls, share_changes, COUNT(share_changes));
             ckvm_emit_case(&program, SYS_unshare, 0, unshare_flags, COUNT(unshare_flags));
         }
-        if (permissions & CKVM_MAY_SERVE) ckvm_add(&calls, serve_calls, COUNT(serve_calls));
+        if (may_debug || (permissions & CKVM_MAY_SERVE)) ckvm_add(&calls, serve_calls, COUNT(serve_calls));
         if (permissions & CKVM_MAY_CREATE)
             ckvm_emit_case(&program, SYS_openat, 2, creation_flags, COUNT(creation_flags));
         ckvm_emit_case(&program, SYS_bpf, 0, bpf_commands, COUNT(bpf_commands));

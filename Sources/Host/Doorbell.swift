@@ -53,6 +53,16 @@ package final class Doorbell: Sendable {
         case timeIsUp
     }
 
+    /// Does something at each ring, which it silences before.
+    ///
+    /// - Parameter other: A descriptor that ends it when it can be read from.
+    package func forEachRing(until other: Int32, _ body: () -> Void) {
+        while wait(until: nil, or: other) == .ringing {
+            silence()
+            body()
+        }
+    }
+
     /// Waits until it rings, and leaves it ringing; or until something else happens.
     ///
     /// - Parameters:

@@ -67,7 +67,7 @@ package enum ForeignText {
 
     /// A text's bytes with a zero behind them, as system calls take them.
     package static func cString(_ text: String) -> [CChar] {
-        bytes(text).map(CChar.init(bitPattern:)) + [0]
+        bytes(text).terminated
     }
 
     /// What a person is shown of a text: what would move a terminal's cursor, change its colors or turn its writing
@@ -114,4 +114,9 @@ package enum ForeignText {
             }
         }
     }
+}
+
+extension [UInt8] {
+    /// The bytes with a zero behind them, as system calls take them.
+    package var terminated: [CChar] { map(CChar.init(bitPattern:)) + [0] }
 }

@@ -36,6 +36,11 @@ package enum VirtioPlaces {
 }
 
 extension Attachments {
+    /// How many virtio devices there are whose names begin so: the next one's number.
+    func virtioCount(of name: String) -> Int {
+        virtioDevices.count { $0.link.name.hasPrefix(name) }
+    }
+
     /// Puts a virtio device at the next place, and tells the guest of it.
     ///
     /// - Parameters:

@@ -91,13 +91,16 @@ package struct GuestBuffers: Sendable {
     /// - Parameters:
     ///   - offset: Where the first of them is.
     ///   - target: Where they go; as many as there is room for.
-    package func read(at offset: Int, into target: UnsafeMutableRawBufferPointer) {
+    /// - Returns: How many.
+    @discardableResult
+    package func read(at offset: Int, into target: UnsafeMutableRawBufferPointer) -> Int {
         var done = 0
         unsafe withParts(offset..<offset + target.count) { part in
             // Sound: the parts have at most as many bytes as the target.
             unsafe ckvm_copy_shared(target.baseAddress?.advanced(by: done), part.baseAddress, part.count)
             done += part.count
         }
+        return done
     }
 
     /// Lends the memory of a range of the bytes to a call such as preadv(2).

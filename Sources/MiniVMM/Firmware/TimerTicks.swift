@@ -12,9 +12,9 @@ import Synchronization
 /// 0x70 as the guest enables it.
 ///
 /// They begin when the guest sets the timer, the clock's interrupts or an interrupt controller, or halts with a handler of
-/// its own for the timer's. From then on
-/// the thread that waits for the run's end kicks the vCPU when a tick is due; before, nothing is different from a machine
-/// without it. What it causes, kicks and windows for interrupts, is no exit of the guest's.
+/// its own for the timer's. From then on the thread that waits for the run's end kicks the vCPU when one is due; before,
+/// nothing is different from a machine without them. What they cause, kicks and windows for interrupts, is no exit of the
+/// guest's.
 final class TimerTicks: Sendable {
     private let ticks: TickSwitch
     private let timer: IntervalTimer

@@ -21,11 +21,14 @@ struct DeviceConfiguration: Hashable, Sendable {
 
         /// Reads `FILE` or `FILE,ro`.
         init(_ text: String) {
-            isReadOnly = text.hasSuffix(Self.readOnlySuffix)
-            path = isReadOnly ? String(text.dropLast(Self.readOnlySuffix.count)) : text
+            (path, isReadOnly) = DeviceConfiguration.withoutReadOnly(text)
         }
+    }
 
-        fileprivate static let readOnlySuffix = ",ro"
+    /// What stands before `,ro`, and whether that is there.
+    private static func withoutReadOnly(_ text: String) -> (String, Bool) {
+        let suffix = ",ro"
+        return text.hasSuffix(suffix) ? (String(text.dropLast(suffix.count)), true) : (text, false)
     }
 
     /// A folder of the host for the guest, as the command line has it.
@@ -37,8 +40,8 @@ struct DeviceConfiguration: Hashable, Sendable {
 
         /// Reads `HOST`, `HOST:NAME`, or one of these with `,ro` behind it. The last colon divides.
         init(_ text: String) {
-            isReadOnly = text.hasSuffix(DiskFile.readOnlySuffix)
-            let text = isReadOnly ? String(text.dropLast(DiskFile.readOnlySuffix.count)) : text
+            let (text, isReadOnly) = DeviceConfiguration.withoutReadOnly(text)
+            self.isReadOnly = isReadOnly
             let colon = text.lastIndex(of: ":")
             path = String(text[..<(colon ?? text.endIndex)])
             name = colon.map { String(text[text.index(after: $0)...]) }

@@ -37,7 +37,7 @@ enum ProgramStart {
         unsafe posix_spawnattr_setpgroup(&attributes, 0)
         let flags = POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | (hasOwnGroup ? POSIX_SPAWN_SETPGROUP : 0)
         unsafe posix_spawnattr_setflags(&attributes, Int16(flags))
-        let strings = words.map { $0.map(CChar.init(bitPattern:)) + [0] }
+        let strings = words.map(\.terminated)
         let arguments = unsafe strings.map { unsafe strdup($0) }
         defer { for index in unsafe arguments.indices { unsafe free(arguments[index]) } }
         var process: pid_t = 0

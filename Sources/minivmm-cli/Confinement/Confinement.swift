@@ -16,15 +16,8 @@ import MiniVMM
 /// 4. When all threads run, and before the guest does, only the system calls of a list are left (seccomp): no file,
 ///    socket, program or thread comes into being after that. vCPUs' threads have a shorter list.
 struct Confinement: RunConfinement {
-    private let isFlat: Bool
-    private let mayRename: Bool
-    private let mayDebug: Bool
-    private let mayUseDisks: Bool
-    private let mayUseNetwork: Bool
-    private let mayShare: Bool
-    private let mayChangeShares: Bool
-    private let mayServe: Bool
-    private let mayCreate: Bool
+    /// What the filter lets through besides what all runs need: CKVM_MAY_*.
+    private let permissions: UInt32
 
     /// What of it this host has, in a sentence.
     static var description: String {
@@ -77,10 +70,7 @@ struct Confinement: RunConfinement {
     ) {
         var opened: [Int32] = []
         defer { for descriptor in opened { close(descriptor) } }
-        var places = (outputs.compactMap(\.directory) + folders).map {
-            ckvm_landlock_place(descriptor: $0, takes_files: true, is_read: false)
-        }
-        places += shares.map(place)
+        var places = Self.places(outputs, folders, shares)
         for path in ["/dev", kvmDevice] {
             let descriptor = unsafe open(ForeignText.cString(path), pathOnly | O_CLOEXEC)
             guard descriptor >= 0 else { continue }
@@ -90,9 +80,16 @@ struct Confinement: RunConfinement {
         _ = unsafe ckvm_restrict_files(true, places, places.count)
     }
 
-    /// What may be done below a folder that the guest has.
-    private static func place(_ share: SharedFolder) -> ckvm_landlock_place {
-        ckvm_landlock_place(descriptor: share.descriptor, takes_files: !share.isReadOnly, is_read: true)
+    /// Where files are put at their places or removed, and the folders that the guest has.
+    private static func places(
+        _ outputs: [OutputFile], _ folders: [Int32], _ shares: [SharedFolder]
+    ) -> [ckvm_landlock_place] {
+        (outputs.compactMap(\.directory) + folders).map {
+            ckvm_landlock_place(descriptor: $0, takes_files: true, is_read: false)
+        }
+            + shares.map {
+                ckvm_landlock_place(descriptor: $0.descriptor, takes_files: !$0.isReadOnly, is_read: true)
+            }
     }
 
     /// O_PATH, whose macro Swift does not import. Source: Linux, include/uapi/asm-generic/fcntl.h.
@@ -111,16 +108,17 @@ struct Confinement: RunConfinement {
         isFlat: Bool, outputs: [OutputFile], debugger: DebuggerEntrance? = nil, metrics: MetricsOutlet? = nil,
         devices: DeviceConfiguration = DeviceConfiguration()
     ) {
-        mayUseDisks = !devices.disks.isEmpty
-        mayUseNetwork = !devices.networks.isEmpty
-        mayShare = !devices.shares.isEmpty
-        mayChangeShares = devices.shares.contains { !$0.isReadOnly }
-        self.isFlat = isFlat
-        let folders = debugger.folders + (metrics?.folders ?? [])
-        mayRename = outputs.contains { $0.directory != nil } || !folders.isEmpty
-        mayDebug = debugger != nil
-        mayServe = if case .socket = metrics { true } else { false }
-        mayCreate = if case .file = metrics { true } else { false }
+        let folders = outputs.compactMap(\.directory) + debugger.folders + (metrics?.folders ?? [])
+        let serves = if case .socket = metrics { true } else { false }
+        let creates = if case .file = metrics { true } else { false }
+        let wanted: [(UInt32, Bool)] = [
+            (CKVM_MAY_RENAME, !folders.isEmpty), (CKVM_MAY_TEST_KVM, isFlat), (CKVM_MAY_DEBUG, debugger != nil),
+            (CKVM_MAY_USE_DISKS, !devices.disks.isEmpty), (CKVM_MAY_USE_NETWORK, !devices.networks.isEmpty),
+            (CKVM_MAY_SHARE, !devices.shares.isEmpty),
+            (CKVM_MAY_CHANGE_SHARES, devices.shares.contains { !$0.isReadOnly }),
+            (CKVM_MAY_SERVE, serves), (CKVM_MAY_CREATE, creates),
+        ]
+        permissions = wanted.reduce(0) { $1.1 ? $0 | $1.0 : $0 }
     }
 
     /// Drops all capabilities of the calling thread and of those that it starts, and the right to read files.
@@ -132,10 +130,7 @@ struct Confinement: RunConfinement {
         outputs: [OutputFile], folders: [Int32] = [], shares: [SharedFolder] = [], readsScheduling: Bool = false
     ) {
         _ = ckvm_drop_capabilities()
-        var places = (outputs.compactMap(\.directory) + folders).map {
-            ckvm_landlock_place(descriptor: $0, takes_files: true, is_read: false)
-        }
-        places += shares.map(place)
+        var places = Self.places(outputs, folders, shares)
         let threads =
             readsScheduling
             ? unsafe open(ForeignText.cString(ThreadSchedulingFile.folder), pathOnly | O_CLOEXEC) : -1
@@ -145,16 +140,6 @@ struct Confinement: RunConfinement {
     }
 
     func confineProcess() throws(ResourceError) {
-        var permissions: UInt32 = 0
-        if mayRename { permissions |= UInt32(CKVM_MAY_RENAME) }
-        if isFlat { permissions |= UInt32(CKVM_MAY_TEST_KVM) }
-        if mayDebug { permissions |= UInt32(CKVM_MAY_DEBUG) }
-        if mayUseDisks { permissions |= UInt32(CKVM_MAY_USE_DISKS) }
-        if mayUseNetwork { permissions |= UInt32(CKVM_MAY_USE_NETWORK) }
-        if mayShare { permissions |= UInt32(CKVM_MAY_SHARE) }
-        if mayChangeShares { permissions |= UInt32(CKVM_MAY_CHANGE_SHARES) }
-        if mayServe { permissions |= UInt32(CKVM_MAY_SERVE) }
-        if mayCreate { permissions |= UInt32(CKVM_MAY_CREATE) }
         try Self.check(ckvm_install_filter(CKVM_FILTER_PROCESS, permissions))
     }
 

@@ -89,9 +89,8 @@ struct LiveRun {
     private var lines: IntervalLines?
     private var pulses: [RunPulse] = []
     private let machine: Machine
-    private let start = ContinuousClock.now
-
     private var monitored: MetricsRun?
+    private let start = ContinuousClock.now
 
     /// Starts to show and to write.
     ///

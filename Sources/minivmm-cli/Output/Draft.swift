@@ -53,9 +53,9 @@ final class Draft: Sendable {
         let bytes = ForeignText.bytes(place)
         let slash = bytes.lastIndex(of: UInt8(ascii: "/"))
         let parent = slash.map { $0 == 0 ? [UInt8(ascii: "/")] : Array(bytes[..<$0]) } ?? Array(".".utf8)
-        name = Self.cString(slash.map { Array(bytes[($0 + 1)...]) } ?? bytes)
+        name = (slash.map { Array(bytes[($0 + 1)...]) } ?? bytes).terminated
         guard name.count > 1 else { return nil }
-        let directory = unsafe open(Self.cString(parent), O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        let directory = unsafe open(parent.terminated, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard directory >= 0 else { return nil }
         folder = Folder(directory)
         guard Self.mayReplace(exists ? status : nil, in: directory) else { return nil }
@@ -93,10 +93,6 @@ final class Draft: Sendable {
         guard user == 0 else { return true }
         if status.st_uid == 0 { return status.st_mode & S_IWUSR != 0 }
         return status.st_mode & S_IWOTH != 0 || status.st_gid == getegid() && status.st_mode & S_IWGRP != 0
-    }
-
-    private static func cString(_ bytes: [UInt8]) -> [CChar] {
-        bytes.map(CChar.init(bitPattern:)) + [0]
     }
 
     private static func resolve(_ path: String) -> String? {

@@ -60,8 +60,7 @@ package final class BlockDevice: VirtioDevice {
 
     /// Serves the guest until the run ends. On a thread of its own.
     func work(_ control: Worker.Control) {
-        while bell.wait(until: nil, or: control.descriptor) == .ringing {
-            bell.silence()
+        bell.forEachRing(until: control.descriptor) {
             while !isEnding(), link.serveOne(0, serve) {}
         }
     }
@@ -204,7 +203,7 @@ public struct VirtioDisk: Component {
     }
 
     public func attach(to attachments: inout Attachments) throws {
-        let number = attachments.virtioDevices.count { $0.link.name.hasPrefix(Self.name) }
+        let number = attachments.virtioCount(of: Self.name)
         let bell = try Doorbell()
         let isEnding = attachments.machine.isEnding
         let device = try attachments.virtio(

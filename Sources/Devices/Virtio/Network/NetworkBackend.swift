@@ -62,16 +62,16 @@ public final class TapInterface: Sendable {
     var descriptor: Int32 { owned.number }
 
     /// Says what frames that come out of it may be like.
-    func setOffloads(checksums: Bool, tcpv4: Bool, tcpv6: Bool) {
-        var offloads: UInt32 = 0
+    func setOffloads(_ offloads: NetworkOffloads) {
+        var flags: UInt32 = 0
         // Segments are without a checksum.
-        if checksums {
-            offloads |= ckvm_tap_checksums
-            if tcpv4 { offloads |= ckvm_tap_segments_v4 }
-            if tcpv6 { offloads |= ckvm_tap_segments_v6 }
+        if offloads.checksums {
+            flags |= ckvm_tap_checksums
+            if offloads.tcpv4 { flags |= ckvm_tap_segments_v4 }
+            if offloads.tcpv6 { flags |= ckvm_tap_segments_v6 }
         }
         // What comes otherwise all the same is dropped.
-        _ = ckvm_set_tap_offloads(descriptor, offloads)
+        _ = ckvm_set_tap_offloads(descriptor, flags)
     }
 }
 

@@ -25,6 +25,18 @@ struct NetworkFeatures: OptionSet, Sendable {
     /// The device says whether it is connected.
     static let status = Self(rawValue: 1 << 16)
 
+    /// What frames to the guest may be like.
+    var taken: NetworkOffloads {
+        NetworkOffloads(
+            checksums: contains(.takesUnchecked), tcpv4: contains(.takesSegmentsV4), tcpv6: contains(.takesSegmentsV6))
+    }
+
+    /// What frames from the guest may be like.
+    var sent: NetworkOffloads {
+        NetworkOffloads(
+            checksums: contains(.sendsUnchecked), tcpv4: contains(.sendsSegmentsV4), tcpv6: contains(.sendsSegmentsV6))
+    }
+
     /// What a backend can do.
     static func of(_ backend: NetworkBackend) -> Self {
         var features: Self = [.address, .mergesBuffers, .status]
@@ -134,7 +146,7 @@ extension NetworkDevice {
     /// Moves frames to the guest until the run ends. On a thread of its own.
     func receive(_ control: Worker.Control) {
         var receiver = NetworkReceiver(backend, counts)
-        var offloads = NetworkFeatures()
+        var offloads = NetworkOffloads()
         var progress = NetworkReceiver.Progress.waitsForBuffers
         while true {
             let frames = progress == .waitsForFrames ? backend.descriptor : -1
@@ -160,12 +172,10 @@ extension NetworkDevice {
     }
 
     /// Tells an interface what the driver takes.
-    private func setOffloads(_ known: inout NetworkFeatures) {
-        guard case .tap(let tap) = backend, tap.hasOffloads, agreed != known else { return }
-        known = agreed
-        tap.setOffloads(
-            checksums: known.contains(.takesUnchecked), tcpv4: known.contains(.takesSegmentsV4),
-            tcpv6: known.contains(.takesSegmentsV6))
+    private func setOffloads(_ known: inout NetworkOffloads) {
+        guard case .tap(let tap) = backend, tap.hasOffloads, agreed.taken != known else { return }
+        known = agreed.taken
+        tap.setOffloads(known)
     }
 
     /// Moves frames from the guest until the run ends. On a thread of its own.
@@ -227,11 +237,11 @@ public struct VirtioNetwork: Component {
     }
 
     public func attach(to attachments: inout Attachments) throws {
-        let number = attachments.virtioDevices.count { $0.counts != nil }
+        let number = attachments.virtioCount(of: Self.name)
         let bells = try NetworkDevice.Bells()
         let isEnding = attachments.machine.isEnding
         let device = try attachments.virtio(
-            named: "virtio net \(number)", queueSizes: NetworkDevice.queueSizes,
+            named: "\(Self.name) \(number)", queueSizes: NetworkDevice.queueSizes,
             configuration: NetworkDevice.configuration(backend, address), bells: bells.all
         ) { link in
             NetworkDevice(backend, address: address, link, bells: bells, isEnding: isEnding)
@@ -240,4 +250,6 @@ public struct VirtioNetwork: Component {
         attachments.worker(named: "net \(number) in") { device.receive($0) }
         attachments.worker(named: "net \(number) out") { device.send($0) }
     }
+
+    private static let name = "virtio net"
 }

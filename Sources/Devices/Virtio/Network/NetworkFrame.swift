@@ -8,6 +8,16 @@ enum NetworkFrame {
     static let maximumSize = 65_535 + minimumSize + 4
 }
 
+/// What frames of one direction may leave to be done.
+struct NetworkOffloads: Hashable, Sendable {
+    /// Whether the checksum may be left out.
+    var checksums = false
+    /// Whether there may be large segments of TCP over IPv4.
+    var tcpv4 = false
+    /// The same over IPv6.
+    var tcpv6 = false
+}
+
 /// What stands before each frame in a queue: what is left to do for it. All is little-endian.
 ///
 /// Source: virtio 1.2, section 5.1.6 "Device Operation", struct virtio_net_hdr.
@@ -56,17 +66,12 @@ struct NetworkHeader: BitwiseCopyable {
     }
 
     /// Whether it asks for nothing that was not agreed upon.
-    ///
-    /// - Parameters:
-    ///   - checksum: Whether the checksum may be left out.
-    ///   - tcpv4: Whether there may be large segments of TCP over IPv4.
-    ///   - tcpv6: The same over IPv6.
-    func isAllowed(checksum: Bool, tcpv4: Bool, tcpv6: Bool) -> Bool {
-        guard flags & Self.needsChecksum == 0 || checksum else { return false }
+    func isAllowed(by offloads: NetworkOffloads) -> Bool {
+        guard flags & Self.needsChecksum == 0 || offloads.checksums else { return false }
         return switch segments {
         case .absent: true
-        case .tcpv4: tcpv4
-        case .tcpv6: tcpv6
+        case .tcpv4: offloads.tcpv4
+        case .tcpv6: offloads.tcpv6
         case nil: false
         }
     }

@@ -100,9 +100,7 @@ extension NetworkReceiver {
             }
         }
         if !agreed.contains(.takesUnchecked) { header.flags &= ~NetworkHeader.isChecked }
-        let isAllowed = header.isAllowed(
-            checksum: agreed.contains(.takesUnchecked), tcpv4: agreed.contains(.takesSegmentsV4),
-            tcpv6: agreed.contains(.takesSegmentsV6))
+        let isAllowed = header.isAllowed(by: agreed.taken)
         let room = buffers.byteCount - NetworkHeader.size
         if !isAllowed || count > room && !agreed.contains(.mergesBuffers) {
             queue.putBack(1)
@@ -135,10 +133,7 @@ extension NetworkReceiver {
         _ queue: inout SplitQueue, _ agreed: NetworkFeatures, _ activity: VirtioActivity
     ) throws(VirtqueueFault) -> Progress {
         // Another driver may have agreed to less since.
-        let isAllowed = heldHeader.isAllowed(
-            checksum: agreed.contains(.takesUnchecked), tcpv4: agreed.contains(.takesSegmentsV4),
-            tcpv6: agreed.contains(.takesSegmentsV6))
-        if !isAllowed {
+        if !heldHeader.isAllowed(by: agreed.taken) {
             counts.noteDropped()
         } else if try place(held, heldHeader, &queue, agreed, activity) == .noBuffers {
             return .waitsForBuffers

@@ -75,10 +75,8 @@ struct NetworkTransmitter {
     private mutating func send(_ buffers: GuestBuffers, _ agreed: NetworkFeatures) -> Result {
         let header = NetworkHeader(buffers)
         let size = buffers.byteCount - NetworkHeader.size
-        let isAllowed = header.isAllowed(
-            checksum: agreed.contains(.sendsUnchecked), tcpv4: agreed.contains(.sendsSegmentsV4),
-            tcpv6: agreed.contains(.sendsSegmentsV6))
-        guard isAllowed, size >= NetworkFrame.minimumSize, size <= NetworkFrame.maximumSize else { return .dropped }
+        guard header.isAllowed(by: agreed.sent), size >= NetworkFrame.minimumSize, size <= NetworkFrame.maximumSize
+        else { return .dropped }
         switch backend {
         case .tap(let tap): return Self.send(buffers, header, to: tap)
         case .socket(let socket):

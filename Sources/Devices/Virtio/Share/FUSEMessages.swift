@@ -202,6 +202,10 @@ enum FUSEReply {
     static let entrySize = 40 + attributesSize
     /// struct fuse_open_out.
     static let openSize = 16
+    /// struct fuse_init_out.
+    static let initializeSize = 64
+    /// struct fuse_statfs_out.
+    static let statisticsSize = 80
     /// struct fuse_dirent without the name.
     static let nameHeaderSize = 24
 
@@ -289,7 +293,7 @@ enum FUSEReply {
         // Times are exact to the nanosecond.
         builder.add(UInt32(1))
         builder.add(isLarge ? FUSEProtocol.mostPages : 0)
-        return builder.bytes + [UInt8](repeating: 0, count: 64 - builder.bytes.count)
+        return builder.bytes + [UInt8](repeating: 0, count: initializeSize - builder.bytes.count)
     }
 
     /// struct fuse_statfs_out.
@@ -299,7 +303,7 @@ enum FUSEReply {
             system.blocks, system.free_blocks, system.available_blocks, system.files, system.free_files,
         ] { builder.add(number) }
         for number in [system.block_size, system.name_length, system.fragment_size] { builder.add(number) }
-        return builder.bytes + [UInt8](repeating: 0, count: 80 - builder.bytes.count)
+        return builder.bytes + [UInt8](repeating: 0, count: statisticsSize - builder.bytes.count)
     }
 
     /// struct fuse_dirent, padded.
@@ -339,14 +343,11 @@ extension GuestBuffers {
     func copy(_ range: Range<Int>) -> [UInt8] {
         let count = Swift.min(range.upperBound, byteCount) - range.lowerBound
         guard count > 0 else { return [] }
-        // Sound: the parts have `count` bytes together, which all are written, or the rest is left zero.
+        // Sound: the target has room for `count` bytes, of which as many are there as are said to be.
         return unsafe [UInt8](unsafeUninitializedCapacity: count) { target, initializedCount in
-            var done = 0
-            unsafe withParts(range.lowerBound..<range.lowerBound + count) { part in
-                unsafe ckvm_copy_shared(target.baseAddress?.advanced(by: done), part.baseAddress, part.count)
-                done += part.count
-            }
-            initializedCount = done
+            initializedCount = unsafe read(
+                at: range.lowerBound,
+                into: UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(target)[..<count]))
         }
     }
 }

@@ -95,8 +95,8 @@ struct FUSEServer {
         case .create: FUSEReply.entrySize + FUSEReply.openSize
         case .getAttributes, .setAttributes: FUSEReply.attributeReplySize
         case .open, .openFolder: FUSEReply.openSize
-        case .statistics: 80
-        case .initialize: 64
+        case .statistics: FUSEReply.statisticsSize
+        case .initialize: FUSEReply.initializeSize
         case .write, .seek: 8
         case .forget, .readLink, .removeFile, .removeFolder, .rename, .read, .release, .synchronize, .flush,
             .readFolder, .releaseFolder, .synchronizeFolder, .destroy, .forgetSeveral, .allocate, .readFolderPlus,
@@ -258,9 +258,4 @@ extension FUSEServer {
         let node = nodes.give(status.identity, parent: parent, name: name)
         return FUSEReply.entry(node.number, status, folder.owners)
     }
-}
-
-extension [UInt8] {
-    /// The bytes with a zero behind them, as system calls take them.
-    var terminated: [CChar] { map(CChar.init(bitPattern:)) + [0] }
 }

@@ -45,8 +45,7 @@ package final class FileSystemDevice: VirtioDevice {
 
     /// Serves the guest until the run ends. On a thread of its own.
     func work(_ control: Worker.Control) {
-        while bell.wait(until: nil, or: control.descriptor) == .ringing {
-            bell.silence()
+        bell.forEachRing(until: control.descriptor) {
             server.withLock { server in
                 while !isEnding(), serve(0, &server) || serve(1, &server) {}
             }
@@ -88,7 +87,7 @@ public struct VirtioShare: Component {
         let bytes = ForeignText.bytes(tag)
         let limit = FileSystemDevice.longestTag
         guard (1...limit).contains(bytes.count), !bytes.contains(0) else { throw ShareError.tag(tag, limit: limit) }
-        let number = attachments.virtioDevices.count { $0.link.name.hasPrefix(Self.name) }
+        let number = attachments.virtioCount(of: Self.name)
         let bell = try Doorbell()
         let isEnding = attachments.machine.isEnding
         let device = try attachments.virtio(
