@@ -236,6 +236,34 @@ final class CMOSClockTests: XCTestCase {
         XCTAssertEqual(read(clock, 0x0C), 0)
     }
 
+    /// Who looks once sees what those see who look every second.
+    func testAlarmsOfAnyKindAfterAnyTime() {
+        // The time is 13:59:15. Bytes that match soon, later, never, and always.
+        let start = Self.leapDay + 45 * 60
+        for seconds: UInt8 in [0x14, 0x15, 0x7F, 0xC0] {
+            for minutes: UInt8 in [0x59, 0x03, 0x60, 0xFF] {
+                for hours: UInt8 in [0x13, 0x14, 0x24, 0xC3] {
+                    for span: Int64 in [1, 60, 290] {
+                        let (often, once) = (TestClock(second: start), TestClock(second: start))
+                        let clocks = (often: makeClock(often), once: makeClock(once))
+                        for clock in [clocks.often, clocks.once] {
+                            for (register, value) in [(0x01, seconds), (0x03, minutes), (0x05, hours), (0x0B, 0x22)] {
+                                write(clock, UInt8(register), value)
+                            }
+                        }
+                        var flags: UInt8 = 0
+                        for _ in 0..<span {
+                            often.advance(nanoseconds: 1_000_000_000)
+                            flags |= read(clocks.often, 0x0C)
+                        }
+                        once.advance(nanoseconds: span * 1_000_000_000)
+                        XCTAssertEqual(read(clocks.once, 0x0C), flags, "\(hours):\(minutes):\(seconds), \(span)")
+                    }
+                }
+            }
+        }
+    }
+
     func testMemorySizes() {
         func word(_ clock: CMOSClock, _ register: UInt8) -> Int {
             Int(read(clock, register)) | Int(read(clock, register + 1)) << 8

@@ -58,7 +58,7 @@ extension CMOSClock.State {
         if !isSet, from != to {
             flags |= CMOSRegister.updateEnded
             // An alarm comes once a day or more often.
-            if (max(from &+ 1, to &- Self.secondsPerDay &+ 1)...to).contains(where: isAlarm) {
+            if hasAlarm(from: max(from &+ 1, to &- Self.secondsPerDay &+ 1), through: to) {
                 flags |= CMOSRegister.alarm
             }
         }
@@ -102,6 +102,8 @@ extension CMOSClock.State {
 
     /// The crystal has 2^15 periods a second.
     private static let crystalShift: Int64 = 15
+    private static let secondsPerMinute: Int64 = 60
+    private static let secondsPerHour: Int64 = 3600
     private static let secondsPerDay: Int64 = 86_400
 
     private static func crystalPeriods(_ time: Int64) -> Int64 {
@@ -109,11 +111,32 @@ extension CMOSClock.State {
         return second << crystalShift &+ (nanosecond << crystalShift) / HostClock.nanosecondsPerSecond
     }
 
-    /// Whether the alarm is at a second of the host's time.
-    private func isAlarm(at second: Int64) -> Bool {
-        let time = CalendarTime(secondsSince1970: second &+ offset)
-        return CMOSRegister.alarms.allSatisfy { alarm, register in
-            self[alarm] & CMOSRegister.anyTime == CMOSRegister.anyTime || self[alarm] == format.encode(time, register)
+    /// Whether the alarm is at one of some seconds of the host's time, at most a day's. Hours and minutes that are not the
+    /// alarm's are passed over as a whole: the host's clock may have been set, or the guest not have looked for a day.
+    private func hasAlarm(from first: Int64, through last: Int64) -> Bool {
+        // Whichever minute it is, its seconds are the same.
+        let secondsOfAMinute = 0..<Self.secondsPerMinute
+        guard secondsOfAMinute.contains(where: { isAlarm(.seconds, CalendarTime(secondsSince1970: $0)) }) else {
+            return false
         }
+        var second = first
+        while second <= last {
+            let time = CalendarTime(secondsSince1970: second &+ offset)
+            if !isAlarm(.hours, time) {
+                second &+= Self.secondsPerHour &- Int64(time.minute) &* Self.secondsPerMinute &- Int64(time.second)
+            } else if !isAlarm(.minutes, time) {
+                second &+= Self.secondsPerMinute &- Int64(time.second)
+            } else if isAlarm(.seconds, time) {
+                return true
+            } else {
+                second &+= 1
+            }
+        }
+        return false
+    }
+
+    /// Whether a byte of the alarm is that of a time.
+    private func isAlarm(_ byte: CMOSRegister.Alarm, _ time: CalendarTime) -> Bool {
+        self[byte.rawValue] >= CMOSRegister.anyTime || self[byte.rawValue] == format.encode(time, byte.register)
     }
 }

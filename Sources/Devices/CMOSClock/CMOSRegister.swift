@@ -5,9 +5,23 @@ import Host
 /// Sources: Motorola MC146818A data sheet, "Address map" and "Registers"; for the century ACPI 6.4, section 5.2.9
 /// (FADT, CENTURY); for the sizes of memory the list of CMOS bytes of Bochs's and QEMU's BIOS, which guests know.
 enum CMOSRegister {
-    /// When the alarm is, and which bytes of the time that is compared with.
-    static let alarms: [(alarm: UInt8, time: UInt8)] = [(0x01, seconds), (0x03, minutes), (0x05, hours)]
-    /// In a byte of the alarm: it does not matter.
+    /// The bytes that say when the alarm is.
+    enum Alarm: UInt8 {
+        case seconds = 0x01
+        case minutes = 0x03
+        case hours = 0x05
+
+        /// The byte of the time that it is compared with.
+        var register: UInt8 {
+            switch self {
+            case .seconds: CMOSRegister.seconds
+            case .minutes: CMOSRegister.minutes
+            case .hours: CMOSRegister.hours
+            }
+        }
+    }
+
+    /// In a byte of the alarm, this or more: it does not matter.
     static let anyTime: UInt8 = 0xC0
 
     package static let seconds: UInt8 = 0x00
