@@ -61,11 +61,7 @@ final class ForeignTextCommandTests: XCTestCase {
         try CommandLineRun(["compare", fits, fits]).assertStatus(0)
         let many = try file("many.json", (0..<16_000).map { "k\($0)" })
         let long = try file("long.json", [String(repeating: "x", count: 1_000_000)])
-        for path in [many, long] {
-            let start = ContinuousClock.now
-            try CommandLineRun(["compare", path, path]).assertStatus(65)
-            XCTAssertLessThan(start.duration(to: .now), .seconds(2))
-        }
+        for path in [many, long] { try CommandLineRun(["compare", path, path]).assertStatus(65) }
     }
 
     /// Arguments of a program are not parsed, however many there are: ArgumentParser sees one word of them.
