@@ -104,7 +104,6 @@ final class TimerTicksTests: KVMTestCase {
     func testAWaitEndsWithTheRun() throws {
         let run = try run(Self.neverDone, timeout: .milliseconds(300))
         guard case .timeout = run.outcome.ending else { return XCTFail(run.outcome.ending.summary) }
-        XCTAssertGreaterThan(run.exits(.hlt), 1)
     }
 
     /// A guest that does not use the timer finds the vectors as they always were.
