@@ -4,7 +4,7 @@ package import Tracepoints
 
 /// Counts the exits of another process's vCPUs, for a time. That process notices nothing: the kernel's tracepoints run a
 /// few instructions more.
-package final class ExitWatch {
+package final class ExitWatch: Sendable {
     /// Who is watched.
     package let process: WatchedProcess
     private let tracepoints: ExitTracepoints
@@ -40,7 +40,7 @@ package final class ExitWatch {
     /// How the programs are attached.
     package var method: ExitTracepoints.Method { tracepoints.method }
 
-    /// What was counted so far.
+    /// What was counted so far. Any thread may look.
     package func look() -> WatchLook {
         WatchLook(
             exits: KernelSettledExits(of: tracepoints), lostExits: tracepoints.lostExits, elapsed: .now - start)

@@ -47,10 +47,10 @@ final class MetricsTextTests: XCTestCase {
             # HELP minivmm_info MiniVMM, its guest, and which exits are counted: user or all.
             # TYPE minivmm_info gauge
             minivmm_info{version="\#(ReportMaker.version)",guest="a \"b\"\\c\\n",exits="user"} 1
-            # HELP minivmm_running Whether the guest runs: 0 in what is written after the run.
+            # HELP minivmm_running Whether the guest runs, or is watched: 0 in what is written afterwards.
             # TYPE minivmm_running gauge
             minivmm_running 1
-            # HELP minivmm_elapsed_seconds Time since the start of the run.
+            # HELP minivmm_elapsed_seconds Time since the start of the run, or of the watch.
             # TYPE minivmm_elapsed_seconds gauge
             minivmm_elapsed_seconds 1.25
             # HELP minivmm_exits_total VM exits by kind or reason, its number in the Intel SDM, and who settled them.
@@ -91,10 +91,10 @@ final class MetricsTextTests: XCTestCase {
                 # HELP minivmm MiniVMM, its guest, and which exits are counted: user or all.
                 # TYPE minivmm info
                 minivmm_info{version="\#(ReportMaker.version)",guest="a \"b\"\\c\\n",exits="all"\#(last)} 1
-                # HELP minivmm_running Whether the guest runs: 0 in what is written after the run.
+                # HELP minivmm_running Whether the guest runs, or is watched: 0 in what is written afterwards.
                 # TYPE minivmm_running gauge
                 minivmm_running{\#(last.dropFirst())} 0
-                # HELP minivmm_elapsed_seconds Time since the start of the run.
+                # HELP minivmm_elapsed_seconds Time since the start of the run, or of the watch.
                 # TYPE minivmm_elapsed_seconds gauge
                 # UNIT minivmm_elapsed_seconds seconds
                 minivmm_elapsed_seconds{\#(last.dropFirst())} 1.25
@@ -127,6 +127,28 @@ final class MetricsTextTests: XCTestCase {
         running.keepRising(after: running.counts.mapValues { $0 + 1 })
         XCTAssertEqual(count(running), 3)
         XCTAssertEqual(running.exits.first?.count, 4)
+    }
+
+    /// Another process's exits: KVM's as of a run, and of what was passed on the number and the sum.
+    func testAWatch() {
+        let exits = KernelSettledExits.example([
+            .init(code: 0x78, reason: 12, settled: [127, 128], halted: 500),
+            .init(code: 0x7b, reason: 30, settled: [], passedOn: 3),
+        ])
+        let sample = MetricsSample(elapsed: .seconds(2), isRunning: true, watched: exits, lostExits: 4)
+        let text = text(sample, .prometheus)
+        let out = #"kind="I/O",sdm="30",vcpu="0",where="vmm""#
+        XCTAssertTrue(text.contains("\nminivmm_exits_total{\(out)} 3\n"), text)
+        XCTAssertTrue(text.contains("minivmm_exit_duration_seconds_bucket{\(out),le=\"+Inf\"} 3\n"), text)
+        XCTAssertEqual(text.matches(of: #/_bucket{kind="I/O"/#).count, 1)
+        XCTAssertTrue(text.contains("_sum{\(out)} 3e-06\n"), text)
+        let halt = #"kind="HLT",sdm="12",vcpu="0",where="kvm""#
+        XCTAssertTrue(text.contains("\nminivmm_exits_total{\(halt)} 2\n"), text)
+        XCTAssertTrue(text.contains(buckets(halt, [1] + Array(repeating: 2, count: 18))), text)
+        XCTAssertTrue(text.contains("\nminivmm_kernel_halted_seconds_total{vcpu=\"0\"} 5e-07\n"), text)
+        XCTAssertTrue(text.hasSuffix("\nminivmm_lost_exits_total 4\n"), text)
+        // What a process's own machine is known by, and no other.
+        XCTAssertFalse(text.contains("kvm_run") || text.contains("internal"), text)
     }
 
     func testLabels() {

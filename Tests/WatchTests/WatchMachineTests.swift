@@ -141,8 +141,7 @@ final class WatchMachineTests: KVMTestCase {
         let command = try RunningProcess(
             [
                 MiniVMMExecutable.path(), "watch", "\(getpid())", "--interval", "0.1", "--stats", "json",
-                "--stats-file",
-                file,
+                "--stats-file", file, "--metrics", folder.path("watch.prom"), "--metrics-label", "vm=a",
             ])
         // The first line comes when the watch has begun.
         try command.waitForOutput("\n")
@@ -161,6 +160,14 @@ final class WatchMachineTests: KVMTestCase {
         let cpuid = try XCTUnwrap(reasons.first { $0["sdm"]?.integer == 10 })
         XCTAssertEqual(cpuid["settled_exits"]?.integer, 1000)
         XCTAssertEqual(cpuid["passed_on_exits"]?.integer, 0)
+
+        let metrics = String(decoding: try folder.bytes("watch.prom"), as: UTF8.self)
+        XCTAssertTrue(metrics.contains("\nminivmm_running{vm=\"a\"} 0\n"), metrics)
+        let numbers = metrics.matches(of: #/(?m)^minivmm_exits_total{.*,where="(\w+)",vm="a"} (\d+)$/#)
+        for (settler, key) in [("kvm", "settled_exits"), ("vmm", "passed_on_exits")] {
+            let sum = numbers.filter { $0.1 == settler }.reduce(0) { $0 + (Int64($1.2) ?? 0) }
+            XCTAssertEqual(sum, record["total"]?[key]?.integer, key)
+        }
 
         let lines = try run.outputText.split(separator: "\n").map { try JSONValue(String($0)) }
         let schema = try JSONSchema(file: "watch-interval.schema.json")

@@ -4,6 +4,16 @@ import Host
 /// What the counters of a run say at one moment, as monitoring systems want it: numbers that only rise, by kind, vCPU and
 /// who settles the exits, and how long they took.
 package struct MetricsSample: Hashable, Sendable {
+    /// Who settles exits.
+    package enum Settler: String, Sendable {
+        /// The kernel's KVM, without leaving the kernel.
+        case kvm
+        /// MiniVMM, after KVM_RUN has returned.
+        case miniVMM = "minivmm"
+        /// Another process, whose exits are watched.
+        case vmm
+    }
+
     /// The exits of one kind, or for one reason, on one vCPU.
     package struct Exits: Hashable, Sendable {
         /// What tells them from others.
@@ -11,18 +21,19 @@ package struct MetricsSample: Hashable, Sendable {
             package let kind: String
             package let sdm: UInt32?
             package let vcpu: Int
-            package let settler: ExitBreakdown.Settler
+            package let settler: Settler
         }
 
         package let key: Key
         package fileprivate(set) var count: UInt64
-        /// How many of those that have finished are in each of ``MetricsSample/bounds``, and how many took longer.
-        package let buckets: [UInt64]
+        /// How many of those that have finished are in each of ``MetricsSample/bounds``, and how many took longer; nil where
+        /// only their sum is known.
+        package let buckets: [UInt64]?
         /// What those that have finished took, in nanoseconds.
         package let nanoseconds: Double
     }
 
-    /// A vCPU as a whole. Times in nanoseconds.
+    /// A vCPU of MiniVMM's as a whole. Times in nanoseconds.
     package struct VCPU: Hashable, Sendable {
         /// Time in KVM_RUN.
         package let runNanoseconds: Double
@@ -30,8 +41,6 @@ package struct MetricsSample: Hashable, Sendable {
         package let internalExits: UInt64
         /// What those took.
         package let internalNanoseconds: Double
-        /// What it slept in exits that KVM settled; nil where these are not counted.
-        package let haltedNanoseconds: UInt64?
     }
 
     /// The upper bounds of the buckets, in nanoseconds: powers of two, as KVM's tracepoints are counted by them, from 128 ns
@@ -40,12 +49,18 @@ package struct MetricsSample: Hashable, Sendable {
 
     /// Since the start, in seconds.
     package let elapsed: Double
-    /// Whether the guest still runs.
+    /// Whether the guest still runs, or is watched.
     package let isRunning: Bool
-    /// Whether the exits are counted that KVM settles itself.
-    package let countsKernel: Bool
     package private(set) var exits: [Exits]
+    /// Those of MiniVMM's own machine; none where another process is watched.
     package let vcpus: [VCPU]
+    /// What each vCPU slept in exits that KVM settled, in nanoseconds; nil where these are not counted.
+    package let haltedNanoseconds: [UInt64]?
+    /// Exits that are in no row, of vCPUs that had no place; nil where there are none such.
+    package let lostExits: UInt64?
+
+    /// Whether the exits are counted that KVM settles itself.
+    package var countsKernel: Bool { haltedNanoseconds != nil }
 }
 
 extension MetricsSample {
@@ -63,9 +78,6 @@ extension MetricsSample {
         times: (_ kind: ExitKind, _ vcpu: Int) -> ServiceTimeHistogram, kernelSettled: KernelSettledExits?,
         tscKHz: UInt32?
     ) {
-        self.elapsed = elapsed.inSeconds
-        self.isRunning = isRunning
-        countsKernel = kernelSettled != nil
         let scale = 1e6 / Double(tscKHz ?? 1_000_000)
         let own = vcpus.enumerated().flatMap { index, counters in
             counters.kinds.map { kind in
@@ -76,25 +88,60 @@ extension MetricsSample {
                     nanoseconds: Double(kind.serviceCycles) * scale)
             }
         }
-        let kernel = kernelSettled.map { settled in
-            settled.vcpus.enumerated().flatMap { index, rows in
-                KernelSettledExits.Row.byReason(rows).map { row in
-                    Exits(
-                        key: Exits.Key(
-                            kind: row.name(isSVM: settled.isSVM), sdm: row.reason?.rawValue, vcpu: index, settler: .kvm),
-                        count: isRunning ? row.exitsAtLeast : row.exits, buckets: Self.buckets(row.histogram),
-                        nanoseconds: Double(row.nanoseconds))
-                }
+        self.elapsed = elapsed.inSeconds
+        self.isRunning = isRunning
+        exits = own + (kernelSettled.map { Self.settled($0, isRunning: isRunning) } ?? [])
+        self.vcpus = vcpus.map { counters in
+            VCPU(
+                runNanoseconds: Double(counters.runCycles) * scale, internalExits: counters.internalExits,
+                internalNanoseconds: Double(counters.internalCycles) * scale)
+        }
+        haltedNanoseconds = kernelSettled.map { settled in
+            vcpus.indices.map { Self.haltedNanoseconds(settled.rows(ofVCPU: $0)) }
+        }
+        lostExits = nil
+    }
+
+    /// The exits of another process's vCPUs.
+    ///
+    /// - Parameters:
+    ///   - isRunning: Whether it is still watched.
+    ///   - watched: What was counted, the exits included that were passed on to the process.
+    ///   - lostExits: Those that are in no row.
+    package init(elapsed: Duration, isRunning: Bool, watched: KernelSettledExits, lostExits: UInt64) {
+        self.elapsed = elapsed.inSeconds
+        self.isRunning = isRunning
+        let passedOn = watched.vcpus.enumerated().flatMap { index, rows in
+            KernelSettledExits.Row.byReason(rows).filter { $0.passedOnExits > 0 }.map { row in
+                Exits(
+                    key: Exits.Key(
+                        kind: row.name(isSVM: watched.isSVM), sdm: row.reason?.rawValue, vcpu: index, settler: .vmm),
+                    count: row.passedOnExits, buckets: nil,
+                    nanoseconds: Double(row.passedOnNanoseconds &+ row.userNanoseconds))
             }
         }
-        exits = own + (kernel ?? []).filter { $0.count > 0 || $0.buckets.contains { $0 > 0 } }
-        self.vcpus = vcpus.indices.map { index in
-            let rows = kernelSettled?.rows(ofVCPU: index)
-            return VCPU(
-                runNanoseconds: Double(vcpus[index].runCycles) * scale, internalExits: vcpus[index].internalExits,
-                internalNanoseconds: Double(vcpus[index].internalCycles) * scale,
-                haltedNanoseconds: rows?.reduce(0) { $0 &+ $1.haltedNanoseconds })
+        exits = Self.settled(watched, isRunning: isRunning) + passedOn
+        vcpus = []
+        haltedNanoseconds = watched.vcpus.map(Self.haltedNanoseconds)
+        self.lostExits = lostExits
+    }
+
+    /// The exits that KVM settled.
+    private static func settled(_ settled: KernelSettledExits, isRunning: Bool) -> [Exits] {
+        settled.vcpus.enumerated().flatMap { index, rows in
+            KernelSettledExits.Row.byReason(rows).compactMap { row in
+                let count = isRunning ? row.exitsAtLeast : row.exits
+                guard count > 0 || row.histogram.contains(where: { $0 > 0 }) else { return nil }
+                return Exits(
+                    key: Exits.Key(
+                        kind: row.name(isSVM: settled.isSVM), sdm: row.reason?.rawValue, vcpu: index, settler: .kvm),
+                    count: count, buckets: buckets(row.histogram), nanoseconds: Double(row.nanoseconds))
+            }
         }
+    }
+
+    private static func haltedNanoseconds(_ rows: [KernelSettledExits.Row]) -> UInt64 {
+        rows.reduce(0) { $0 &+ $1.haltedNanoseconds }
     }
 
     /// Cycles by ``bounds``. A time counts as the end of its bucket in the histogram, which is above it by less than 0.79 %.

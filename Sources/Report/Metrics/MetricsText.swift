@@ -80,9 +80,11 @@ package struct MetricsText {
                 ("version", ReportMaker.version), ("guest", ForeignText.visible(guest)),
                 ("exits", sample.countsKernel ? "all" : "user"),
             ], "1")
-        let running = begin(.gauge, "minivmm_running", "Whether the guest runs: 0 in what is written after the run.")
+        let running = begin(
+            .gauge, "minivmm_running", "Whether the guest runs, or is watched: 0 in what is written afterwards.")
         add(running, [], sample.isRunning ? "1" : "0")
-        let elapsed = begin(.gauge, "minivmm_elapsed_seconds", unit: "seconds", "Time since the start of the run.")
+        let elapsed = begin(
+            .gauge, "minivmm_elapsed_seconds", unit: "seconds", "Time since the start of the run, or of the watch.")
         add(elapsed, [], "\(sample.elapsed)")
     }
 
@@ -96,10 +98,10 @@ package struct MetricsText {
             "What the finished exits took: the service time of MiniVMM's, KVM's own time for the kernel's.")
         for row in sample.exits {
             var sum: UInt64 = 0
-            for (bucket, count) in row.buckets.enumerated() {
+            // Where only the sum is known, one bucket holds all.
+            let bounds = row.buckets == nil ? [] : MetricsSample.bounds.map { "\(Self.seconds(Double($0)))" }
+            for (bound, count) in zip(bounds + ["+Inf"], row.buckets ?? [row.count]) {
                 sum &+= count
-                let isLast = bucket == MetricsSample.bounds.count
-                let bound = isLast ? "+Inf" : "\(Self.seconds(Double(MetricsSample.bounds[bucket])))"
                 add(family + "_bucket", Self.labels(row.key) + [("le", bound)], String(sum))
             }
             add(family + "_sum", Self.labels(row.key), "\(Self.seconds(row.nanoseconds))")
@@ -111,21 +113,31 @@ package struct MetricsText {
         func add(_ name: String, _ values: [String]) {
             for (vcpu, value) in values.enumerated() { self.add(name, [("vcpu", String(vcpu))], value) }
         }
-        let run = begin(
-            .counter, "minivmm_kvm_run_seconds", unit: "seconds",
-            "Time in KVM_RUN up to the latest exit: the guest's and the kernel's.")
-        add(run, sample.vcpus.map { "\(Self.seconds($0.runNanoseconds))" })
-        let internalExits = begin(
-            .counter, "minivmm_internal_exits", "VM exits that MiniVMM caused itself, which are in no other number.")
-        add(internalExits, sample.vcpus.map { String($0.internalExits) })
-        let internalTime = begin(
-            .counter, "minivmm_internal_seconds", unit: "seconds",
-            "What those took, and what MiniVMM took for its own records.")
-        add(internalTime, sample.vcpus.map { "\(Self.seconds($0.internalNanoseconds))" })
-        guard sample.countsKernel else { return }
-        let halted = begin(
-            .counter, "minivmm_kernel_halted_seconds", unit: "seconds", "What vCPUs slept in exits that KVM settled.")
-        add(halted, sample.vcpus.map { "\(Self.seconds(Double($0.haltedNanoseconds ?? 0)))" })
+        if !sample.vcpus.isEmpty {
+            let run = begin(
+                .counter, "minivmm_kvm_run_seconds", unit: "seconds",
+                "Time in KVM_RUN up to the latest exit: the guest's and the kernel's.")
+            add(run, sample.vcpus.map { "\(Self.seconds($0.runNanoseconds))" })
+            let internalExits = begin(
+                .counter, "minivmm_internal_exits",
+                "VM exits that MiniVMM caused itself, which are in no other number.")
+            add(internalExits, sample.vcpus.map { String($0.internalExits) })
+            let internalTime = begin(
+                .counter, "minivmm_internal_seconds", unit: "seconds",
+                "What those took, and what MiniVMM took for its own records.")
+            add(internalTime, sample.vcpus.map { "\(Self.seconds($0.internalNanoseconds))" })
+        }
+        if let halted = sample.haltedNanoseconds {
+            let name = begin(
+                .counter, "minivmm_kernel_halted_seconds", unit: "seconds",
+                "What vCPUs slept in exits that KVM settled.")
+            add(name, halted.map { "\(Self.seconds(Double($0)))" })
+        }
+        if let lost = sample.lostExits {
+            let name = begin(
+                .counter, "minivmm_lost_exits", "VM exits that are in no other number, of vCPUs without a place.")
+            self.add(name, [], String(lost))
+        }
     }
 
     private static func seconds(_ nanoseconds: Double) -> Double { nanoseconds / 1e9 }
@@ -133,7 +145,7 @@ package struct MetricsText {
     private static func labels(_ key: MetricsSample.Exits.Key) -> [(String, String)] {
         [
             ("kind", key.kind), ("sdm", key.sdm.map(String.init) ?? ""), ("vcpu", String(key.vcpu)),
-            ("where", key.settler == .kvm ? "kvm" : "minivmm"),
+            ("where", key.settler.rawValue),
         ]
     }
 

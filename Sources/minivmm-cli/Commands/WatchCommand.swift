@@ -41,6 +41,8 @@ struct WatchCommand: ParsableCommand {
     @Flag(help: "Show the exits as they come on a screen of their own, on standard error.")
     var live = false
 
+    @OptionGroup(title: "While it runs") var metrics: MetricsOptions
+
     @OptionGroup(title: "Statistics") var statistics: StatisticsOutputOptions
 
     @Option(help: ArgumentHelp("The KVM device, to try the tracepoints out.", valueName: "path"))
@@ -65,22 +67,29 @@ struct WatchCommand: ParsableCommand {
         try Diagnostics.report {
             let signals = try ProcessWatch()
             let sink = try statistics.openSink()
-            try FilePlan.check(inputs: [], outputs: [statistics.file, intervalFile].compactMap(\.self))
+            let metrics = metrics.configuration
+            try FilePlan.check(inputs: [], outputs: [statistics.file, intervalFile, metrics.path].compactMap(\.self))
             let lines = try intervalFile.map { try OutputFile(following: $0) } ?? .standardOutput
+            let outlet = try metrics.open()
             let process = try WatchedProcess(process)
             try tryTracepoints()
             let stop = try WatchStop()
             let watch = try ExitWatch(process)
             signals.startRun { stop.stop(signal: $0) }
             StandardError.write("minivmm: watching \(watch.title).\n")
+            let monitored = try outlet.map {
+                try MetricsRun($0, of: MetricsRun.Source(watch, title: watch.title, labels: metrics.labels))
+            }
             let screen = live ? try LiveScreen(title: watch.title) { stop.stop() } : nil
             let outcome = watch.run(
                 for: duration.map { .seconds($0) }, pulses: pulses(statistics, lines, screen), stop: stop)
             screen?.end()
+            monitored?.end()
             signals.endRun()
             LiveStatus.line.end()
             try sink.write(statistics.text(outcome, style: sink.textStyle))
             try sink.finish()
+            try monitored?.finish()
             if let error = outcome.error { throw error }
             return .success
         }

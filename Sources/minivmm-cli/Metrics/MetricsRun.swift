@@ -1,31 +1,30 @@
 import Host
 import MiniVMM
 import Report
+import Watch
 
-/// What monitoring systems are given of a run, at work.
+/// What monitoring systems are given of a run, or of a watch, at work.
 struct MetricsRun {
     /// What the counters say as text.
     final class Source: Sendable {
-        private let machine: Machine
+        private let sample: @Sendable (_ isRunning: Bool) -> MetricsSample
         private let guest: String
         private let labels: [MetricsLabel]
-        private let start = ContinuousClock.now
         /// The numbers of exits that were told last.
         private let last = Locked<[MetricsSample.Exits.Key: UInt64]>([:])
 
-        init(_ machine: Machine, guest: String, labels: [MetricsLabel]) {
-            self.machine = machine
+        /// - Parameter sample: Reads the counters, on any thread.
+        init(
+            guest: String, labels: [MetricsLabel], sample: @escaping @Sendable (_ isRunning: Bool) -> MetricsSample
+        ) {
+            self.sample = sample
             self.guest = guest
             self.labels = labels
         }
 
         /// What they say now.
         func text(_ format: MetricsFormat, isRunning: Bool = true) -> String {
-            let counters = machine.countersOfEachVCPU
-            var sample = MetricsSample(
-                elapsed: start.duration(to: .now), isRunning: isRunning, vcpus: counters.vcpus,
-                times: { machine.serviceTimes(of: $0, vcpu: $1) }, kernelSettled: counters.kernelSettled,
-                tscKHz: machine.tscKHz)
+            var sample = sample(isRunning)
             if isRunning {
                 last.withLock { last in
                     sample.keepRising(after: last)
@@ -45,11 +44,9 @@ struct MetricsRun {
     ///
     /// - Parameters:
     ///   - outlet: Where the metrics go.
-    ///   - guest: The guest's name.
-    ///   - labels: What every number is labelled with.
+    ///   - source: What they are.
     /// - Throws: `ResourceError` when the system refuses a thread or a descriptor.
-    init(_ outlet: MetricsOutlet, _ machine: Machine, guest: String, labels: [MetricsLabel]) throws {
-        let source = Source(machine, guest: guest, labels: labels)
+    init(_ outlet: MetricsOutlet, of source: Source) throws {
         self.source = source
         switch outlet {
         case .file(let file, let interval):
@@ -73,4 +70,27 @@ struct MetricsRun {
 
     /// Says what could not be written.
     func finish() throws { try file?.finish() }
+}
+
+extension MetricsRun.Source {
+    /// The counters of a machine of this process, from now on.
+    convenience init(_ machine: Machine, guest: String, labels: [MetricsLabel]) {
+        let start = ContinuousClock.now
+        self.init(guest: guest, labels: labels) { isRunning in
+            let counters = machine.countersOfEachVCPU
+            return MetricsSample(
+                elapsed: start.duration(to: .now), isRunning: isRunning, vcpus: counters.vcpus,
+                times: { machine.serviceTimes(of: $0, vcpu: $1) }, kernelSettled: counters.kernelSettled,
+                tscKHz: machine.tscKHz)
+        }
+    }
+
+    /// The counters of another process that is watched.
+    convenience init(_ watch: ExitWatch, title: String, labels: [MetricsLabel]) {
+        self.init(guest: title, labels: labels) { isRunning in
+            let look = watch.look()
+            return MetricsSample(
+                elapsed: look.elapsed, isRunning: isRunning, watched: look.exits, lostExits: look.lostExits)
+        }
+    }
 }

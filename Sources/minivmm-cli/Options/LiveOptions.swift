@@ -122,7 +122,7 @@ struct LiveRun {
                 })
         }
         monitored = try outlets.metrics.map {
-            try MetricsRun($0, machine, guest: title, labels: outlets.labels)
+            try MetricsRun($0, of: MetricsRun.Source(machine, guest: title, labels: outlets.labels))
         }
     }
 

@@ -13,7 +13,8 @@ final class MetricsDocumentationTests: XCTestCase {
         let sample = MetricsSample(
             elapsed: .zero, isRunning: true, vcpus: [CounterSnapshot(table, vcpu: 0)],
             times: { ServiceTimeHistogram($0, of: [table.counters(of: $1)]) }, kernelSettled: .example([]), tscKHz: nil)
-        let text = MetricsText.text(sample, guest: "", format: .prometheus)
+        let watch = MetricsSample(elapsed: .zero, isRunning: true, watched: .example([]), lostExits: 0)
+        let text = [sample, watch].map { MetricsText.text($0, guest: "", format: .prometheus) }.joined()
         return (
             Set(text.matches(of: #/# TYPE (\w+)/#).map { String($0.1) }),
             Set(text.matches(of: #/(?m)^(minivmm_\w+)/#).map { String($0.1) })
