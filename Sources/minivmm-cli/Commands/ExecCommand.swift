@@ -37,12 +37,17 @@ struct ExecCommand: ParsableCommand {
     @OptionGroup(title: "While it runs") var metrics: MetricsOptions
     @OptionGroup(title: "Debugger") var debugger: DebuggerOptions
 
+    /// What the options ask for.
+    private var session: SessionConfiguration {
+        SessionConfiguration(
+            processors: processors.configuration, cpuid: cpuid.configuration, statistics: statistics.configuration,
+            reports: reports.configuration, profile: profile.configuration, host: host.configuration,
+            limits: limits.configuration, devices: devices.configuration, debugger: debugger.configuration,
+            repetition: repetition.configuration, live: live.configuration, metrics: metrics.configuration)
+    }
+
     func validate() throws {
-        try reports.configuration.validate(exits: cpuid.exits ?? .auto)
-        try repetition.configuration.validate(
-            reports.configuration, profile.configuration, debugger.configuration, live.configuration,
-            metrics.configuration)
-        try live.configuration.validate()
+        try session.validate(exits: .auto)
     }
 
     func run() throws {
@@ -50,65 +55,28 @@ struct ExecCommand: ParsableCommand {
         signal(SIGPIPE, SIG_IGN)
         // Likewise a file that may grow no more.
         signal(SIGXFSZ, SIG_IGN)
-        let (statistics, reports, host) = (statistics.configuration, reports.configuration, host.configuration)
+        let session = session
         try Diagnostics.report {
-            let (repetition, devices) = (repetition.configuration, devices.configuration)
-            let inputs = [guest.kernel] + devices.disks.map(\.path)
-            if repetition.count != nil {
-                return try RepeatedRuns(repetition).run(statistics, reports, inputs: inputs)
-            }
-            let live = live.configuration
-            if live.hasScreen { try LiveScreen.validate(usesOutput: true) }
-            Confinement.begin(isWanted: host.isConfined)
-            let watch = try ProcessWatch(timeout: limits.configuration.duration)
-            var outputs = try RunOutputs(
-                statistics, reports, profile.configuration, pin: processors.pin, inputs: inputs)
-            let outlets = try LiveOutlets(live, metrics.configuration, apartFrom: inputs + outputs.paths)
-            var options = MachineOptions(
-                processors: processors.configuration, cpuid: cpuid.configuration, statistics: statistics,
-                reports: reports, profile: profile.configuration, live: live, host: host)
-            options.exits = cpuid.exits ?? .auto
+            let inputs = [guest.kernel] + session.devices.disks.map(\.path)
+            if let status = try session.repeated(inputs: inputs) { return status }
+            var run = try RunSession(session, inputs: inputs)
+            run.options.exits = session.cpuid.exits ?? .auto
             let log = try guest.openKernelLog()
-            try AddressSpace.check(
-                vcpuCount: options.cpuCount, traceEvents: reports.trace == nil ? 0 : reports.traceEvents)
-            let entrance = try debugger.configuration.open(for: &options)
-            let shares = try devices.openShares()
-            _ = try devices.apply(to: &options, sharing: shares, tags: devices.shareTags)
-            if host.isConfined {
-                Confinement.keepFromWriting(
-                    outputs: outputs.all, kvmDevice: host.kvmDevice, folders: entrance.folders + outlets.folders,
-                    shares: shares)
-                options.confinement = Confinement(
-                    isFlat: false, outputs: outputs.all, debugger: entrance, metrics: outlets.metrics,
-                    devices: devices)
-            }
-            options.consoleDescriptor = log.descriptor
-            let symbols = options.recording.placeCapacity.map { _ in ProgramSymbols() }
-            options.components.append(ProgramChannel(symbols: symbols))
-            let (image, codeFiles) = try makeGuest(host, sendsSymbols: symbols != nil)
-            let kvm = try KVM(path: host.kvmDevice)
-            if host.force { Diagnostics.announceForcedLinux(kvm) }
-            let machine = try Machine(kvm: kvm, guest: image, options: options)
-            if host.isConfined {
-                Confinement.keepFromEverythingElse(
-                    outputs: outputs.all, folders: entrance.folders + outlets.folders, shares: shares,
-                    readsScheduling: options.recording.readsScheduling)
-            }
-            watch.startRun { machine.control.stop(.signal($0)) }
-            let view = try LiveRun(
-                live, machine, title: guest.programName, symbols: outputs.profiles.symbols, outlets)
-            let outcome: RunOutcome
-            do {
-                defer { view.end() }
-                outcome = try entrance.serve(machine) {
-                    try machine.run(timeout: watch.timeLeft, input: live.hasScreen ? nil : .stream(STDIN_FILENO))
-                }
-            }
-            watch.endRun()
-            if let symbols { outputs.profiles.add(symbols, files: codeFiles) }
-            try outputs.write(
-                outcome, leaves: options.leaves, machine: machine, guest: guest.displayName, program: guest.programName)
-            try view.finish()
+            run.options.consoleDescriptor = log.descriptor
+            _ = try run.openDevices(tags: session.devices.shareTags)
+            run.confine(isFlat: false)
+            let symbols = run.options.recording.placeCapacity.map { _ in ProgramSymbols() }
+            run.options.components.append(ProgramChannel(symbols: symbols))
+            let (image, codeFiles) = try makeGuest(session.host, sendsSymbols: symbols != nil)
+            let kvm = try KVM(path: session.host.kvmDevice)
+            if session.host.force { Diagnostics.announceForcedLinux(kvm) }
+            let machine = try Machine(kvm: kvm, guest: image, options: run.options)
+            let outcome = try run.run(machine, title: guest.programName, input: .stream(STDIN_FILENO))
+            if let symbols { run.outputs.profiles.add(symbols, files: codeFiles) }
+            try run.outputs.write(
+                outcome, leaves: run.options.leaves, machine: machine, guest: guest.displayName,
+                program: guest.programName)
+            try run.finish()
             if Self.saysNothingOfProgram(outcome.ending) { throw ExecError.noStatus }
             return try machine.exitStatus(after: outcome.ending)
         }

@@ -44,19 +44,17 @@ struct RunCommand: ParsableCommand {
         var devices = devices.configuration
         devices.console = console.console
         return RunConfiguration(
-            guest: guest.configuration, processors: processors.configuration, cpuid: cpuid.configuration,
-            statistics: statistics.configuration, reports: reports.configuration, profile: profile.configuration,
-            host: host.configuration, limits: limits.configuration, devices: devices,
-            debugger: debugger.configuration, test: test.configuration, repetition: repetition.configuration,
-            live: live.configuration, metrics: metrics.configuration)
+            guest: guest.configuration, test: test.configuration,
+            session: SessionConfiguration(
+                processors: processors.configuration, cpuid: cpuid.configuration,
+                statistics: statistics.configuration, reports: reports.configuration, profile: profile.configuration,
+                host: host.configuration, limits: limits.configuration, devices: devices,
+                debugger: debugger.configuration, repetition: repetition.configuration, live: live.configuration,
+                metrics: metrics.configuration))
     }
 
     func validate() throws {
-        try reports.configuration.validate(exits: cpuid.configuration.exits ?? .user)
-        try repetition.configuration.validate(
-            reports.configuration, profile.configuration, debugger.configuration, live.configuration,
-            metrics.configuration, file: guest.file)
-        try live.configuration.validate()
+        try configuration.validate()
     }
 
     func run() throws {
@@ -72,61 +70,21 @@ extension RunConfiguration {
         // Likewise a file that may grow no more.
         signal(SIGXFSZ, SIG_IGN)
         try Diagnostics.report {
-            let inputs = guest.inputs + devices.disks.map(\.path)
-            if repetition.count != nil {
-                return try RepeatedRuns(repetition).run(statistics, reports, inputs: inputs)
-            }
-            if live.hasScreen { try LiveScreen.validate(usesOutput: true) }
-            Confinement.begin(isWanted: host.isConfined)
-            let watch = try ProcessWatch(timeout: limits.duration)
-            let outputs = try RunOutputs(statistics, reports, profile, pin: processors.pin, inputs: inputs)
-            let outlets = try LiveOutlets(live, metrics, apartFrom: inputs + outputs.paths)
-            var options = MachineOptions(
-                processors: processors, cpuid: cpuid, statistics: statistics, reports: reports, profile: profile,
-                live: live, host: host)
-            try AddressSpace.check(
-                vcpuCount: processors.count, traceEvents: reports.trace == nil ? 0 : reports.traceEvents)
-            test.apply(to: &options)
-            let entrance = try debugger.open(for: &options)
-            let shares = try devices.openShares()
-            let consoleSize = try devices.apply(
-                to: &options, sharing: shares, tags: devices.shares.map { $0.name ?? "" })
-            if host.isConfined {
-                Confinement.keepFromWriting(
-                    outputs: outputs.all, kvmDevice: host.kvmDevice, folders: entrance.folders + outlets.folders,
-                    shares: shares)
-                options.confinement = Confinement(
-                    isFlat: true, outputs: outputs.all, debugger: entrance, metrics: outlets.metrics,
-                    devices: devices)
-            }
-            let isWatched = LiveStatus.isWanted(by: statistics) && !live.hasScreen
-            if isWatched { LiveStatus.apply(to: &options) }
-            let machine = try guest.makeMachine(kvmDevice: host.kvmDevice, options: options)
-            if host.isConfined {
-                Confinement.keepFromEverythingElse(
-                    outputs: outputs.all, folders: entrance.folders + outlets.folders, shares: shares,
-                    readsScheduling: options.recording.readsScheduling)
-            }
-            watch.startRun(onResize: { consoleSize?.update(from: STDOUT_FILENO) }) {
-                machine.control.stop(.signal($0))
-            }
-            let line = isWatched ? try LiveStatus(machine) : nil
-            let view = try LiveRun(
-                live, machine, title: guest.shortName, symbols: outputs.profiles.symbols, outlets)
-            let outcome: RunOutcome
-            do {
-                defer {
-                    line?.end()
-                    view.end()
-                }
-                outcome = try entrance.serve(machine) {
-                    try machine.run(
-                        timeout: watch.timeLeft, input: live.hasScreen ? nil : StandardInput.source(for: machine))
-                }
-            }
-            watch.endRun()
-            try outputs.write(outcome, leaves: options.leaves, machine: machine, guest: guest.displayName)
-            try view.finish()
+            let inputs = guest.inputs + session.devices.disks.map(\.path)
+            if let status = try session.repeated(inputs: inputs) { return status }
+            var run = try RunSession(session, inputs: inputs)
+            test.apply(to: &run.options)
+            let consoleSize = try run.openDevices(tags: session.devices.shares.map { $0.name ?? "" })
+            run.confine(isFlat: true)
+            let isWatched = LiveStatus.isWanted(by: session.statistics) && !session.live.hasScreen
+            if isWatched { LiveStatus.apply(to: &run.options) }
+            let machine = try guest.makeMachine(kvmDevice: session.host.kvmDevice, options: run.options)
+            let outcome = try run.run(
+                machine, title: guest.shortName, input: StandardInput.source(for: machine), hasLine: isWatched,
+                onResize: { consoleSize?.update(from: STDOUT_FILENO) })
+            try run.outputs.write(
+                outcome, leaves: run.options.leaves, machine: machine, guest: guest.displayName)
+            try run.finish()
             return try test.exitStyle.status(after: outcome.ending, machine.exitStatus(after: outcome.ending))
         }
     }

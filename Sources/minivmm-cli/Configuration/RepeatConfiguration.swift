@@ -15,10 +15,7 @@ struct RepeatConfiguration: Hashable, Sendable {
     private static let maximumCount = 10_000
 
     /// Checks the numbers, and that all else can be repeated.
-    func validate(
-        _ reports: ReportConfiguration, _ profile: ProfileConfiguration, _ debugger: DebuggerConfiguration,
-        _ live: LiveConfiguration, _ metrics: MetricsConfiguration, file: String? = nil
-    ) throws {
+    func validate(_ session: SessionConfiguration, file: String?) throws {
         guard (0...Self.maximumCount).contains(warmup) else {
             throw ValidationError("--warmup takes a number from 0 to \(Self.maximumCount).")
         }
@@ -29,11 +26,12 @@ struct RepeatConfiguration: Hashable, Sendable {
         guard (1...Self.maximumCount).contains(count) else {
             throw ValidationError("--repeat takes a number from 1 to \(Self.maximumCount).")
         }
-        let isJSON = reports.files.allSatisfy { ReportForm(path: $0) == .json }
+        let isJSON = session.reports.files.allSatisfy { ReportForm(path: $0) == .json }
         guard isJSON else { throw ValidationError("With --repeat, --report takes a file whose name ends in .json.") }
         for (name, isGiven) in [
-            ("--trace", reports.trace != nil), ("--profile", profile.file != nil), ("--gdb", debugger.address != nil),
-            ("--live", live.hasScreen), ("--interval", live.interval != nil), ("--metrics", metrics.target != nil),
+            ("--trace", session.reports.trace != nil), ("--profile", session.profile.file != nil),
+            ("--gdb", session.debugger.address != nil), ("--live", session.live.hasScreen),
+            ("--interval", session.live.interval != nil), ("--metrics", session.metrics.target != nil),
             ("a guest from standard input", file == GuestConfiguration.standardInput),
         ] where isGiven {
             throw ValidationError("\(name) is for one run, and not for --repeat.")

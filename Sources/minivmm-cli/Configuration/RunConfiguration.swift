@@ -8,11 +8,28 @@ import Logging
 import Memory
 import MiniVMM
 
-/// What a run is asked for. This is the one place that has the defaults: the options of the command line are described
+/// What `run` is asked for. This is the one place that has the defaults: the options of the command line are described
 /// elsewhere, and fill it in.
 struct RunConfiguration: Hashable, Sendable {
     /// Which guest to run.
     var guest = GuestConfiguration()
+    /// What a test program is given.
+    var test = TestConfiguration()
+    /// How it is run.
+    var session = SessionConfiguration()
+
+    /// Checks what can be checked before anything is done.
+    ///
+    /// - Throws: `ValidationError`.
+    func validate() throws {
+        try guest.validate()
+        try session.validate(exits: .user, file: guest.file)
+        try session.devices.validateTags()
+    }
+}
+
+/// What every command that runs a guest is asked for, whatever the guest is.
+struct SessionConfiguration: Hashable, Sendable {
     /// The guest's processors.
     var processors = ProcessorConfiguration()
     /// How the guest's CPUID is answered.
@@ -31,8 +48,6 @@ struct RunConfiguration: Hashable, Sendable {
     var devices = DeviceConfiguration()
     /// Whether a debugger may come.
     var debugger = DebuggerConfiguration()
-    /// What a test program is given.
-    var test = TestConfiguration()
     /// How often it is made.
     var repetition = RepeatConfiguration()
     /// What is shown and written while it goes on.
@@ -42,19 +57,20 @@ struct RunConfiguration: Hashable, Sendable {
 
     /// Checks what can be checked before anything is done.
     ///
+    /// - Parameters:
+    ///   - exits: Which exits the command counts unless told otherwise.
+    ///   - file: The guest's file, where that may be standard input.
     /// - Throws: `ValidationError`.
-    func validate() throws {
-        try guest.validate()
+    func validate(exits: ExitScope, file: String? = nil) throws {
         try statistics.validate()
         try reports.validate()
-        try reports.validate(exits: cpuid.exits ?? .user)
+        try reports.validate(exits: cpuid.exits ?? exits)
         try limits.validate()
         try debugger.validate()
-        try repetition.validate(reports, profile, debugger, live, metrics, file: guest.file)
+        try repetition.validate(self, file: file)
         try live.validate()
         try metrics.validate()
         try devices.validate()
-        try devices.validateTags()
     }
 }
 
@@ -123,23 +139,20 @@ struct LimitConfiguration: Hashable, Sendable {
 
 extension MachineOptions {
     /// What all commands with a machine make it with.
-    init(
-        processors: ProcessorConfiguration, cpuid: CPUIDConfiguration, statistics: StatisticsConfiguration,
-        reports: ReportConfiguration, profile: ProfileConfiguration, live: LiveConfiguration, host: HostConfiguration
-    ) {
+    init(_ session: SessionConfiguration) {
         self.init()
-        cpuCount = processors.count
-        pinnedCPUs = processors.pin
-        leaves = cpuid.leaves
-        exitTypes = cpuid.exitTypes
-        exits = cpuid.exits ?? .user
-        trap = cpuid.trap
-        if !cpuid.sites.isEmpty { cpuidSites = cpuid.sites }
-        statistics.apply(to: &self)
-        reports.apply(to: &self)
-        profile.apply(to: &self)
-        live.apply(to: &self)
-        logger = host.makeLogger()
-        triesUnsupportedGuests = host.force
+        cpuCount = session.processors.count
+        pinnedCPUs = session.processors.pin
+        leaves = session.cpuid.leaves
+        exitTypes = session.cpuid.exitTypes
+        exits = session.cpuid.exits ?? .user
+        trap = session.cpuid.trap
+        if !session.cpuid.sites.isEmpty { cpuidSites = session.cpuid.sites }
+        session.statistics.apply(to: &self)
+        session.reports.apply(to: &self)
+        session.profile.apply(to: &self)
+        session.live.apply(to: &self)
+        logger = session.host.makeLogger()
+        triesUnsupportedGuests = session.host.force
     }
 }

@@ -21,9 +21,9 @@ enum PlainArguments {
         var words = arguments.dropFirst()
         while let word = words.popFirst() {
             if word == "--per-vcpu" {
-                configuration.statistics.perVCPU = true
+                configuration.session.statistics.perVCPU = true
             } else if word == "--no-sandbox" {
-                configuration.host.isConfined = false
+                configuration.session.host.isConfined = false
             } else if word.hasPrefix("--") {
                 guard let value = words.popFirst(), !value.hasPrefix("-"), configuration.set(word, value) else {
                     return nil
@@ -53,17 +53,17 @@ extension RunConfiguration {
         case "--append": Self.put(value, &guest.append)
         case "--load-address": Self.put(AddressArgument(argument: value)?.value, &guest.loadAddress)
         case "--entry": Self.put(SegmentedAddress(value), &guest.entry)
-        case "--cpus": Self.put(Int(value), &processors.count)
-        case "--leaves": Self.put(CounterLeaves(rawValue: value), &cpuid.leaves)
-        case "--exit-types": Self.put(ExitNumbering(rawValue: value), &cpuid.exitTypes)
-        case "--exits": Self.put(ExitScope(rawValue: value), &cpuid.exits)
-        case "--cpuid-trap": Self.put(CPUIDTrap(rawValue: value), &cpuid.trap)
-        case "--stats": Self.put(StatisticsConfiguration.Form(rawValue: value), &statistics.form)
-        case "--top": Self.put(Int(value), &statistics.top)
-        case "--stats-file": Self.put(value, &statistics.file)
-        case "--kvm-device": Self.put(value, &host.kvmDevice)
-        case "--log-level": Self.put(Logger.Level(rawValue: value), &host.logLevel)
-        case "--timeout": Self.put(Double(value), &limits.timeout)
+        case "--cpus": Self.put(Int(value), &session.processors.count)
+        case "--leaves": Self.put(CounterLeaves(rawValue: value), &session.cpuid.leaves)
+        case "--exit-types": Self.put(ExitNumbering(rawValue: value), &session.cpuid.exitTypes)
+        case "--exits": Self.put(ExitScope(rawValue: value), &session.cpuid.exits)
+        case "--cpuid-trap": Self.put(CPUIDTrap(rawValue: value), &session.cpuid.trap)
+        case "--stats": Self.put(StatisticsConfiguration.Form(rawValue: value), &session.statistics.form)
+        case "--top": Self.put(Int(value), &session.statistics.top)
+        case "--stats-file": Self.put(value, &session.statistics.file)
+        case "--kvm-device": Self.put(value, &session.host.kvmDevice)
+        case "--log-level": Self.put(Logger.Level(rawValue: value), &session.host.logLevel)
+        case "--timeout": Self.put(Double(value), &session.limits.timeout)
         default: false
         }
     }

@@ -43,7 +43,7 @@ final class LinuxSupportErrorTests: KVMTestCase {
     func testForceTries() throws {
         for command in [["run", try spinningKernel()], ["exec", "--kernel", try spinningKernel()]] {
             let program = command[0] == "exec" ? ["--", "/bin/true"] : []
-            let run = try CommandLineRun(command + ["--force", "--stats", "none", "--timeout", "0.2"] + program)
+            let run = try CommandLineRun(command + ["--force", "--stats", "none", "--timeout", "2"] + program)
             run.assertStatus(124, command[0])
             XCTAssertEqual(
                 run.errors,
