@@ -32,6 +32,8 @@ package final class DebugConsole: PortIODevice {
 
 /// A port that ends the run: the low byte of what is written, whatever the width, is the exit status.
 ///
+/// Source for what reads give: QEMU, hw/misc/debugexit.c.
+///
 /// It has no state. The closure is called on the vCPU's thread, once for each write.
 package final class ExitPort: PortIODevice {
     /// A wide write is one write, not one for each byte.
@@ -46,10 +48,8 @@ package final class ExitPort: PortIODevice {
         self.exit = exit
     }
 
-    /// Reads as an empty port does.
-    package func readPort(_ offset: UInt16, width: AccessWidth) -> UInt32 {
-        UInt32(truncatingIfNeeded: width.allOnes)
-    }
+    /// Reads as 0, so that a guest can tell the port from an empty one.
+    package func readPort(_ offset: UInt16, width: AccessWidth) -> UInt32 { 0 }
 
     /// Ends the run.
     package func writePort(_ offset: UInt16, width: AccessWidth, value: UInt32) {

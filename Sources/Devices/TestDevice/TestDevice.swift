@@ -48,10 +48,8 @@ package final class PageFlushPort: PortIODevice {
         self.memory = memory
     }
 
-    /// Reads as an empty port does.
-    package func readPort(_ offset: UInt16, width: AccessWidth) -> UInt32 {
-        UInt32(truncatingIfNeeded: width.allOnes)
-    }
+    /// Reads as 0.
+    package func readPort(_ offset: UInt16, width: AccessWidth) -> UInt32 { 0 }
 
     package func writePort(_ offset: UInt16, width: AccessWidth, value: UInt32) {
         memory.protectAnew(pageOf: GuestPhysicalAddress(UInt64(value)))
@@ -68,10 +66,8 @@ package final class InterruptLinePorts: PortIODevice {
         self.setLevel = setLevel
     }
 
-    /// Reads as an empty port does.
-    package func readPort(_ offset: UInt16, width: AccessWidth) -> UInt32 {
-        UInt32(truncatingIfNeeded: width.allOnes)
-    }
+    /// Reads as 0.
+    package func readPort(_ offset: UInt16, width: AccessWidth) -> UInt32 { 0 }
 
     package func writePort(_ offset: UInt16, width: AccessWidth, value: UInt32) {
         setLevel(UInt32(offset), value != 0)
