@@ -164,6 +164,73 @@ final class MultibootTests: XCTestCase {
         XCTAssertEqual(tags[21], SampleMultiboot.words(0x10_0000))
     }
 
+    /// What an ELF kernel is told of its sections: the table as it stands in the file, with an address for each that was
+    /// loaded behind the modules.
+    func testSectionsAreLoadedAndTold() throws {
+        let symbols = (0..<5000).map { UInt8(truncatingIfNeeded: $0) }
+        for (form, entrySize) in [(SampleMultiboot.Form.elf32, UInt32(40)), (.elf64, 64)] {
+            for version in [MultibootVersion.one, .two] {
+                let sample = SampleMultiboot(
+                    version: version, form: form, code: [0xf4], sections: [[1, 2, 3], symbols])
+                var settings = GuestSettings()
+                settings.modules = [GuestModule(path: try makeFolder().file("mod", [9]))]
+                let (memory, loaded) = try load(sample, settings)
+                let name = "\(version) \(form)"
+                let (told, table) = try sections(memory, loaded.entry.rbx, version)
+                XCTAssertEqual(told, [4, entrySize, 3], name)
+                let addresses = try (0..<4).map { index in
+                    try number(memory, table + UInt64(entrySize) * UInt64(index) + (form == .elf32 ? 12 : 16))
+                }
+                // The kernel ends at 0x101031, and the module lies on the page behind it.
+                XCTAssertEqual(addresses, [0, sample.entry, 0x10_3000, 0x10_3010], name)
+                XCTAssertEqual(try memory.bytes(at: GuestPhysicalAddress(0x10_3000), count: 4), [1, 2, 3, 0], name)
+                XCTAssertEqual(try memory.bytes(at: GuestPhysicalAddress(0x10_3010), count: 5000), symbols, name)
+            }
+        }
+    }
+
+    /// The count of sections, the size of a header and the number of the one with the names; and where the headers are.
+    private func sections(
+        _ memory: GuestMemory, _ info: UInt64, _ version: MultibootVersion
+    ) throws -> ([UInt32], table: UInt64) {
+        if version == .one {
+            XCTAssertEqual(try number(memory, info) & 1 << 5, 1 << 5)
+            let fields = try [28, 32, 40].map { try number(memory, info + $0) }
+            return (fields, UInt64(try number(memory, info + 36)))
+        }
+        var position = info + 8
+        while try number(memory, position) != 9 {
+            position += (UInt64(try number(memory, position + 4)) + 7) & ~7
+            guard position < info + 4096 else { return ([], 0) }
+        }
+        return (try [8, 12, 16].map { try number(memory, position + $0) }, position + 20)
+    }
+
+    func testSectionsThatAreNotTold() throws {
+        func flag(_ file: ImageFile) throws -> UInt32 {
+            var settings = GuestSettings()
+            settings.memorySize = 4 << 20
+            let made = try GuestLoaders.guest(file, settings)
+            let guest = try XCTUnwrap(made as? MultibootGuest)
+            let memory = try guest.makeMemory()
+            let loaded = try guest.load(into: memory, on: GuestPlatform())
+            return try number(memory, loaded.entry.rbx) & 1 << 5
+        }
+        let sample = SampleMultiboot(code: [0xf4], sections: [[1, 2, 3]])
+        XCTAssertEqual(try flag(sample.file), 1 << 5)
+        // None, no room, a table outside the file, a section outside it, and a file whose header says where it goes.
+        XCTAssertEqual(try flag(SampleMultiboot(code: [0xf4]).file), 0)
+        let large = [UInt8](repeating: 1, count: 4 << 20)
+        XCTAssertEqual(try flag(SampleMultiboot(code: [0xf4], sections: [large]).file), 0)
+        let tableOffset = sample.bytes.count - 3 * 40
+        for (offset, value) in [(32, UInt32(tableOffset + 1)), (tableOffset + 2 * 40 + 16, 0xffff_fff0)] {
+            var bytes = sample.bytes
+            bytes.set(value, at: offset)
+            XCTAssertEqual(try flag(ImageFile(path: "damaged", bytes: bytes)), 0, "\(offset)")
+        }
+        XCTAssertEqual(try flag(SampleMultiboot(form: .addresses, code: [0xf4]).file), 0)
+    }
+
     /// Nothing of ours lies where the kernel does, wherever in the first 640 KiB that is.
     func testNothingLiesOnTheKernel() throws {
         for address in stride(from: UInt32(0), to: 0x9_0000, by: 0x7000) {
@@ -248,7 +315,9 @@ final class MultibootTests: XCTestCase {
         let memory = try GuestMemory(layout: BootLayout.regions(memorySize: 4 << 20))
         for (index, version) in [MultibootVersion.one, .two].enumerated() {
             for (position, form) in [SampleMultiboot.Form.elf32, .elf64, .addresses].enumerated() {
-                let original = SampleMultiboot(version: version, form: form, code: [0xf4]).bytes
+                let original = SampleMultiboot(
+                    version: version, form: form, code: [0xf4], sections: [[1, 2, 3], [4]]
+                ).bytes
                 for seed in 0..<2000 {
                     var generator = SeededGenerator(seed: UInt64(seed + 10_000 * (index * 3 + position)))
                     let bytes = Mutation.mutate(original, at: 0..<original.count, using: &generator)

@@ -26,6 +26,8 @@ struct SampleMultiboot {
     /// Bytes before the header.
     var lead: [UInt8] = []
     var code: [UInt8] = []
+    /// Bytes behind the ELF file's own, each of a section without an address and aligned to 16; none for no sections.
+    var sections: [[UInt8]] = []
 
     /// The code's address.
     var entry: UInt32 { address + UInt32(lead.count) + headerSize }
@@ -107,7 +109,40 @@ struct SampleMultiboot {
                 bytes.set(value, at: 52 + 4 * index)
             }
         }
-        return bytes + image
+        if !sections.isEmpty {
+            let table = Self.elfHeaderSize + image.count + sections.reduce(0) { $0 + $1.count }
+            if is64 { bytes.set(UInt64(table), at: 40) } else { bytes.set(UInt32(table), at: 32) }
+            for (index, value) in [is64 ? 64 : 40, sections.count + 2, sections.count + 1].enumerated() {
+                bytes.set(UInt16(value), at: (is64 ? 58 : 46) + 2 * index)
+            }
+        }
+        return bytes + image + sectionTable
+    }
+
+    /// The sections' bytes, and behind them their headers: first one of nothing, then one of the code, then theirs. The
+    /// last one is for the names.
+    private var sectionTable: [UInt8] {
+        guard !sections.isEmpty else { return [] }
+        let is64 = form == .elf64
+        var content: [UInt8] = []
+        var headers: [[UInt64]] = [
+            [0, 0, 0, 0, 0, 0], [1, 6, UInt64(entry), 0, UInt64(code.count), 1],
+        ]
+        for section in sections {
+            let offset = UInt64(Self.elfHeaderSize + image.count + content.count)
+            headers.append([3, 0, 0, offset, UInt64(section.count), 16])
+            content += section
+        }
+        for header in headers {
+            var bytes = [UInt8](repeating: 0, count: is64 ? 64 : 40)
+            bytes.set(UInt32(header[0]), at: 4)
+            let words = is64 ? [8, 16, 24, 32, 48] : [8, 12, 16, 20, 32]
+            for (value, offset) in zip(header.dropFirst(), words) {
+                if is64 { bytes.set(value, at: offset) } else { bytes.set(UInt32(value), at: offset) }
+            }
+            content += bytes
+        }
+        return content
     }
 
     var file: ImageFile { ImageFile(path: "/some/where/kernel.flat", bytes: bytes) }

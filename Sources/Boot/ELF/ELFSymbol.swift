@@ -1,6 +1,6 @@
 /// A function's symbol in an ELF file.
 ///
-/// Source: System V ABI, "Section Header", "Symbol Table".
+/// Source: System V ABI, "Symbol Table".
 package struct ELFSymbol: Hashable, Sendable {
     /// Its name.
     package let name: String
@@ -17,9 +17,9 @@ package struct ELFSymbol: Hashable, Sendable {
     /// - Returns: None where the file has no symbols.
     /// - Throws: ``ELFDamage`` when the tables do not lie inside the file.
     package static func functions(in bytes: [UInt8], _ format: ELFClass) throws(ELFDamage) -> [ELFSymbol] {
-        let sections = try Section.all(in: bytes, format)
+        let sections = try ELFSection.all(in: bytes, format).sections
         let table =
-            sections.first { $0.type == Section.symbols } ?? sections.first { $0.type == Section.dynamicSymbols }
+            sections.first { $0.type == ELFSection.symbols } ?? sections.first { $0.type == ELFSection.dynamicSymbols }
         guard let table else { return [] }
         guard let link = Int(exactly: table.link), sections.indices.contains(link),
             bytes.part(at: table.offset, count: table.size) != nil,
@@ -47,46 +47,6 @@ package struct ELFSymbol: Hashable, Sendable {
     /// As much of a name as is read, so that a hostile file costs no time.
     private static let maximumNameSize = 4096
 
-    /// A section header.
-    private struct Section {
-        let type: UInt32
-        let flags: UInt64
-        let offset: UInt64
-        let size: UInt64
-        let link: UInt32
-
-        static let symbols: UInt32 = 2
-        static let dynamicSymbols: UInt32 = 11
-        /// SHF_EXECINSTR.
-        static let executable: UInt64 = 4
-        /// Kernels have about a hundred; with a section for each function, tens of thousands.
-        private static let maximumCount: UInt16 = 0xff00
-
-        static func all(in bytes: [UInt8], _ format: ELFClass) throws(ELFDamage) -> [Section] {
-            let isWide = format == .wide
-            guard let start = format.word(bytes, at: isWide ? 40 : 32),
-                let entrySize = bytes.integer(UInt16.self, at: isWide ? 58 : 46),
-                let count = bytes.integer(UInt16.self, at: isWide ? 60 : 48)
-            else { throw ELFDamage(problem: "it ends inside its header") }
-            guard start > 0, count > 0 else { return [] }
-            let size: UInt64 = isWide ? 64 : 40
-            guard count < maximumCount, UInt64(entrySize) == size,
-                bytes.part(at: start, count: UInt64(count) * size) != nil
-            else { throw ELFDamage(problem: "its section headers lie outside the file") }
-            // The sums stay inside the table, which lies inside the file.
-            return (0..<UInt64(count)).compactMap { index in
-                let header = start + index * size
-                guard let type = bytes.integer(UInt32.self, at: header + 4),
-                    let flags = format.word(bytes, at: header + 8),
-                    let offset = format.word(bytes, at: header + (isWide ? 24 : 16)),
-                    let size = format.word(bytes, at: header + (isWide ? 32 : 20)),
-                    let link = bytes.integer(UInt32.self, at: header + (isWide ? 40 : 24))
-                else { return nil }
-                return Section(type: type, flags: flags, offset: offset, size: size, link: link)
-            }
-        }
-    }
-
     /// A symbol as it stands in the table.
     private struct Entry {
         let name: UInt32
@@ -111,13 +71,13 @@ package struct ELFSymbol: Hashable, Sendable {
         }
 
         /// STT_FUNC, or STT_NOTYPE in a section of code.
-        func isFunction(in sections: [Section]) -> Bool {
+        func isFunction(in sections: [ELFSection]) -> Bool {
             guard section != 0 else { return false }
             switch information & 0xf {
             case 2: return true
             case 0:
                 let index = Int(section)
-                return sections.indices.contains(index) && sections[index].flags & Section.executable != 0
+                return sections.indices.contains(index) && sections[index].flags & ELFSection.executable != 0
             default: return false
             }
         }

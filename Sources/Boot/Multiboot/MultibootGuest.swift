@@ -54,7 +54,8 @@ public struct MultibootGuest: Guest {
         let information = MultibootInformation(
             commandLine: try commandLine(), modules: loaded, memoryMap: MemoryMapEntry.map(of: memory),
             extendedMemoryEnd: memory.regions.first?.end ?? 0, hasScreen: hasScreen, acpiRoot: platform.acpiRoot,
-            loadAddress: image.isRelocatable ? image.range.lowerBound.rawValue : nil)
+            loadAddress: image.isRelocatable ? image.range.lowerBound.rawValue : nil,
+            sections: try placeSections(in: memory, &places))
         let entry = try hand(information, memory, &places)
         return LoadedGuest(entry: entry, image: image.range, initrd: loaded.first?.range)
     }
@@ -88,6 +89,26 @@ public struct MultibootGuest: Guest {
         let start = GuestPhysicalAddress(address)
         try file.load(0..<size, into: memory, at: start)
         return start..<(start &+ size)
+    }
+
+    /// Loads what of the kernel's sections is in no segment, on a page above the kernel and the modules.
+    ///
+    /// - Returns: What it is told of them; nil when it has none, or they do not fit.
+    private func placeSections(
+        in memory: GuestMemory, _ places: inout MultibootPlaces
+    ) throws(ImageError) -> MultibootInformation.Sections? {
+        guard let sections = image.sections else { return nil }
+        var start = GuestPhysicalAddress(0)
+        if sections.size > 0 {
+            guard let address = places.lowest(size: sections.size, from: BootLayout.extendedMemory.rawValue) else {
+                return nil
+            }
+            start = GuestPhysicalAddress(address)
+            try sections.load(image.file, into: memory, at: start)
+        }
+        return MultibootInformation.Sections(
+            count: sections.count, entrySize: sections.entrySize, namesIndex: sections.namesIndex,
+            table: sections.table(at: start))
     }
 
     /// Writes what the kernel is told, and the table that the processor needs, where nothing else lies; and returns the

@@ -26,6 +26,8 @@ struct MultibootImage: Sendable {
     let parts: [Part]
     /// The physical address where it is entered.
     let entry: UInt64
+    /// What is told of its sections; nil for what is no ELF file, and where its headers are damaged.
+    let sections: MultibootSections?
 
     private var format: ImageFormat { .multiboot(header.version) }
 
@@ -41,6 +43,7 @@ struct MultibootImage: Sendable {
         let format = ImageFormat.multiboot(header.version)
         let parts: [Part]
         let entry: UInt64
+        var sections: MultibootSections?
         do throws(MultibootRequest.Problem) {
             let request = try MultibootRequest(header, in: file.bytes)
             isRelocatable = request.isRelocatable
@@ -49,7 +52,9 @@ struct MultibootImage: Sendable {
                 parts = [try Self.part(addresses, header, file.bytes)]
                 entry = UInt64(asked)
             } else {
-                (parts, entry) = try Self.parts(ofELF: file, entry: request.entry)
+                let format = try Self.format(ofELF: file)
+                (parts, entry) = try Self.parts(ofELF: file, format, entry: request.entry)
+                sections = MultibootSections(file, format)
             }
             guard parts.contains(where: { $0.address <= entry && entry < $0.end }) else {
                 throw MultibootRequest.Problem.damaged(
@@ -65,6 +70,7 @@ struct MultibootImage: Sendable {
         self.header = header
         self.parts = parts
         self.entry = entry
+        self.sections = sections
     }
 
     /// What the addresses of a header come to.
@@ -93,14 +99,18 @@ struct MultibootImage: Sendable {
             fileOffset: fileOffset, fileSize: size, address: start, memorySize: memoryEnd - start, isExecutable: true)
     }
 
-    /// The segments of an ELF file of 32 or 64 bits, and where it is entered.
-    private static func parts(
-        ofELF file: ImageFile, entry asked: UInt32?
-    ) throws(MultibootRequest.Problem) -> ([Part], entry: UInt64) {
+    /// Whether an ELF file has 32 or 64 bits.
+    private static func format(ofELF file: ImageFile) throws(MultibootRequest.Problem) -> ELFClass {
         guard let identity = ELFIdentity(file.bytes), identity.isX86 || identity.isX8664 else {
             throw .damaged("it states no addresses, and is no ELF file for x86")
         }
-        let format = identity.is64Bit ? ELFClass.wide : .narrow
+        return identity.is64Bit ? .wide : .narrow
+    }
+
+    /// The segments of an ELF file, and where it is entered.
+    private static func parts(
+        ofELF file: ImageFile, _ format: ELFClass, entry asked: UInt32?
+    ) throws(MultibootRequest.Problem) -> ([Part], entry: UInt64) {
         let elf: ELFFile
         do {
             elf = try ELFFile(file, format)

@@ -9,6 +9,16 @@ struct MultibootInformation {
         let text: [UInt8]
     }
 
+    /// The section headers of the kernel's file.
+    struct Sections {
+        let count: UInt32
+        /// The bytes of a header.
+        let entrySize: UInt32
+        /// Which section holds the names.
+        let namesIndex: UInt32
+        let table: [UInt8]
+    }
+
     /// The command line, without the terminating zero.
     let commandLine: [UInt8]
     let modules: [Module]
@@ -21,6 +31,8 @@ struct MultibootInformation {
     let acpiRoot: [UInt8]
     /// Where the kernel was loaded, if it is to be told.
     let loadAddress: UInt64?
+    /// The kernel's sections, if it is to be told.
+    let sections: Sections?
 
     private static let loaderName = Array("MiniVMM".utf8)
 
@@ -76,6 +88,10 @@ struct MultibootInformation {
         static let commandLine: UInt64 = 16
         static let moduleCount: UInt64 = 20
         static let modules: UInt64 = 24
+        static let sectionCount: UInt64 = 28
+        static let sectionSize: UInt64 = 32
+        static let sections: UInt64 = 36
+        static let sectionNames: UInt64 = 40
         static let memoryMapSize: UInt64 = 44
         static let memoryMap: UInt64 = 48
         static let loaderName: UInt64 = 64
@@ -92,6 +108,7 @@ struct MultibootInformation {
         static let memory: UInt32 = 1 << 0
         static let commandLine: UInt32 = 1 << 2
         static let modules: UInt32 = 1 << 3
+        static let sections: UInt32 = 1 << 5
         static let memoryMap: UInt32 = 1 << 6
         static let loaderName: UInt32 = 1 << 9
         static let screen: UInt32 = 1 << 12
@@ -128,6 +145,13 @@ struct MultibootInformation {
         set(UInt32(map.count), Offset.memoryMapSize)
         set(block.add(map), Offset.memoryMap)
         set(block.add(Self.loaderName + [0]), Offset.loaderName)
+        if let sections {
+            flags |= Flag.sections
+            set(sections.count, Offset.sectionCount)
+            set(sections.entrySize, Offset.sectionSize)
+            set(block.add(sections.table), Offset.sections)
+            set(sections.namesIndex, Offset.sectionNames)
+        }
         if hasScreen {
             flags |= Flag.screen
             set(Screen.address, Offset.screenAddress)
@@ -156,6 +180,7 @@ struct MultibootInformation {
         static let memory: UInt32 = 4
         static let memoryMap: UInt32 = 6
         static let screen: UInt32 = 8
+        static let sections: UInt32 = 9
         static let acpiRoot: UInt32 = 15
         static let loadAddress: UInt32 = 21
     }
@@ -197,6 +222,10 @@ struct MultibootInformation {
             for number in [Screen.pitch, Screen.columns, Screen.rows] { screen.append(integer: number) }
             // Two bytes are reserved.
             tags += Self.tag(Tag.screen, screen + [Screen.bitsPerCharacter, Screen.typeText, 0, 0])
+        }
+        if let sections {
+            tags += Self.tag(
+                Tag.sections, numbers: [sections.count, sections.entrySize, sections.namesIndex], sections.table)
         }
         if !acpiRoot.isEmpty { tags += Self.tag(Tag.acpiRoot, acpiRoot) }
         if let loadAddress { tags += Self.tag(Tag.loadAddress, numbers: [UInt32(truncatingIfNeeded: loadAddress)]) }
