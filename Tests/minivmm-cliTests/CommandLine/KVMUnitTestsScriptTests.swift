@@ -112,6 +112,43 @@ final class KVMUnitTestsScriptTests: KVMTestCase {
         XCTAssertEqual(echoed, "echo.flat a 'b' c")
     }
 
+    /// A command by the name of QEMU, which says of each kernel what it is made to, and waits for ever where KVM fails.
+    private func makeQEMU() throws -> String {
+        let folder = try makeFolder().path
+        let script = """
+            #!/bin/sh
+            case "$*" in
+                *-kernel*/good.flat*) printf 'PASS: one\\nPASS: two 18\\nSKIP: three\\n'; exit 1 ;;
+                *-kernel*/bad.flat*) printf 'PASS: one\\nPASS: two\\n'; exit 1 ;;
+                *-kernel*/dies.flat*) echo 'KVM internal error. Suberror: 1'; exec sleep 1000 ;;
+            esac
+            if [ -e '\(folder)/again' ]; then echo 'SKIP: all'; else echo 'SKIP: none'; fi
+            touch '\(folder)/again'
+            exit 155
+            """
+        let file = folder + "/qemu-system-x86_64"
+        try Data(script.utf8).write(to: URL(fileURLWithPath: file))
+        try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: file)
+        return folder
+    }
+
+    func testAgainstQEMU() throws {
+        try TestBed.skipWhereEmulated()
+        let script = RepositoryFile.url("Scripts/kvm-unit-tests").path
+        let run = try CommandLineRun(command: [
+            "/bin/sh", "-c", "PATH=$0:$PATH exec \"$@\"", try makeQEMU(), script, "--qemu", "--minivmm",
+            MiniVMMExecutable.path(), makeTree(), "good", "bad", "skips", "dies",
+        ])
+        run.assertStatus(1)
+        let text = run.outputText
+        XCTAssertEqual(row("good", in: text), ["good", "PASS", "2", "0", "1", "same"], text)
+        XCTAssertEqual(row("bad", in: text).joined(separator: " "), "bad FAIL 1 1 0 PASS, 2 lines differ", text)
+        XCTAssertEqual(row("skips", in: text).joined(separator: " "), "skips SKIP 0 0 1 unsteady under QEMU", text)
+        XCTAssertEqual(row("dies", in: text), ["dies", "DIED", "0", "0", "0", "same"], text)
+        XCTAssertTrue(text.contains("\nbad\n> FAIL: two\n< PASS: two\n"), text)
+        XCTAssertTrue(text.hasSuffix("1 passed, 2 did not, 1 skipped, 1 differ from QEMU, 1 unsteady\n"), text)
+    }
+
     func testNamedTests() throws {
         try TestBed.skipWhereEmulated()
         let tree = try makeTree()
