@@ -42,10 +42,24 @@ extension DeviceActivity {
     init(_ attachment: VirtioAttachment) {
         let (link, activity) = (attachment.link, attachment.link.activity)
         self.init(
-            name: link.name, exits: activity.registerAccesses, isNotifiedByKernel: attachment.isNotifiedByKernel,
-            requests: activity.servedRequests, bytesFromGuest: activity.bytesFromGuest,
-            bytesToGuest: activity.bytesToGuest, interrupts: activity.raisedInterrupts,
+            Kind(attachment.kind), name: link.name, exits: activity.registerAccesses,
+            isNotifiedByKernel: attachment.isNotifiedByKernel, requests: activity.servedRequests,
+            bytesFromGuest: activity.bytesFromGuest, bytesToGuest: activity.bytesToGuest,
+            interrupts: activity.raisedInterrupts,
             hasFailed: activity.lastFault != nil, frames: attachment.counts.map(FrameCounts.init))
+    }
+}
+
+extension DeviceActivity.Kind {
+    init(_ kind: VirtioKind) {
+        self =
+            switch kind {
+            case .network: .network
+            case .block: .disk
+            case .console: .console
+            case .entropy: .entropy
+            case .fileSystem: .share
+            }
     }
 }
 

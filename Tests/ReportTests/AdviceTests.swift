@@ -206,6 +206,54 @@ final class AdviceTests: XCTestCase {
         XCTAssertEqual(sentences(made(counts: [("halt_poll_fail_ns", 99_000_000)])), [])
     }
 
+    /// 10,000 exits, of which a device has some.
+    private func made(
+        _ kind: DeviceActivity.Kind, exits: UInt64 = 4000, byKernel: Bool = true, requests: UInt64, bytes: UInt64,
+        interrupts: UInt64 = 0, frames: UInt64? = nil
+    ) -> RunOutcome {
+        var outcome = made([.init(.mmioRead, times(10_000))])
+        outcome.devices = [
+            DeviceActivity(
+                kind, name: "it", exits: exits, isNotifiedByKernel: byKernel, requests: requests, bytesFromGuest: bytes,
+                bytesToGuest: bytes, interrupts: interrupts,
+                frames: frames.map { .init(fromGuest: $0, toGuest: $0, dropped: 7) })
+        ]
+        return outcome
+    }
+
+    func testSmallRequests() {
+        // On the average as many bytes as just are small, and one more.
+        for (kind, limit) in [(DeviceActivity.Kind.console, 256), (.disk, 16384), (.share, 16384)] {
+            XCTAssertEqual(
+                sentences(made(kind, requests: 2000, bytes: 1000 * UInt64(limit - 1))),
+                ["it takes 40% of exits, for requests of \(limit - 1) bytes each."])
+            XCTAssertEqual(sentences(made(kind, requests: 2000, bytes: 1000 * UInt64(limit))), [])
+        }
+        XCTAssertEqual(sentences(made(.entropy, requests: 2000, bytes: 2000)), [])
+        XCTAssertEqual(sentences(made(.disk, requests: 0, bytes: 0)), [])
+        XCTAssertEqual(sentences(made(.disk, exits: 999, requests: 2000, bytes: 2000)), [], "too few")
+    }
+
+    func testSmallFrames() {
+        // Merged buffers: several requests are one frame.
+        XCTAssertEqual(
+            sentences(made(.network, requests: 90_000, bytes: 2000 * 1535, frames: 2000)),
+            ["it takes 40% of exits, for frames of 1535 bytes each."])
+        XCTAssertEqual(sentences(made(.network, requests: 90_000, bytes: 2000 * 1536, frames: 2000)), [])
+    }
+
+    func testNotificationsByExit() {
+        for kind in [DeviceActivity.Kind.disk, .share, .network] {
+            XCTAssertEqual(
+                sentences(made(kind, byKernel: false, requests: 1, bytes: 1 << 20, interrupts: 1500)),
+                ["1000 notifications of it are 10% of exits."])
+            XCTAssertEqual(sentences(made(kind, requests: 1, bytes: 1 << 20, interrupts: 1500)), [])
+            XCTAssertEqual(sentences(made(kind, byKernel: false, requests: 1, bytes: 1 << 20, interrupts: 2001)), [])
+        }
+        XCTAssertEqual(
+            sentences(made(.console, byKernel: false, requests: 1, bytes: 1 << 20)), [], "there is no other way")
+    }
+
     func testReportsShowIt() throws {
         let outcome = made([.init(.cpuid, times(1500))], trap: .fault)
         let remedies = AdviceRemedies { "Do <\($0.count)> of " + String(repeating: "many ", count: 15) + "things." }

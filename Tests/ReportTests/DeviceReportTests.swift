@@ -10,16 +10,17 @@ final class DeviceReportTests: XCTestCase {
         var outcome = RunOutcome.example([[.init(.mmioRead, [100])]])
         outcome.devices = [
             DeviceActivity(
-                name: "virtio console", exits: 90, isNotifiedByKernel: false, requests: 12, bytesFromGuest: 62,
+                .console, name: "virtio console", exits: 90, isNotifiedByKernel: false, requests: 12,
+                bytesFromGuest: 62,
                 bytesToGuest: 59, interrupts: 7),
             DeviceActivity(
-                name: "virtio disk 0", exits: 64, isNotifiedByKernel: true, requests: 2, bytesFromGuest: 65536,
+                .disk, name: "virtio disk 0", exits: 64, isNotifiedByKernel: true, requests: 2, bytesFromGuest: 65536,
                 bytesToGuest: 0, interrupts: 1, hasFailed: true),
             DeviceActivity(
-                name: "virtio rng", exits: 0, isNotifiedByKernel: false, requests: 0, bytesFromGuest: 0,
+                .entropy, name: "virtio rng", exits: 0, isNotifiedByKernel: false, requests: 0, bytesFromGuest: 0,
                 bytesToGuest: 0, interrupts: 0),
             DeviceActivity(
-                name: "virtio net 0", exits: 512, isNotifiedByKernel: true, requests: 3, bytesFromGuest: 512,
+                .network, name: "virtio net 0", exits: 512, isNotifiedByKernel: true, requests: 3, bytesFromGuest: 512,
                 bytesToGuest: 512, interrupts: 2,
                 frames: DeviceActivity.FrameCounts(fromGuest: 1, toGuest: 2, dropped: 4)),
         ]

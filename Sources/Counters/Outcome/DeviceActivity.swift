@@ -1,5 +1,7 @@
 /// What a virtio device of a machine has done.
 public struct DeviceActivity: Hashable, Sendable {
+    /// What the device is.
+    public let kind: Kind
     /// What the device is called.
     public let name: String
     /// The exits by which the guest has accessed its registers, notifications among them unless KVM carries those.
@@ -18,6 +20,15 @@ public struct DeviceActivity: Hashable, Sendable {
     public let hasFailed: Bool
     /// The frames of a network device; nil for another.
     public let frames: FrameCounts?
+
+    /// What a device can be.
+    public enum Kind: Hashable, Sendable {
+        case console
+        case disk
+        case network
+        case share
+        case entropy
+    }
 
     /// The frames of a network device.
     public struct FrameCounts: Hashable, Sendable {
@@ -38,9 +49,10 @@ public struct DeviceActivity: Hashable, Sendable {
 
     /// The given values.
     package init(
-        name: String, exits: UInt64, isNotifiedByKernel: Bool, requests: UInt64, bytesFromGuest: UInt64,
+        _ kind: Kind, name: String, exits: UInt64, isNotifiedByKernel: Bool, requests: UInt64, bytesFromGuest: UInt64,
         bytesToGuest: UInt64, interrupts: UInt64, hasFailed: Bool = false, frames: FrameCounts? = nil
     ) {
+        self.kind = kind
         self.name = name
         self.exits = exits
         self.isNotifiedByKernel = isNotifiedByKernel

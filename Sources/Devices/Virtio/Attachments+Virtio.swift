@@ -17,6 +17,8 @@ package protocol NotificationPaths: Sendable {
 
 /// A virtio device of a machine.
 package struct VirtioAttachment: Sendable {
+    /// What kind of device it is.
+    package let kind: VirtioKind
     /// What it shares with its transport: its name, and what it has done.
     package let link: VirtioLink
     /// Whether the guest's notifications reach it without an exit to this process.
@@ -75,7 +77,7 @@ extension Attachments {
             && bells.enumerated().allSatisfy { queue, bell in
                 machine.paths?.ring(bell, atWritesTo: notification, of: bells.count > 1 ? UInt32(queue) : nil) ?? false
             }
-        virtioDevices.append(VirtioAttachment(link: link, isNotifiedByKernel: isNotifiedByKernel))
+        virtioDevices.append(VirtioAttachment(kind: Device.kind, link: link, isNotifiedByKernel: isNotifiedByKernel))
         try describe(Self.node(index, start, number))
         return device
     }

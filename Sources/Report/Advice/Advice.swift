@@ -1,4 +1,4 @@
-import Counters
+public import Counters
 import Host
 
 /// What a run's numbers say about the guest or the host that one can do something about, with the numbers that say it.
@@ -29,6 +29,10 @@ public struct Advice: Hashable, Sendable {
         case emulatedInstructions(perExit: UInt64)
         /// The single steps that trap CPUIDs.
         case singleSteps
+        /// A virtio device moves little with each request: its name, and the bytes of one on the average.
+        case smallRequests(DeviceActivity.Kind, device: String, bytes: UInt64)
+        /// The guest notifies a virtio device by exits, of which KVM could carry each: the device's name.
+        case notificationsByExit(device: String)
         /// KVM waits actively while the guest halts, in nanoseconds.
         case haltPolling(nanoseconds: UInt64)
     }
@@ -86,6 +90,8 @@ extension Advice {
         case .shadowPaging: "shadow_paging"
         case .emulatedInstructions: "emulated_instructions"
         case .singleSteps: "single_steps"
+        case .smallRequests: "small_requests"
+        case .notificationsByExit: "notifications_by_exit"
         case .haltPolling: "halt_polling"
         }
     }
@@ -111,6 +117,9 @@ extension Advice {
         case .emulatedInstructions(let number):
             "KVM emulated \(count) instructions, \(number) for each exit of the processor."
         case .singleSteps: "\(count) single steps of the CPUID trap took \(part) of the time."
+        case .smallRequests(let kind, let device, let bytes):
+            "\(device) takes \(part) of exits, for \(kind == .network ? "frames" : "requests") of \(bytes) bytes each."
+        case .notificationsByExit(let device): "\(count) notifications of \(device) are \(part) of exits."
         case .haltPolling(let nanoseconds):
             "KVM waited actively in halts for \(HumanNumber.spaced(seconds: Double(nanoseconds) / 1e9)), "
                 + "\(part) of the vCPUs' time."

@@ -28,7 +28,8 @@ package struct AdviceRules {
             [
                 localAPIC, timer, programCPUIDs, hostInterrupts, nestedPageFaults, shadowPaging, emulatedInstructions,
                 singleSteps, haltPolling,
-            ].compactMap { $0 } + ports + missing
+            ].compactMap { $0 } + ports + missing + outcome.devices.compactMap(smallRequests)
+            + outcome.devices.compactMap(notificationsByExit)
         // Sorting keeps the rules' order among equals: the order is the same each time.
         return found.enumerated()
             .sorted { ($1.element.share, $0.offset) < ($0.element.share, $1.offset) }.map(\.element)
@@ -109,6 +110,37 @@ package struct AdviceRules {
         }
         let page = most(outcome.unclaimedPages).flatMap { advice(.missingPage($0.address), $0.count, of: exits) }
         return [port, page].compactMap { $0 }
+    }
+
+    /// A virtio device whose requests move so little that its exits go by their number.
+    private func smallRequests(_ device: DeviceActivity) -> Advice? {
+        let count = device.frames.map { $0.fromGuest &+ $0.toGuest } ?? device.requests
+        let moved = device.bytesFromGuest &+ device.bytesToGuest
+        guard count > 0, let limit = Self.smallSize(device.kind), moved / count < limit else { return nil }
+        return advice(
+            .smallRequests(device.kind, device: device.name, bytes: moved / count), device.exits, of: exits)
+    }
+
+    /// With fewer bytes a request of a device, or a frame, is small, and larger ones take a fraction of the exits of a KiB.
+    /// Benchmarks/README.md has figures.
+    private static func smallSize(_ kind: DeviceActivity.Kind) -> UInt64? {
+        switch kind {
+        // A line, where it could be a page.
+        case .console: 256
+        case .disk, .share: 16 << 10
+        // An Ethernet frame as it has always been, where it could have 64 KiB.
+        case .network: 1536
+        case .entropy: nil
+        }
+    }
+
+    /// A virtio device that is notified by exits although a thread of its own serves it.
+    private func notificationsByExit(_ device: DeviceActivity) -> Advice? {
+        guard !device.isNotifiedByKernel, [.disk, .network, .share].contains(device.kind) else { return nil }
+        // An interrupt is two accesses: its cause is read and acknowledged.
+        let (notifications, isNegative) = device.exits.subtractingReportingOverflow(2 &* device.interrupts)
+        guard !isNegative else { return nil }
+        return advice(.notificationsByExit(device: device.name), notifications, of: exits)
     }
 
     // MARK: Interrupts and timers
