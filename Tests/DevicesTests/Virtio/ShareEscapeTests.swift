@@ -13,18 +13,30 @@ final class ShareEscapeTests: XCTestCase {
     private static let secret = Array("nobody's business".utf8)
 
     /// A folder with a secret beside the one that is shared.
-    private struct Bench {
+    struct Bench {
         let outer: TemporaryFolder
         var shared: String { outer.path("shared") }
 
         init(_ outer: TemporaryFolder) throws {
             self.outer = outer
             mkdir(outer.path("shared"), 0o755)
-            mkdir(outer.path("shared/folder"), 0o755)
             mkdir(outer.path("other"), 0o755)
             for name in ["secret", "other/secret"] { _ = try outer.file(name, ShareEscapeTests.secret) }
+            try fill()
+        }
+
+        private func fill() throws {
+            mkdir(outer.path("shared/folder"), 0o755)
             _ = try outer.file("shared/file", [1, 2, 3])
             _ = try outer.file("shared/folder/secret", [4, 5, 6])
+        }
+
+        /// Makes what is shared what it was.
+        func clear() throws {
+            for name in try FileManager.default.contentsOfDirectory(atPath: shared) {
+                try FileManager.default.removeItem(atPath: "\(shared)/\(name)")
+            }
+            try fill()
         }
 
         /// What lies outside is as it was.
@@ -246,7 +258,7 @@ final class ShareEscapeTests: XCTestCase {
     }
 
     /// Arguments that are mostly of the right form.
-    private static func arguments(
+    static func arguments(
         _ operation: UInt64, _ handle: UInt64, _ random: inout SeededGenerator
     ) -> [UInt8] {
         func number(_ random: inout SeededGenerator) -> UInt64 {

@@ -14,7 +14,7 @@ final class VirtioDriver {
     }
 
     /// A queue of the driver.
-    struct Queue {
+    struct Queue: Sendable {
         let size: UInt16
         let base: UInt64
         var nextDescriptor: UInt16 = 0
@@ -41,7 +41,8 @@ final class VirtioDriver {
     private(set) var queues: [Queue] = []
     var features: UInt64 = 1 << 32
     private let readRegister: (UInt64, AccessWidth) -> UInt64
-    private let writeRegister: (UInt64, AccessWidth, UInt64) -> Void
+    /// Writes a register, on any thread.
+    let writeRegister: @Sendable (UInt64, AccessWidth, UInt64) -> Void
     private var nextBuffer = buffers
 
     init<Device: VirtioDevice>(
@@ -99,8 +100,14 @@ final class VirtioDriver {
     }
 
     /// Sets the device up, with queues that have been cleared.
-    func start(sizes: [UInt16]) throws {
-        XCTAssertTrue(negotiate())
+    func start(sizes: [UInt16]) throws { XCTAssertTrue(try startAnyhow(sizes: sizes)) }
+
+    /// The same, and goes on where the device does not take the features.
+    ///
+    /// - Returns: Whether it took them.
+    @discardableResult
+    func startAnyhow(sizes: [UInt16]) throws -> Bool {
+        let isAccepted = negotiate()
         queues = sizes.enumerated().map { Queue(size: $1, base: 0x4000 * UInt64($0 + 1)) }
         for (index, queue) in queues.enumerated() {
             try memory.write([UInt8](repeating: 0, count: 0x4000), at: GuestPhysicalAddress(queue.base))
@@ -108,6 +115,7 @@ final class VirtioDriver {
         }
         write(VirtioRegister.status, 0xf)
         nextBuffer = Self.buffers
+        return isAccepted
     }
 
     /// A piece of memory for a buffer.

@@ -1,14 +1,12 @@
 @testable import Devices
 import Dispatch
-import Foundation
 @testable import Host
 @testable import Memory
-import Synchronization
 @testable import TestSupport
 import XCTest
 
-/// Drivers that do anything at all: what is right is served as a model says, what is wrong ends in DEVICE_NEEDS_RESET, and
-/// nothing else is touched.
+/// Drivers that do anything at all, of a device that is as simple as can be: what is right is served as a model says, what
+/// is wrong ends in DEVICE_NEEDS_RESET, and nothing else is touched. `HostileQueueTests` has those of every device.
 final class VirtqueueFuzzTests: XCTestCase {
     private static let sizes: [UInt16] = [8]
 
@@ -100,107 +98,6 @@ final class VirtqueueFuzzTests: XCTestCase {
         try driver.start(sizes: Self.sizes)
         try driver.submit(0, readable: [[42]])
         XCTAssertEqual(device.seen.withLock { $0 }, [[42]])
-    }
-
-    /// The same of a real device: a queue is filled with requests of random bytes, and then goes wild.
-    private func goWild(_ driver: VirtioDriver, sizes: [UInt16], seeds: UInt64) throws -> Int {
-        var faults = 0
-        for seed in 0..<seeds {
-            var random = SeededGenerator(seed: seed)
-            driver.write(0x070, 0)
-            try driver.start(sizes: sizes)
-            for queue in sizes.indices {
-                for _ in 0..<2 {
-                    // Headers of requests begin with a small number.
-                    let header = [UInt8(random.next() & 15), 0, 0, 0, UInt8(random.next() & 7), 0, 1, 0]
-                    let rest = (0..<Int.random(in: 1...40, using: &random)).map { _ in UInt8(random.next() & 0xff) }
-                    let sector = [UInt8(random.next() & 15), 0, 0, 0, 0, 0, 0, 0]
-                    try driver.submit(
-                        queue, readable: queue == 0 && random.next() & 1 == 0 ? [] : [header + sector + rest],
-                        writable: (0..<Int(random.next() & 3)).map { _ in Int.random(in: 1...600, using: &random) },
-                        isIndirect: random.next() & 1 == 0)
-                }
-            }
-            for _ in 0..<6 { try mutate(driver, &random) }
-            if driver.status.contains(.needsReset) { faults += 1 }
-        }
-        driver.write(0x070, 0)
-        return faults
-    }
-
-    func testHostileDriversOfEveryDevice() throws {
-        try TestBed.skipWhereEmulated()
-        let seeds = TestExtent.of(UInt64(500), exhaustive: 20_000, total: 1_000_000)
-        let entropy = try VirtioDriver(queueSizes: EntropyDevice.queueSizes, make: EntropyDevice.init)
-        XCTAssertGreaterThan(try goWild(entropy, sizes: [8], seeds: seeds), 10)
-
-        let written = Atomic(0)
-        let console = try VirtioDriver(queueSizes: VirtioConsole.queueSizes) { link in
-            VirtioConsole(
-                link, size: .init(columns: 80, rows: 25),
-                write: { written.add($0.count, ordering: .relaxed) }, roomToReceive: {})
-        }
-        XCTAssertGreaterThan(try goWild(console, sizes: [8, 8, 8, 8], seeds: seeds), 10)
-        XCTAssertGreaterThan(written.load(ordering: .relaxed), 0)
-
-        let path = try makeFolder().file("disk", [UInt8](repeating: 0, count: 8 * 512))
-        let disk = try Disk(path: path)
-        let bell = try Doorbell()
-        let control = try Worker.Control()
-        var thread: PosixThread?
-        let block = try VirtioDriver(queueSizes: BlockDevice.queueSizes) { link in
-            let device = BlockDevice(disk, identity: "disk", link, bell: bell, isEnding: { false })
-            thread = try? PosixThread(name: "disk") { device.work(control) }
-            return device
-        }
-        XCTAssertGreaterThan(try goWild(block, sizes: [8], seeds: seeds), 10)
-        control.end()
-        thread?.join()
-        let size = try FileManager.default.attributesOfItem(atPath: path)[.size] as? Int
-        XCTAssertEqual(size, 8 * 512, "no disk grows")
-    }
-
-    /// The same of a network device whose other side echoes what it gets, if it is in step.
-    func testHostileDriversOfANetwork() throws {
-        try TestBed.skipWhereEmulated()
-        let seeds = TestExtent.of(UInt64(500), exhaustive: 20_000, total: 1_000_000)
-        let ends = try NetworkBench.socketPair()
-        let bench = try NetworkBench(.socket(FrameSocket(takingOver: ends.device, mtu: 1500)), peer: ends.peer)
-        let echo = try PosixThread(name: "echo") {
-            var bytes = [UInt8](repeating: 0, count: 1 << 16)
-            while case let count = recv(ends.peer, &bytes, bytes.count, 0), count > 0 {
-                _ = send(ends.peer, bytes, count, Int32(MSG_DONTWAIT | MSG_NOSIGNAL))
-            }
-        }
-        let features: [UInt64] = [0, 1 << 15, 1 << 15 | 1 << 28 | 1 << 29]
-        for feature in features {
-            bench.driver.features = 1 << 32 | feature
-            XCTAssertGreaterThan(try goWild(bench.driver, sizes: [8, 8], seeds: seeds / 3), 10)
-        }
-        XCTAssertGreaterThan(bench.device.counts.framesFromGuest, 0)
-        shutdown(ends.peer, Int32(SHUT_RDWR))
-        echo.join()
-        bench.end()
-    }
-
-    func testHostileDriversOfSharedFolders() throws {
-        try TestBed.skipWhereEmulated()
-        let folder = try makeFolder()
-        _ = try folder.file("file", [1, 2, 3])
-        let shared = try SharedFolder(path: folder.path)
-        let bell = try Doorbell()
-        let control = try Worker.Control()
-        var thread: PosixThread?
-        let driver = try VirtioDriver(queueSizes: FileSystemDevice.queueSizes) { link in
-            let device = FileSystemDevice(shared, link, bell: bell, isEnding: { false })
-            thread = try? PosixThread(name: "share") { device.work(control) }
-            return device
-        }
-        let seeds = TestExtent.of(UInt64(500), exhaustive: 20_000, total: 1_000_000)
-        XCTAssertGreaterThan(try goWild(driver, sizes: [8, 8], seeds: seeds), 10)
-        control.end()
-        thread?.join()
-        XCTAssertEqual(try folder.names(), ["file"])
     }
 
     /// The same while other vCPUs change the queue, notify and reset at the same time.

@@ -146,6 +146,11 @@ extension NetworkDevice {
     /// Moves frames to the guest until the run ends. On a thread of its own.
     func receive(_ control: Worker.Control) {
         var receiver = NetworkReceiver(backend, counts)
+        receive(control, by: &receiver)
+    }
+
+    /// The same with what a caller keeps.
+    func receive(_ control: Worker.Control, by receiver: inout NetworkReceiver) {
         var offloads = NetworkOffloads()
         var progress = NetworkReceiver.Progress.waitsForBuffers
         while true {
@@ -181,6 +186,11 @@ extension NetworkDevice {
     /// Moves frames from the guest until the run ends. On a thread of its own.
     func send(_ control: Worker.Control) {
         var transmitter = NetworkTransmitter(backend, counts)
+        send(control, by: &transmitter)
+    }
+
+    /// The same with what a caller keeps.
+    func send(_ control: Worker.Control, by transmitter: inout NetworkTransmitter) {
         var isBlocked = false
         while true {
             let room = isBlocked ? backend.descriptor : -1
