@@ -26,7 +26,7 @@ final class HostileQueueTests: XCTestCase {
         /// What is looked at now and then.
         var check: () throws -> Void = {}
         /// How many times a queue is set up and goes wild.
-        var count = TestExtent.of(UInt64(300), exhaustive: 20_000, total: 1_000_000)
+        var count = TestExtent.of(UInt64(1000), exhaustive: 20_000, total: 1_000_000)
     }
 
     private static let queueSize: UInt16 = 8
