@@ -17,18 +17,15 @@ final class BlockDeviceTests: XCTestCase {
 
         init(_ disk: Disk, features: UInt64 = 0) throws {
             let bell = try Doorbell()
-            var device: BlockDevice?
-            driver = try VirtioDriver(
+            let device: BlockDevice
+            (driver, device) = try VirtioDriver.making(
                 queueSizes: BlockDevice.queueSizes, configuration: BlockDevice.configuration(of: disk)
             ) { link in
-                let made = BlockDevice(disk, identity: "disk", link, bell: bell, isEnding: { false })
-                device = made
-                return made
+                BlockDevice(disk, identity: "disk", link, bell: bell, isEnding: { false })
             }
-            let made = try XCTUnwrap(device)
             let control = try Worker.Control()
             self.control = control
-            thread = try PosixThread(name: "disk") { made.work(control) }
+            thread = try PosixThread(name: "disk") { device.work(control) }
             driver.features |= features
             try driver.start(sizes: [64])
         }

@@ -16,19 +16,16 @@ final class FileSystemDeviceTests: XCTestCase {
 
         init(_ folder: SharedFolder, tag: String = "work") throws {
             let bell = try Doorbell()
-            var device: FileSystemDevice?
-            driver = try VirtioDriver(
+            let device: FileSystemDevice
+            (driver, device) = try VirtioDriver.making(
                 queueSizes: FileSystemDevice.queueSizes,
                 configuration: FileSystemDevice.configuration(tag: Array(tag.utf8))
             ) { link in
-                let made = FileSystemDevice(folder, link, bell: bell, isEnding: { false })
-                device = made
-                return made
+                FileSystemDevice(folder, link, bell: bell, isEnding: { false })
             }
-            let made = try XCTUnwrap(device)
             let control = try Worker.Control()
             self.control = control
-            thread = try PosixThread(name: "share") { made.work(control) }
+            thread = try PosixThread(name: "share") { device.work(control) }
             driver.features |= 1 << 28 | 1 << 29
             try driver.start(sizes: [8, 64])
         }

@@ -208,17 +208,12 @@ final class HostileQueueTests: XCTestCase {
     func testConsole() throws {
         try TestBed.skipWhereEmulated()
         let written = Atomic(0)
-        var made: VirtioConsole?
         let size = ConsoleSize.Size(columns: 80, rows: 25)
-        let driver = try VirtioDriver(
+        let (driver, console) = try VirtioDriver.making(
             queueSizes: VirtioConsole.queueSizes, configuration: VirtioConsole.configuration(size)
         ) { link in
-            let console = VirtioConsole(
-                link, size: size, write: { written.add($0.count, ordering: .relaxed) }, roomToReceive: {})
-            made = console
-            return console
+            VirtioConsole(link, size: size, write: { written.add($0.count, ordering: .relaxed) }, roomToReceive: {})
         }
-        let console = try XCTUnwrap(made)
         var bench = Bench(driver: driver, queueCount: VirtioConsole.queueSizes.count) {
             queue, random -> (readable: [[UInt8]], writable: [Int]) in
             switch queue {
@@ -248,15 +243,11 @@ final class HostileQueueTests: XCTestCase {
         let disk = try Disk(path: path, isReadOnly: false, calls: calls)
         let (bell, over) = (try Doorbell(), try Worker.Control())
         over.end()
-        var made: BlockDevice?
-        let driver = try VirtioDriver(
+        let (driver, device) = try VirtioDriver.making(
             queueSizes: BlockDevice.queueSizes, configuration: BlockDevice.configuration(of: disk)
         ) { link in
-            let device = BlockDevice(disk, identity: "disk", link, bell: bell, isEnding: { false })
-            made = device
-            return device
+            BlockDevice(disk, identity: "disk", link, bell: bell, isEnding: { false })
         }
-        let device = try XCTUnwrap(made)
         var bench = Bench(driver: driver, queueCount: 1, request: Self.diskRequest)
         bench.work = { device.work(over) }
         bench.check = { XCTAssertEqual(try folder.bytes("disk").count, 16 * 512, "no disk grows") }
@@ -324,16 +315,12 @@ final class HostileQueueTests: XCTestCase {
     ) throws {
         let (bells, over) = (try NetworkDevice.Bells(), try Worker.Control())
         over.end()
-        var made: NetworkDevice?
-        let driver = try VirtioDriver(
+        let (driver, device) = try VirtioDriver.making(
             queueSizes: NetworkDevice.queueSizes,
             configuration: NetworkDevice.configuration(backend, backend.address)
         ) { link in
-            let device = NetworkDevice(backend, address: backend.address, link, bells: bells, isEnding: { false })
-            made = device
-            return device
+            NetworkDevice(backend, address: backend.address, link, bells: bells, isEnding: { false })
         }
-        let device = try XCTUnwrap(made)
         var bench = Bench(driver: driver, queueCount: 2) { queue, random in
             if queue == 0 { return ([], [12, 60 + Int(random.next() % 1500)]) }
             // Flags, the kind of segments, the size of headers and segments, where a checksum goes.
@@ -368,15 +355,11 @@ final class HostileQueueTests: XCTestCase {
         let shared = try SharedFolder(path: folder.shared, isReadOnly: false, calls: calls)
         let (bell, over) = (try Doorbell(), try Worker.Control())
         over.end()
-        var made: FileSystemDevice?
-        let driver = try VirtioDriver(
+        let (driver, device) = try VirtioDriver.making(
             queueSizes: FileSystemDevice.queueSizes, configuration: FileSystemDevice.configuration(tag: [1])
         ) { link in
-            let device = FileSystemDevice(shared, link, bell: bell, isEnding: { false })
-            made = device
-            return device
+            FileSystemDevice(shared, link, bell: bell, isEnding: { false })
         }
-        let device = try XCTUnwrap(made)
         var bench = Bench(driver: driver, queueCount: 2, request: Self.fileRequest)
         bench.work = { device.work(over) }
         bench.check = {

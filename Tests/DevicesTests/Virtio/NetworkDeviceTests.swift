@@ -233,16 +233,13 @@ final class NetworkBench {
 
     init(_ backend: NetworkBackend, peer: Int32 = -1) throws {
         let bells = try NetworkDevice.Bells()
-        var made: NetworkDevice?
-        driver = try VirtioDriver(
+        let device: NetworkDevice
+        (driver, device) = try VirtioDriver.making(
             queueSizes: NetworkDevice.queueSizes,
             configuration: NetworkDevice.configuration(backend, backend.address)
         ) { link in
-            let device = NetworkDevice(backend, address: backend.address, link, bells: bells, isEnding: { false })
-            made = device
-            return device
+            NetworkDevice(backend, address: backend.address, link, bells: bells, isEnding: { false })
         }
-        let device = try XCTUnwrap(made)
         let control = try Worker.Control()
         (self.device, self.control, self.peer) = (device, control, peer)
         threads = [

@@ -10,15 +10,10 @@ final class SplitQueueTests: XCTestCase {
     private static let eventIndex: UInt64 = 1 << 29
 
     private func makeDriver(_ features: UInt64 = 0) throws -> (VirtioDriver, EchoDevice) {
-        var device: EchoDevice?
-        let driver = try VirtioDriver(queueSizes: [8]) { link in
-            let made = EchoDevice(link)
-            device = made
-            return made
-        }
+        let (driver, device) = try VirtioDriver.making(queueSizes: [8], make: EchoDevice.init)
         driver.features |= features
         try driver.start(sizes: [8])
-        return (driver, try XCTUnwrap(device))
+        return (driver, device)
     }
 
     func testIndicesWrap() throws {

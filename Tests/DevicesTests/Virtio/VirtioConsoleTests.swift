@@ -20,19 +20,15 @@ final class VirtioConsoleTests: XCTestCase {
 
         init(features: UInt64 = 2) throws {
             let size = ConsoleSize.Size(columns: 80, rows: 25)
-            var made: VirtioConsole?
             let output = output
-            driver = try VirtioDriver(
+            (driver, console) = try VirtioDriver.making(
                 queueSizes: VirtioConsole.queueSizes, configuration: VirtioConsole.configuration(size)
             ) { link in
-                let console = VirtioConsole(
+                VirtioConsole(
                     link, size: size,
                     write: { part in output.bytes.withLock { $0 += Array(part) } },
                     roomToReceive: { output.rings.add(1, ordering: .relaxed) })
-                made = console
-                return console
             }
-            console = try XCTUnwrap(made)
             driver.features |= features
             try driver.start(sizes: [16, 16, 16, 16])
         }

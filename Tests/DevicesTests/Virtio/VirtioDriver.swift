@@ -60,6 +60,19 @@ final class VirtioDriver {
         writeRegister = transport.writeMMIO
     }
 
+    /// A driver, and the device that it drives.
+    static func making<Device: VirtioDevice>(
+        queueSizes: [UInt16], configuration: [UInt8] = [], make: (VirtioLink) -> Device
+    ) throws -> (driver: VirtioDriver, device: Device) {
+        var made: Device?
+        let driver = try VirtioDriver(queueSizes: queueSizes, configuration: configuration) { link in
+            let device = make(link)
+            made = device
+            return device
+        }
+        return (driver, try XCTUnwrap(made))
+    }
+
     var interruptCount: Int { interrupts.count.load(ordering: .sequentiallyConsistent) }
 
     func read(_ register: UInt64, _ width: AccessWidth = .long) -> UInt64 { readRegister(register, width) }

@@ -8,13 +8,7 @@ import XCTest
 /// The registers of a virtio device, and how a driver and a device come together.
 final class VirtioTransportTests: XCTestCase {
     private func makeDriver(_ configuration: [UInt8] = []) throws -> (VirtioDriver, EchoDevice) {
-        var device: EchoDevice?
-        let driver = try VirtioDriver(queueSizes: [8, 4], configuration: configuration) { link in
-            let made = EchoDevice(link)
-            device = made
-            return made
-        }
-        return (driver, try XCTUnwrap(device))
+        try VirtioDriver.making(queueSizes: [8, 4], configuration: configuration, make: EchoDevice.init)
     }
 
     func testIdentity() throws {

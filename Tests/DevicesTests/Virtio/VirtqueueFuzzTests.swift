@@ -11,15 +11,10 @@ final class VirtqueueFuzzTests: XCTestCase {
     private static let sizes: [UInt16] = [8]
 
     private func makeDriver() throws -> (VirtioDriver, EchoDevice) {
-        var device: EchoDevice?
-        let driver = try VirtioDriver(queueSizes: Self.sizes) { link in
-            let made = EchoDevice(link)
-            device = made
-            return made
-        }
+        let (driver, device) = try VirtioDriver.making(queueSizes: Self.sizes, make: EchoDevice.init)
         driver.features |= 1 << 28 | 1 << 29
         try driver.start(sizes: Self.sizes)
-        return (driver, try XCTUnwrap(device))
+        return (driver, device)
     }
 
     /// Requests of random shape, against what an echo must come to.
