@@ -23,14 +23,15 @@
 
 #define MAXIMUM_ROUNDS 10000
 
-enum measure { WALL, USER, SYSTEM, CPU, MEASURES };
+enum measure { WALL, USER, SYSTEM, CPU, FAULTS, RESIDENT, MEASURES };
 
-static const char *const measure_names[MEASURES] = {"wall", "user", "system", "cpu"};
+static const char *const measure_names[MEASURES] = {"wall", "user", "system", "cpu", "faults", "resident"};
+static const char *const measure_units[MEASURES] = {"ms", "ms", "ms", "ms", "", "MB"};
 
 struct program {
     const char *name;
     char **command;
-    double *samples[MEASURES]; // seconds, one a round
+    double *samples[MEASURES]; // one a round, in the measure's unit
 };
 
 static double target[MEASURES]; // 0 for none
@@ -48,11 +49,11 @@ static void usage(void) {
 static double now(void) {
     struct timespec time;
     clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
+    return (double)time.tv_sec * 1e3 + (double)time.tv_nsec * 1e-6;
 }
 
-static double seconds(struct timeval time) {
-    return (double)time.tv_sec + (double)time.tv_usec * 1e-6;
+static double milliseconds(struct timeval time) {
+    return (double)time.tv_sec * 1e3 + (double)time.tv_usec * 1e-3;
 }
 
 // In the child: only what cannot fail halfway may stand between fork and exec.
@@ -78,9 +79,12 @@ static void run(const struct program *program, double result[MEASURES]) {
         fprintf(stderr, "in-turn: %s failed\n", program->name);
         exit(1);
     }
-    result[USER] = seconds(usage.ru_utime);
-    result[SYSTEM] = seconds(usage.ru_stime);
+    result[USER] = milliseconds(usage.ru_utime);
+    result[SYSTEM] = milliseconds(usage.ru_stime);
     result[CPU] = result[USER] + result[SYSTEM];
+    // Page faults that needed no disk; and the most memory that was resident, which the kernel gives in KiB.
+    result[FAULTS] = (double)usage.ru_minflt;
+    result[RESIDENT] = (double)usage.ru_maxrss * 1024e-6;
 }
 
 static void run_rounds(struct program programs[2], int rounds) {
@@ -118,7 +122,8 @@ static void print_measure(enum measure measure, struct program programs[2], int 
     int ratios = make_ratios(a, b, rounds, scratch);
     qsort(a, (size_t)rounds, sizeof *a, ascending);
     qsort(b, (size_t)rounds, sizeof *b, ascending);
-    printf("%-8s %10.2f ms %10.2f ms", measure_names[measure], median(a, rounds) * 1e3, median(b, rounds) * 1e3);
+    const char *unit = measure_units[measure];
+    printf("%-8s %10.2f %-2s %10.2f %-2s", measure_names[measure], median(a, rounds), unit, median(b, rounds), unit);
     if (ratios > 0) {
         printf("  %7.3f %7.3f %7.3f", scratch[0], median(scratch, ratios), scratch[ratios - 1]);
     } else {

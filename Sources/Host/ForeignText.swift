@@ -11,12 +11,22 @@ package enum ForeignText {
 
     /// The text of some bytes.
     package static func text(_ bytes: some Collection<UInt8>) -> String {
+        text(of: Array(bytes))
+    }
+
+    /// The text of some bytes.
+    package static func text(_ bytes: [UInt8]) -> String { text(of: bytes) }
+
+    private static func text(of bytes: [UInt8]) -> String {
+        // Most are ASCII, and what there is to check for others takes long at a process's start: the types that it is about
+        // are looked up by name.
+        if bytes.allSatisfy({ $0 < 0x80 }) { return String(decoding: bytes, as: UTF8.self) }
         if let text = String(validating: bytes, as: UTF8.self),
             !text.unicodeScalars.contains(where: { standIns.contains($0.value) })
         {
             return text
         }
-        return repaired(Array(bytes))
+        return repaired(bytes)
     }
 
     /// The text of bytes some of which are not UTF-8, or look like what stands in for such.
@@ -74,7 +84,7 @@ package enum ForeignText {
     /// direction is spelled out, such as `\r` and `\x1b`.
     ///
     /// - Parameter kept: Control characters that are left as they are, such as a message's own line ends.
-    package static func visible(_ text: String, keeping kept: Set<Unicode.Scalar> = []) -> String {
+    package static func visible(_ text: String, keeping kept: [Unicode.Scalar] = []) -> String {
         guard text.unicodeScalars.contains(where: { isHidden($0) && !kept.contains($0) }) else { return text }
         var shown = ""
         for scalar in text.unicodeScalars {

@@ -8,8 +8,14 @@ public final class KVM: Sendable {
 
     package let descriptor: OwnedDescriptor
     package let systemCalls: KVMSystemCalls
-    /// What was found out about this KVM by trying it, by the type that tried.
-    private let findings = Locked<[ObjectIdentifier: any Sendable]>([:])
+    /// What was found out about this KVM by trying it. There are few, and most processes find out nothing: to make the type
+    /// of a dictionary at run time takes longer than to search an array.
+    private let findings = Locked<[Finding]>([])
+
+    private struct Finding: Sendable {
+        let test: ObjectIdentifier
+        let value: any Sendable
+    }
 
     /// Opens KVM.
     ///
@@ -72,11 +78,12 @@ public final class KVM: Sendable {
     /// - Parameters:
     ///   - test: The type that finds out, by which the finding is kept.
     ///   - find: Finds out, on one thread at a time. What fails is tried again.
-    package func finding<Finding: Sendable>(by test: Any.Type, _ find: () throws -> Finding) rethrows -> Finding {
+    package func finding<Value: Sendable>(by test: Any.Type, _ find: () throws -> Value) rethrows -> Value {
         try findings.withLock { findings in
-            if let kept = findings[ObjectIdentifier(test)] as? Finding { return kept }
+            let test = ObjectIdentifier(test)
+            if let kept = findings.first(where: { $0.test == test })?.value as? Value { return kept }
             let found = try find()
-            findings[ObjectIdentifier(test)] = found
+            findings.append(Finding(test: test, value: found))
             return found
         }
     }

@@ -48,7 +48,7 @@ struct MachineBuilder {
         let entry = try load(guest, into: memory, attachments)
         let trap = try TrapPlan(
             for: guest, options: options, kvm: kvm, memory: memory,
-            claimed: attachments.portAttachments.map(\.ports))
+            claimed: attachments.portAttachments)
         options.logger.info("CPUID trap", metadata: trap.metadata)
 
         let vcpus = try makeVCPUs(machine, for: guest)

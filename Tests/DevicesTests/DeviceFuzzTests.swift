@@ -54,7 +54,8 @@ final class DeviceFuzzTests: XCTestCase {
             PortAttachment(InterruptControllerRegisters(mask: 0xB8), named: "PIC", at: 33...34),
             PortAttachment(video.registers, named: "video", at: 36...37),
             PortAttachment(video.status, named: "video", at: 38...38),
-            PortAttachment(FirmwareConfigurationPorts([0: [1], 3: [2, 3]]), named: "fw_cfg", at: 39...40),
+            PortAttachment(
+                FirmwareConfigurationPorts([.init(0, [1]), .init(3, [2, 3])]), named: "fw_cfg", at: 39...40),
             PortAttachment(TestLatch(), named: "latch", at: 41...44),
             PortAttachment(SystemControl.register(reset: tally.call), named: "system", at: 35...35),
         ])

@@ -18,13 +18,29 @@ package final class FirmwareConfigurationPorts: PortIODevice {
         var position = 0
     }
 
-    private let items: [UInt16: [UInt8]]
+    /// What the machine is made of: few items, each with its key.
+    private let items: [Item]
     private let state: Locked<State>
 
+    /// What there is to be read for a key.
+    package struct Item: Sendable {
+        let key: UInt16
+        let bytes: [UInt8]
+
+        package init(_ key: UInt16, _ bytes: [UInt8]) {
+            self.key = key
+            self.bytes = bytes
+        }
+    }
+
     /// Makes the device, with the signature chosen.
-    package init(_ items: [UInt16: [UInt8]]) {
+    package init(_ items: [Item]) {
         self.items = items
-        state = Locked(State(item: items[FirmwareConfiguration.Key.signature] ?? []))
+        state = Locked(State(item: Self.item(FirmwareConfiguration.Key.signature, of: items)))
+    }
+
+    private static func item(_ key: UInt16, of items: [Item]) -> [UInt8] {
+        items.first { $0.key == key }?.bytes ?? []
     }
 
     /// Reads the next byte, at either port. A word is none.
@@ -40,7 +56,7 @@ package final class FirmwareConfigurationPorts: PortIODevice {
     /// Chooses an item by a word written to the first port. Items cannot be written.
     package func writePort(_ offset: UInt16, width: AccessWidth, value: UInt32) {
         guard offset == 0, width == .word else { return }
-        let item = items[UInt16(truncatingIfNeeded: value)] ?? []
+        let item = Self.item(UInt16(truncatingIfNeeded: value), of: items)
         state.withLock { $0 = State(item: item) }
     }
 }
@@ -70,17 +86,17 @@ public struct FirmwareConfiguration: Component {
         let machine = attachments.machine
         let (low, high) = machine.memorySizes
         let count = Self.bytes(UInt64(machine.cpuCount), 2)
-        let items: [UInt16: [UInt8]] = [
-            Key.signature: Array("QEMU".utf8),
-            Key.interfaces: [Self.onlyPorts, 0, 0, 0],
-            Key.memorySize: Self.bytes(low &+ high, 8),
-            Key.hasNoDisplay: [1, 0],
-            Key.cpuCount: count,
-            Key.maximumCPUCount: count,
+        let device = FirmwareConfigurationPorts([
+            .init(Key.signature, Array("QEMU".utf8)),
+            .init(Key.interfaces, [Self.onlyPorts, 0, 0, 0]),
+            .init(Key.memorySize, Self.bytes(low &+ high, 8)),
+            .init(Key.hasNoDisplay, [1, 0]),
+            .init(Key.cpuCount, count),
+            .init(Key.maximumCPUCount, count),
             // An empty list.
-            Key.files: [0, 0, 0, 0],
-        ]
-        attachments.ports(FirmwareConfigurationPorts(items), named: "fw_cfg", at: Self.ports)
+            .init(Key.files, [0, 0, 0, 0]),
+        ])
+        attachments.ports(device, named: "fw_cfg", at: Self.ports)
     }
 
     /// A number's bytes, the least significant first.

@@ -1,5 +1,6 @@
 import Boot
 public import Counters
+import Devices
 public import Host
 import KVM
 import Memory
@@ -25,9 +26,9 @@ struct SiteTrap: Sendable {
 
     /// A port for the patch that no `OUT imm8, AL` of the code names, so that an OUT at a site is always ours, and that no
     /// device has.
-    static func freePort(in code: [LoadedCode], claimed: [ClosedRange<UInt16>] = []) -> UInt8? {
+    static func freePort(in code: [LoadedCode], claimed: [PortAttachment] = []) -> UInt8? {
         candidatePorts.first { port in
-            !claimed.contains { $0.contains(UInt16(port)) }
+            !claimed.contains { $0.ports.contains(UInt16(port)) }
                 && !code.contains { part in
                     zip(part.bytes, part.bytes.dropFirst()).contains { $0 == outImmediate && $1 == port }
                 }
@@ -70,7 +71,7 @@ extension SiteTrap {
     ///   - claimed: The ports of devices.
     /// - Throws: ``SiteTrapError`` when what was asked for cannot be had; `KVMError` when the self-test cannot run.
     static func choose(
-        for code: [LoadedCode], isKernel: Bool = false, claimed: [ClosedRange<UInt16>] = [], options: MachineOptions,
+        for code: [LoadedCode], isKernel: Bool = false, claimed: [PortAttachment] = [], options: MachineOptions,
         kvm: KVM
     ) throws -> SiteTrap {
         if isKernel, options.trap == .auto, options.cpuidSites == nil, !code.contains(where: { namesLeaf($0.bytes) }) {

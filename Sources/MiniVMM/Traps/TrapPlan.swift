@@ -1,5 +1,6 @@
 import Boot
 import Counters
+import Devices
 import Host
 package import KVM
 import Logging
@@ -15,10 +16,10 @@ enum TrapPlan {
 
     /// The trap for a guest that is loaded: what was asked for, or what works here and suffices.
     ///
-    /// - Parameter claimed: The ports of the machine's devices.
+    /// - Parameter claimed: The machine's devices, whose ports are theirs.
     /// - Throws: ``SiteTrapError`` when what was asked for cannot be had; `KVMError` when the self-test cannot run.
     init(
-        for guest: some Guest, options: MachineOptions, kvm: KVM, memory: GuestMemory, claimed: [ClosedRange<UInt16>]
+        for guest: some Guest, options: MachineOptions, kvm: KVM, memory: GuestMemory, claimed: [PortAttachment]
     ) throws {
         switch guest.code {
         case .image(let image, let address):

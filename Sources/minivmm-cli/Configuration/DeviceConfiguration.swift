@@ -125,8 +125,7 @@ struct DeviceConfiguration: Hashable, Sendable {
         if shares.contains(where: { $0.name == nil }) {
             throw ValidationError("--share takes HOST:TAG for `run`: the guest mounts the folder by its tag.")
         }
-        guard Set(shares.map(\.name)).count == shares.count
-        else { throw ValidationError("Give each --share a tag of its own.") }
+        guard !shares.map(\.name).hasRepetition else { throw ValidationError("Give each --share a tag of its own.") }
     }
 
     /// The modules of Linux's kernel that the devices of a program's guest need.

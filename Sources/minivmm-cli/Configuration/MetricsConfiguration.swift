@@ -50,7 +50,7 @@ struct MetricsConfiguration: Hashable, Sendable {
         if interval != nil, path == nil { throw ValidationError("--metrics-interval needs --metrics with a file.") }
         try LiveConfiguration.validate(interval: interval, of: "--metrics-interval")
         if !labels.isEmpty, target == nil { throw ValidationError("--metrics-label needs --metrics.") }
-        guard Set(labels.map(\.name)).count == labels.count else {
+        guard !labels.map(\.name).hasRepetition else {
             throw ValidationError("--metrics-label takes each name once.")
         }
     }

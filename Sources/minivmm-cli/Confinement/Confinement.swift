@@ -31,18 +31,25 @@ struct Confinement: RunConfinement {
     /// number, as a shell's process substitution does.
     static func closeStrayDescriptors(namedIn words: [String]) {
         var next: UInt32 = 3
-        for number in Set(words.flatMap(descriptors)).sorted() where number >= next {
+        for number in words.flatMap(descriptors).sorted() where number >= next {
             if number > next { _ = ckvm_close_range(next, number - 1) }
             next = number + 1
         }
         _ = ckvm_close_range(next, .max)
     }
 
+    /// The folders in which the system names a process's descriptors.
+    private static let descriptorFolders = ["/dev/fd/", "/proc/self/fd/"].map { Array($0.utf8) }
+
     /// The descriptors that a word names, such as `/dev/fd/63`.
     private static func descriptors(in word: String) -> [UInt32] {
-        ["/dev/fd/", "/proc/self/fd/"].compactMap { folder in
-            guard let start = word.firstRange(of: folder)?.upperBound else { return nil }
-            let number = UInt32(word[start...].prefix { $0.isASCII && $0.isNumber })
+        // By bytes: what `firstRange(of:)` takes at a process's start is more than all else here.
+        let bytes = Array(word.utf8)
+        return descriptorFolders.compactMap { folder in
+            let places = 0..<max(0, bytes.count - folder.count)
+            guard let place = places.first(where: { bytes[$0...].starts(with: folder) }) else { return nil }
+            let digits = bytes[(place + folder.count)...].prefix { UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 }
+            let number = UInt32(String(decoding: digits, as: UTF8.self))
             return number.flatMap { $0 < UInt32(Int32.max) ? $0 : nil }
         }
     }

@@ -108,3 +108,9 @@ enum RawArguments {
         unsafe Array(UnsafeRawBufferPointer(start: text, count: strlen(text)))
     }
 }
+
+extension Array where Element: Equatable {
+    /// Whether something stands in it twice. For the few things that a person names: a set of them would be a type that is
+    /// made at the start of each process.
+    var hasRepetition: Bool { indices.contains { self[..<$0].contains(self[$0]) } }
+}

@@ -205,17 +205,23 @@ enum ProcessEnding {
 
 /// The writes of the command that have begun and not ended, so that one that nobody takes can be given up.
 enum PendingWrites {
-    private static let starts = Locked<[UInt64: ContinuousClock.Instant]>([:])
+    private struct Start: Sendable {
+        let number: UInt64
+        let time: ContinuousClock.Instant
+    }
+
+    /// As many as there are threads that write, the oldest first.
+    private static let starts = Locked<[Start]>([])
     private static let nextNumber = Atomic<UInt64>(0)
 
     /// When the oldest of them began.
-    static var oldest: ContinuousClock.Instant? { starts.withLock { $0.values.min() } }
+    static var oldest: ContinuousClock.Instant? { starts.withLock { $0.first?.time } }
 
     /// Does a write that may take as long as somebody likes.
     static func during<Result>(_ write: () -> Result) -> Result {
         let number = nextNumber.wrappingAdd(1, ordering: .relaxed).newValue
-        starts.withLock { $0[number] = .now }
-        defer { starts.withLock { _ = $0.removeValue(forKey: number) } }
+        starts.withLock { $0.append(Start(number: number, time: .now)) }
+        defer { starts.withLock { $0.removeAll { $0.number == number } } }
         return write()
     }
 }
