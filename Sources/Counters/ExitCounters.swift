@@ -252,10 +252,21 @@ package struct ExitCounters {
 
     /// Adds how many service times of a kind are in the first buckets of its histogram to as many numbers, modulo 2^64.
     /// There must be so many buckets.
-    func addBuckets(of kind: ExitKind, to sums: inout [UInt64]) {
+    ///
+    /// - Returns: How many service times that were, modulo 2^64.
+    func addBuckets(of kind: ExitKind, to sums: inout [UInt64]) -> UInt64 {
         precondition(sums.count <= ServiceTimeBucket.count)
         // Sound: a kind has ServiceTimeBucket.count buckets.
         let first = unsafe buckets + kind.index * ServiceTimeBucket.count
-        for bucket in sums.indices { unsafe sums[bucket] &+= first[bucket].load(ordering: .relaxed) }
+        var total: UInt64 = 0
+        unsafe sums.withUnsafeMutableBufferPointer { sums in
+            for bucket in unsafe sums.indices {
+                let times = unsafe first[bucket].load(ordering: .relaxed)
+                // Sound: the index is one of the buffer's.
+                unsafe sums[bucket] &+= times
+                total &+= times
+            }
+        }
+        return total
     }
 }

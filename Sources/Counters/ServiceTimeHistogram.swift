@@ -54,10 +54,11 @@ package struct ServiceTimeHistogram {
         let longest = counters.reduce(0) { max($0, $1.maximumServiceCycles(of: kind)) }
         // Pages of buckets that were never touched are not asked for either.
         var counts = [UInt64](repeating: 0, count: ServiceTimeBucket.index(of: longest) + 1)
-        for vcpu in counters { vcpu.addBuckets(of: kind, to: &counts) }
+        var count: UInt64 = 0
+        for vcpu in counters { count &+= vcpu.addBuckets(of: kind, to: &counts) }
         self.counts = counts
         self.longest = longest
-        count = counts.reduce(0, &+)
+        self.count = count
     }
 
     /// The 50th and the 99th percentile.
@@ -75,12 +76,10 @@ package struct ServiceTimeHistogram {
         // Less by the smallest step, so that rounding errors do not lead to the next value.
         let rank = UInt64((percentile.nextDown * Double(count) / 100).rounded(.up))
         var atOrBelow: UInt64 = 0
-        for (bucket, count) in counts.enumerated() {
-            atOrBelow &+= count
-            // The last bucket holds longer times, too.
-            if atOrBelow >= rank {
-                return bucket == counts.count - 1 ? longest : ServiceTimeBucket.longest(in: bucket)
-            }
+        // The last bucket holds longer times, too.
+        for bucket in 0..<(counts.count - 1) {
+            atOrBelow &+= counts[bucket]
+            if atOrBelow >= rank { return ServiceTimeBucket.longest(in: bucket) }
         }
         return longest
     }
