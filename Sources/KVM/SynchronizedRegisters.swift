@@ -32,16 +32,22 @@ package struct SynchronizedRegisters {
         hasGeneral = demand != .none && supported & ckvm_sync_regs != 0
         canHaveSpecial = supported & ckvm_sync_sregs != 0
         unsafe vcpu.runPage.pointee.kvm_valid_regs = hasGeneral ? ckvm_sync_regs : 0
-        if demand == .all { wantSpecial(true) }
+        // They are there after the first exit, and not asked for before.
+        if demand == .all, canHaveSpecial { unsafe vcpu.runPage.pointee.kvm_valid_regs |= ckvm_sync_sregs }
     }
 
-    /// Says whether the segment and control registers should be in the run page after the next exit.
-    package func wantSpecial(_ isWanted: Bool) {
-        if isWanted, canHaveSpecial {
-            unsafe vcpu.runPage.pointee.kvm_valid_regs |= ckvm_sync_sregs
-        } else {
+    /// Says whether the segment and control registers should be in the run page, from now on and after each exit.
+    ///
+    /// - Throws: ``KVMError`` when they are not there yet, and KVM does not hand them out.
+    package func wantSpecial(_ isWanted: Bool) throws(KVMError) {
+        guard isWanted, canHaveSpecial else {
             unsafe vcpu.runPage.pointee.kvm_valid_regs &= ~ckvm_sync_sregs
+            return
         }
+        guard !hasSpecial else { return }
+        // Sound: the pointer is into the run page. The last exit has not stored them there.
+        unsafe ckvm_synced_sregs(vcpu.runPage).pointee = try vcpu.specialRegisters().kernelValue
+        unsafe vcpu.runPage.pointee.kvm_valid_regs |= ckvm_sync_sregs
     }
 
     /// Whether the segment and control registers are in the run page.

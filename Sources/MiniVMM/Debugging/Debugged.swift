@@ -196,8 +196,8 @@ final class Debugged<Inner: ExitInterceptor>: ExitInterceptor {
         // An instruction that KVM emulates loses the trap flag, so this is said before each step.
         try runner.setDebugPlan(plan)
         haltEnd = isStepping ? try endOfHalt(runner) : nil
-        // Last: they are there after the next exit. A step looks at them, and without them asks KVM each time.
-        if inner.wantedRegisters != .all { runner.registers.wantSpecial(isStepping) }
+        // A step looks at them, and without them asks KVM each time.
+        if inner.wantedRegisters != .all { try runner.registers.wantSpecial(isStepping) }
     }
 
     /// The linear address after the next instruction, if that is a HLT.

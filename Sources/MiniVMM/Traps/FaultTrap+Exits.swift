@@ -32,7 +32,7 @@ extension FaultTrap: ExitInterceptor {
     /// Lets the trap look after itself.
     func follow(_ runner: VCPURunner) throws(KVMError) {
         follow(runner.registers.hasSpecial ? try runner.registers.special() : nil)
-        runner.registers.wantSpecial(wantsSpecialRegisters)
+        try runner.registers.wantSpecial(wantsSpecialRegisters)
         guard breakpoint != runner.breakpoint else { return }
         try runner.setGuestDebug(breakpoint.map { .breakpoints([$0]) } ?? .off)
     }
@@ -43,6 +43,8 @@ extension FaultTrap: ExitInterceptor {
     @inline(never)
     private func serviceHandler(_ runner: VCPURunner) throws(KVMError) -> VCPURunner.Service? {
         var general = try runner.registers.general()
+        // For the next exits as well, unless this is not the trap's: then that is taken back when it follows the guest.
+        try runner.registers.wantSpecial(true)
         var special = try runner.registers.special()
         switch verdict(general, special) {
         case .notOurs:

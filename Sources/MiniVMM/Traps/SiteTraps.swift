@@ -40,6 +40,9 @@ final class PatchedSites: ExitInterceptor {
     private let sites: CPUIDSites
     private let port: UInt16
     private let memory: GuestMemory
+    /// How many exits are still to come with the segment and control registers: as with the fault trap, whoever asks once
+    /// asks more, and to ask KVM for them at each hit takes longer than all else that is done for it.
+    private var exitsWithRegisters = 0
 
     init(_ sites: CPUIDSites, port: UInt8, memory: GuestMemory) {
         self.sites = sites
@@ -50,6 +53,13 @@ final class PatchedSites: ExitInterceptor {
     var wantedRegisters: SynchronizedRegisters.Demand { .general }
 
     @inline(__always)
+    func follow(_ runner: VCPURunner) throws(KVMError) {
+        guard exitsWithRegisters > 0 else { return }
+        exitsWithRegisters &-= 1
+        try runner.registers.wantSpecial(exitsWithRegisters > 0)
+    }
+
+    @inline(__always)
     func portOut(_ access: PortAccess, _ runner: VCPURunner) throws(KVMError) -> VCPURunner.Service? {
         access.port == port ? try service(runner) : nil
     }
@@ -57,6 +67,8 @@ final class PatchedSites: ExitInterceptor {
     @inline(never)
     private func service(_ runner: VCPURunner) throws(KVMError) -> VCPURunner.Service? {
         var general = try runner.registers.general()
+        exitsWithRegisters = FaultTrap.exitsAfterAnswer &+ 1
+        try runner.registers.wantSpecial(true)
         guard let (site, isPast) = site(general, try runner.registers.special()) else { return nil }
         runner.counters.begin(.cpuid)
         try runner.responder.answer(&general, at: site)
