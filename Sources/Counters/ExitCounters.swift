@@ -260,7 +260,7 @@ package struct ExitCounters {
         let first = unsafe buckets + kind.index * ServiceTimeBucket.count
         var total: UInt64 = 0
         unsafe sums.withUnsafeMutableBufferPointer { sums in
-            for bucket in unsafe sums.indices {
+            for bucket in sums.indices {
                 let times = unsafe first[bucket].load(ordering: .relaxed)
                 // Sound: the index is one of the buffer's.
                 unsafe sums[bucket] &+= times

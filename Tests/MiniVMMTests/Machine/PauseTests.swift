@@ -37,6 +37,13 @@ final class PauseTests: KVMTestCase {
         while machine.countersSoFar.exits <= count, !machine.control.isStopping { sched_yield() }
     }
 
+    /// Lets two milliseconds pass, in which a vCPU that still ran would make hundreds of exits. A number of yields would take
+    /// a busy machine longer than the run may.
+    private func giveExitsTime() {
+        let end = ContinuousClock.now + .milliseconds(2)
+        while ContinuousClock.now < end { sched_yield() }
+    }
+
     private func assertPauses(_ machine: Machine, rounds: Int = 20) throws {
         let outcome = try whileRunning(machine) {
             var last: UInt64 = 0
@@ -45,8 +52,7 @@ final class PauseTests: KVMTestCase {
                 XCTAssertTrue(machine.control.pause(), "round \(round)")
                 let paused = machine.countersSoFar
                 XCTAssertGreaterThan(paused.exits, last, "round \(round)")
-                // A vCPU that still ran would make thousands of exits meanwhile.
-                for _ in 0..<1000 { sched_yield() }
+                giveExitsTime()
                 XCTAssertEqual(machine.countersSoFar, paused, "round \(round)")
                 last = paused.exits
                 machine.control.resume()
@@ -79,7 +85,7 @@ final class PauseTests: KVMTestCase {
             XCTAssertTrue(machine.control.pause())
             machine.control.resume()
             let paused = machine.countersSoFar
-            for _ in 0..<1000 { sched_yield() }
+            giveExitsTime()
             XCTAssertEqual(machine.countersSoFar, paused)
             machine.control.resume()
             // Once too often changes nothing.
@@ -92,7 +98,7 @@ final class PauseTests: KVMTestCase {
         let machine = try Machine(kvm: TestKVM.shared(), guest: FlatGuest(image: Self.endless))
         XCTAssertTrue(machine.control.pause())
         _ = try whileRunning(machine) {
-            for _ in 0..<1000 { sched_yield() }
+            giveExitsTime()
             XCTAssertEqual(machine.countersSoFar.exits, 0)
             machine.control.resume()
             waitForExits(machine, beyond: 0)
