@@ -151,7 +151,7 @@ package struct ExitCounters {
     @discardableResult
     package func finish(_ kind: ExitKind, serviceCycles: UInt64) -> UInt64 {
         add(serviceCycles, to: Self.word(kind, 1))
-        guard serviceCycles <= load(Self.word(kind, 3)) else { return countLong(kind, serviceCycles) }
+        guard _fastPath(serviceCycles <= load(Self.word(kind, 3))) else { return countLong(kind, serviceCycles) }
         count(kind, inBucket: ServiceTimeBucket.indexInRange(of: serviceCycles))
         return 0
     }

@@ -53,7 +53,7 @@ public struct Attachments {
     ///   - device: The device.
     ///   - name: What reports call it.
     ///   - ports: The ports.
-    public mutating func ports(_ device: any PortIODevice, named name: String, at ports: ClosedRange<UInt16>) {
+    public mutating func ports(_ device: some PortIODevice, named name: String, at ports: ClosedRange<UInt16>) {
         portAttachments.append(PortAttachment(device, named: name, at: ports))
     }
 

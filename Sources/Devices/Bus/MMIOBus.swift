@@ -107,8 +107,8 @@ public struct MMIOAttachment: Sendable {
     package let handler: MMIOHandler
 
     /// Puts a device at a range of physical addresses.
-    public init<Device: MMIODevice>(
-        _ device: Device,
+    public init(
+        _ device: some MMIODevice,
         named name: String,
         at start: GuestPhysicalAddress,
         size: UInt64
@@ -116,7 +116,7 @@ public struct MMIOAttachment: Sendable {
         self.name = name
         self.start = start
         self.size = size
-        handler = DeviceMMIOHandler(device)
+        handler = MMIOHandler(device)
     }
 
     /// Whether an address lies in the device's range.
@@ -127,31 +127,15 @@ public struct MMIOAttachment: Sendable {
     }
 }
 
-/// A device of whatever type behind one virtual call, without the existential that `any MMIODevice` would be.
+/// A device of whatever type behind one call, for the reasons that ``PortHandler`` gives.
 @usableFromInline
-package class MMIOHandler: @unchecked Sendable {
-    // Sound to call Sendable: neither this class nor its only subclass has state that changes.
+package final class MMIOHandler: Sendable {
+    @usableFromInline let read: @Sendable (_ offset: UInt64, _ width: AccessWidth) -> UInt64
+    @usableFromInline let write: @Sendable (_ offset: UInt64, _ width: AccessWidth, _ value: UInt64) -> Void
 
-    @usableFromInline
-    package func read(_ offset: UInt64, _ width: AccessWidth) -> UInt64 { .max }
-    @usableFromInline
-    package func write(_ offset: UInt64, _ width: AccessWidth, _ value: UInt64) {}
-}
-
-/// The device itself.
-private final class DeviceMMIOHandler<Device: MMIODevice>: MMIOHandler, @unchecked Sendable {
-    private let device: Device
-
-    init(_ device: Device) {
-        self.device = device
-    }
-
-    override func read(_ offset: UInt64, _ width: AccessWidth) -> UInt64 {
-        device.readMMIO(offset, width: width)
-    }
-
-    override func write(_ offset: UInt64, _ width: AccessWidth, _ value: UInt64) {
-        device.writeMMIO(offset, width: width, value: value)
+    init(_ device: some MMIODevice) {
+        read = { device.readMMIO($0, width: $1) }
+        write = { device.writeMMIO($0, width: $1, value: $2) }
     }
 }
 

@@ -152,47 +152,27 @@ public struct PortAttachment: Sendable {
     let widestAccess: AccessWidth
 
     /// Puts a device at a range of ports.
-    public init(_ device: any PortIODevice, named name: String, at ports: ClosedRange<UInt16>) {
+    public init<Device: PortIODevice>(_ device: Device, named name: String, at ports: ClosedRange<UInt16>) {
         self.name = name
         self.ports = ports
-        (handler, widestAccess) = Self.open(device)
-    }
-
-    /// Never specialized: where the device's type is known, the handler's would be looked for by name at run time, among
-    /// all conformances of the program; here the existential has brought with it what it takes. Without it the smallest
-    /// guest's run takes 6.9 million instructions in place of 5.4.
-    @_semantics("optimize.sil.specialize.generic.never")
-    @inline(never)
-    private static func open<Device: PortIODevice>(_ device: Device) -> (PortHandler, AccessWidth) {
-        (DevicePortHandler(device), Device.widestPortAccess)
+        handler = PortHandler(device)
+        widestAccess = Device.widestPortAccess
     }
 }
 
-/// A device of whatever type behind one virtual call, without the existential that `any PortIODevice` would be.
+/// A device of whatever type behind one call, to code that the compiler makes for that type.
+///
+/// Not `any PortIODevice`, for which references would be counted at each exit. Nor a class that is generic: from there the
+/// device would be one call more, to an address that a processor which has just left the guest cannot predict, some 30 ns;
+/// and its metadata would be made for each type of device, at the start of each run.
 @usableFromInline
-package class PortHandler: @unchecked Sendable {
-    // Sound to call Sendable: neither this class nor its only subclass has state that changes.
+package final class PortHandler: Sendable {
+    @usableFromInline let read: @Sendable (_ offset: UInt16, _ width: AccessWidth) -> UInt32
+    @usableFromInline let write: @Sendable (_ offset: UInt16, _ width: AccessWidth, _ value: UInt32) -> Void
 
-    @usableFromInline
-    package func read(_ offset: UInt16, _ width: AccessWidth) -> UInt32 { .max }
-    @usableFromInline
-    package func write(_ offset: UInt16, _ width: AccessWidth, _ value: UInt32) {}
-}
-
-/// The device itself.
-private final class DevicePortHandler<Device: PortIODevice>: PortHandler, @unchecked Sendable {
-    private let device: Device
-
-    init(_ device: Device) {
-        self.device = device
-    }
-
-    override func read(_ offset: UInt16, _ width: AccessWidth) -> UInt32 {
-        device.readPort(offset, width: width)
-    }
-
-    override func write(_ offset: UInt16, _ width: AccessWidth, _ value: UInt32) {
-        device.writePort(offset, width: width, value: value)
+    init(_ device: some PortIODevice) {
+        read = { device.readPort($0, width: $1) }
+        write = { device.writePort($0, width: $1, value: $2) }
     }
 }
 

@@ -32,7 +32,7 @@ extension VCPURunner {
             let result = vcpu.enter()
             serviceStart = ckvm_rdtsc()
             counters.bookRun(cycles: serviceStart &- entry)
-            guard result == 0 else {
+            guard _fastPath(result == 0) else {
                 guard try reenter(after: result, interceptor) else { return }
                 continue
             }

@@ -110,7 +110,7 @@ package final class VCPURunner: @unchecked Sendable {
         case .booked(let kind):
             let cycles = end &- serviceStart &+ unbookedCycles
             var ownCycles = counters.finish(kind, serviceCycles: cycles)
-            if isRecording { ownCycles &+= record(kind, end: end, cycles: cycles) }
+            if _slowPath(isRecording) { ownCycles &+= record(kind, end: end, cycles: cycles) }
             entry = ckvm_rdtsc()
             unbookedCycles = entry &- end &- ownCycles
             return true

@@ -16,7 +16,7 @@ struct FirmwareCalls<Trap: ExitInterceptor>: ExitInterceptor {
     @inline(__always)
     func portOut(_ access: PortAccess, _ runner: VCPURunner) throws(KVMError) -> VCPURunner.Service? {
         if let serviced = try trap.portOut(access, runner) { return serviced }
-        guard access.port == port else { return nil }
+        guard _slowPath(access.port == port) else { return nil }
         return try runner.serviceFirmwareCall()
     }
 
