@@ -57,7 +57,7 @@ struct ExecCommand: ParsableCommand {
         signal(SIGXFSZ, SIG_IGN)
         let session = session
         try Diagnostics.report {
-            let inputs = [guest.kernel] + session.devices.disks.map(\.path)
+            let inputs = guest.kernel.elements + session.devices.disks.map(\.path)
             if let status = try session.repeated(inputs: inputs) { return status }
             var run = try RunSession(session, inputs: inputs)
             run.options.exits = session.cpuid.exits ?? .auto

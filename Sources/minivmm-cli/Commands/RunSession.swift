@@ -21,7 +21,7 @@ struct RunSession {
     /// Opens all files but those of devices. The time limit has begun.
     ///
     /// - Parameter inputs: The files that the run reads: none of them may be an output.
-    init(_ configuration: SessionConfiguration, inputs: [String?]) throws {
+    init(_ configuration: SessionConfiguration, inputs: [String]) throws {
         self.configuration = configuration
         if configuration.live.hasScreen { try LiveScreen.validate(usesOutput: true) }
         Confinement.begin(isWanted: configuration.host.isConfined)
@@ -98,7 +98,7 @@ extension SessionConfiguration {
     /// Makes the runs where several are wanted.
     ///
     /// - Returns: The command's status; nil where one run is wanted, which is not made here.
-    func repeated(inputs: [String?]) throws -> ExitStatus? {
+    func repeated(inputs: [String]) throws -> ExitStatus? {
         guard repetition.count != nil else { return nil }
         return try RepeatedRuns(repetition).run(statistics, reports, inputs: inputs)
     }

@@ -68,7 +68,8 @@ struct WatchCommand: ParsableCommand {
             let signals = try ProcessWatch()
             let sink = try statistics.openSink()
             let metrics = metrics.configuration
-            try FilePlan.check(inputs: [], outputs: [statistics.file, intervalFile, metrics.path].compactMap(\.self))
+            try FilePlan.check(
+                inputs: [], outputs: statistics.file.elements + intervalFile.elements + metrics.path.elements)
             let lines = try intervalFile.map { try OutputFile(following: $0) } ?? .standardOutput
             let outlet = try metrics.open()
             let process = try WatchedProcess(process)

@@ -38,7 +38,7 @@ struct DebuggerEntrance {
     fileprivate let waits: Bool
 
     /// The directories in which there is a file to be removed after the run.
-    var folders: [Int32] { [listener.directory].compactMap(\.self) }
+    var folders: [Int32] { listener.directory.elements }
 
     /// Does something while debuggers are served: running the machine.
     func serve(_ machine: Machine, while body: () throws -> RunOutcome) throws -> RunOutcome {

@@ -32,7 +32,7 @@ struct GuestConfiguration: Hashable, Sendable {
     var hasScreen = false
 
     /// The files that the run reads.
-    var inputs: [String?] { [path, initrd] + modules.map(\.path) }
+    var inputs: [String] { path.elements + initrd.elements + modules.map(\.path) }
 
     /// What stands for standard input in place of a path.
     static let standardInput = "-"

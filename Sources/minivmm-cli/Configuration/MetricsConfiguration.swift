@@ -77,7 +77,7 @@ enum MetricsOutlet {
     var folders: [Int32] {
         switch self {
         case .file(let file, interval: _): [file.directory]
-        case .socket(let listener): [listener.directory].compactMap(\.self)
+        case .socket(let listener): listener.directory.elements
         }
     }
 }

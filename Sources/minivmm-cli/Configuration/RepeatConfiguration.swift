@@ -68,11 +68,10 @@ final class RepeatedRuns: Sendable {
     /// - Parameter inputs: The files that a run reads.
     /// - Returns: The first status that was not 0, or 0.
     func run(
-        _ statistics: StatisticsConfiguration, _ reports: ReportConfiguration, inputs: [String?]
+        _ statistics: StatisticsConfiguration, _ reports: ReportConfiguration, inputs: [String]
     ) throws -> ExitStatus {
         let count = configuration.count ?? 1
-        try FilePlan.check(
-            inputs: inputs.compactMap(\.self), outputs: [statistics.file].compactMap(\.self) + reports.outputs)
+        try FilePlan.check(inputs: inputs, outputs: statistics.file.elements + reports.outputs)
         let watch = try ProcessWatch()
         let sink = try statistics.openSink()
         let files = try reports.files.map { try OutputFile(creating: $0) }

@@ -35,7 +35,7 @@ struct ReportConfiguration: Hashable, Sendable {
     }
 
     /// The paths of all files.
-    var outputs: [String] { files + (trace.map { [$0] } ?? []) }
+    var outputs: [String] { files + trace.elements }
 
     /// Lets the machine keep what the files need.
     func apply(to options: inout MachineOptions) {
@@ -153,7 +153,7 @@ struct ReportFiles {
     var circumstances: Circumstances?
 
     /// All of the files.
-    var outputs: [OutputFile] { reports.map(\.file) + (trace.map { [$0] } ?? []) }
+    var outputs: [OutputFile] { reports.map(\.file) + trace.elements }
 
     /// Writes all of them.
     ///

@@ -19,10 +19,10 @@ struct RunOutputs {
     ///   - inputs: The files that the run reads besides the symbols: none of them may be an output.
     init(
         _ statistics: StatisticsConfiguration, _ reports: ReportConfiguration, _ profile: ProfileConfiguration,
-        pin: CPUList?, inputs: [String?]
+        pin: CPUList?, inputs: [String]
     ) throws {
-        paths = [statistics.file].compactMap(\.self) + reports.outputs + [profile.file].compactMap(\.self)
-        try FilePlan.check(inputs: inputs.compactMap(\.self) + profile.symbols, outputs: paths)
+        paths = statistics.file.elements + reports.outputs + profile.file.elements
+        try FilePlan.check(inputs: inputs + profile.symbols, outputs: paths)
         self.statistics = statistics
         sink = try statistics.openSink()
         files = try reports.openFiles()
@@ -32,7 +32,7 @@ struct RunOutputs {
     }
 
     /// All files.
-    var all: [OutputFile] { [sink] + files.outputs + [profiles.file].compactMap(\.self) }
+    var all: [OutputFile] { [sink] + files.outputs + profiles.file.elements }
 
     /// Says how the run ended, and writes everything.
     ///

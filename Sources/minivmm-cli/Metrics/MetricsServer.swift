@@ -97,7 +97,7 @@ private struct MetricsService {
     }
 
     private func wait(_ polls: inout [pollfd]) {
-        let deadline = (clients.map(\.deadline) + [pause].compactMap(\.self)).min()
+        let deadline = (clients.map(\.deadline) + pause.elements).min()
         let limit = deadline.map { max(ContinuousClock.now.duration(to: $0), .zero) }
         let (seconds, attoseconds) = limit?.components ?? (-1, 0)
         // A Duration's part below a second is less than 10^18 attoseconds.

@@ -71,9 +71,8 @@ struct LiveOutlets {
     /// Opens them.
     ///
     /// - Parameter others: The files that the run reads and writes besides: none of them may be one of these.
-    init(_ live: LiveConfiguration, _ metrics: MetricsConfiguration, apartFrom others: [String?]) throws {
-        let outputs = [live.file, metrics.path].compactMap(\.self)
-        try FilePlan.check(inputs: others.compactMap(\.self), outputs: outputs)
+    init(_ live: LiveConfiguration, _ metrics: MetricsConfiguration, apartFrom others: [String]) throws {
+        try FilePlan.check(inputs: others, outputs: live.file.elements + metrics.path.elements)
         lines = try live.file.map { try OutputFile(following: $0) }
         self.metrics = try metrics.open()
         labels = metrics.labels

@@ -182,3 +182,8 @@ struct FilePlan {
             device: status.st_dev, inode: status.st_ino, name: slash.map { Array(bytes[($0 + 1)...]) } ?? bytes)
     }
 }
+
+extension Optional {
+    /// What there is: one, or none. A list of optionals would be a type of its own, which each process makes at its start.
+    var elements: [Wrapped] { map { [$0] } ?? [] }
+}
