@@ -55,19 +55,18 @@ final class MetricsServerTests: XCTestCase {
         XCTAssertEqual(client.readToEnd(), "")
     }
 
-    /// Each is answered more than the sockets' buffers hold, and reads none of it. A ninth gets its answer when they are given
-    /// up.
+    /// Each is answered more than the sockets' buffers hold, and reads none of it. A ninth gets its answer when the first of
+    /// them is given up.
     func testAsManyAsThereMayBeThatDoNotRead() throws {
-        let (place, end) = try server(patience: .milliseconds(1500)) { format in
-            format == .openMetrics ? String(repeating: "x", count: 8 << 20) : "small"
-        }
+        let large = String(repeating: "x", count: 8 << 20)
+        let (place, end) = try server(patience: .seconds(1)) { $0 == .openMetrics ? large : "small" }
         defer { end() }
         let lazy = try (0..<8).map { _ in try HTTPClient(to: place) }
         for client in lazy {
             client.send("GET /metrics HTTP/1.0\r\nAccept: application/openmetrics-text\r\n\r\n")
         }
         XCTAssertEqual(try HTTPClient.get("/metrics", from: place)?.body, "small")
-        for client in lazy { XCTAssertLessThan(client.readToEnd().utf8.count, 8 << 20) }
+        XCTAssertLessThan(lazy[0].readToEnd().utf8.count, large.utf8.count)
     }
 
     func testOneThatSendsTooMuch() throws {
