@@ -54,7 +54,7 @@ final class ExecCommandTests: ExecTestCase {
         XCTAssertTrue(run.errors.contains("the guest's kernel panicked"), run.errors)
         XCTAssertTrue(run.errors.contains("did not say what became of the program"), run.errors)
         // Long enough for the kernel's first words where everything is emulated; the program has no end.
-        let limited = try exec(["--timeout", "10", "--kernel-log", "--", "/bin/sh", "-c", "while :; do :; done"])
+        let limited = try exec(["--timeout", "15", "--kernel-log", "--", "/bin/sh", "-c", "while :; do :; done"])
         limited.assertStatus(124)
         XCTAssertTrue(limited.errors.contains("Linux version"), limited.errors)
     }
