@@ -76,7 +76,12 @@ final class ExecLeafTests: ExecTestCase {
     }
 
     func testProgramsReadLiveCounters() throws {
-        for leaves in CounterLeaves.allCases { XCTAssertEqual(try leastRise([], leaves), [1, 1]) }
+        for leaves in CounterLeaves.allCases {
+            // Where everything is emulated and the machine is busy, the kernel's timer can come between all of them.
+            var rises: [UInt32?] = []
+            for _ in 0..<3 where rises != [1, 1] { rises = try leastRise([], leaves) }
+            XCTAssertEqual(rises, [1, 1])
+        }
         XCTAssertEqual(try leastRise(["--cpuid-trap", "none"], .f22), [0, 0])
     }
 }
