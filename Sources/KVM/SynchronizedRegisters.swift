@@ -45,8 +45,10 @@ package struct SynchronizedRegisters {
             return
         }
         guard !hasSpecial else { return }
-        // Sound: the pointer is into the run page. The last exit has not stored them there.
-        unsafe ckvm_synced_sregs(vcpu.runPage).pointee = try vcpu.specialRegisters().kernelValue
+        // Sound: the pointer is into the run page. The last exit has not stored them there; but what is to be set is there.
+        if unsafe vcpu.runPage.pointee.kvm_dirty_regs & UInt64(ckvm_sync_sregs) == 0 {
+            unsafe ckvm_synced_sregs(vcpu.runPage).pointee = try vcpu.specialRegisters().kernelValue
+        }
         unsafe vcpu.runPage.pointee.kvm_valid_regs |= ckvm_sync_sregs
     }
 
