@@ -10,14 +10,10 @@ package enum ForeignText {
     private static let standIns = (firstScalar + 0x80)...(firstScalar + 0xff)
 
     /// The text of some bytes.
-    package static func text(_ bytes: some Collection<UInt8>) -> String {
-        text(of: Array(bytes))
-    }
+    package static func text(_ bytes: some Collection<UInt8>) -> String { text(Array(bytes)) }
 
     /// The text of some bytes.
-    package static func text(_ bytes: [UInt8]) -> String { text(of: bytes) }
-
-    private static func text(of bytes: [UInt8]) -> String {
+    package static func text(_ bytes: [UInt8]) -> String {
         // Most are ASCII, and what there is to check for others takes long at a process's start: the types that it is about
         // are looked up by name.
         if bytes.allSatisfy({ $0 < 0x80 }) { return String(decoding: bytes, as: UTF8.self) }

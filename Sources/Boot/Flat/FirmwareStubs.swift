@@ -16,25 +16,18 @@ package enum FirmwareStubs {
     /// The length of the OUT, in bytes.
     private static let outLength: UInt64 = 2
     private static let vectorCount = 256
-    /// Of an entry of the vector table, in bytes.
-    private static let vectorSize = 4
 
     /// Writes the vector table, at address 0, and the stubs.
     ///
     /// - Throws: `GuestMemoryError` when the guest's memory has no room for them.
     package static func write(to memory: GuestMemory) throws(GuestMemoryError) {
-        var stubs = [UInt8](repeating: 0, count: vectorCount * stub.count)
-        var vectors = [UInt8](repeating: 0, count: vectorCount * vectorSize)
-        for index in stubs.indices { stubs[index] = stub[index % stub.count] }
         for vector in 0..<vectorCount {
+            let offset = UInt64(vector * stub.count)
+            try memory.write(stub, at: BootLayout.firmware &+ offset)
             // An entry is the offset, then the segment. Source: Intel SDM, volume 3, "Real-address mode".
-            let entry = UInt32(vector * stub.count) | UInt32(segment) << 16
-            for byte in 0..<vectorSize {
-                vectors[vector * vectorSize + byte] = UInt8(truncatingIfNeeded: entry >> UInt32(8 * byte))
-            }
+            let entry = UInt32(offset) | UInt32(segment) << 16
+            try memory.store(entry, at: GuestPhysicalAddress(UInt64(vector) * 4))
         }
-        try memory.write(stubs, at: BootLayout.firmware)
-        try memory.write(vectors, at: GuestPhysicalAddress(0))
     }
 
     /// Writes what a guest may look for in the BIOS's data area.

@@ -1,3 +1,4 @@
+import Boot
 import CKVM
 import Devices
 import Glibc
@@ -46,8 +47,7 @@ struct Confinement: RunConfinement {
         // By bytes: what `firstRange(of:)` takes at a process's start is more than all else here.
         let bytes = Array(word.utf8)
         return descriptorFolders.compactMap { folder in
-            let places = 0..<max(0, bytes.count - folder.count)
-            guard let place = places.first(where: { bytes[$0...].starts(with: folder) }) else { return nil }
+            guard let place = bytes.indices.first(where: { bytes.hasBytes(folder, at: $0) }) else { return nil }
             let digits = bytes[(place + folder.count)...].prefix { UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 }
             let number = UInt32(String(decoding: digits, as: UTF8.self))
             return number.flatMap { $0 < UInt32(Int32.max) ? $0 : nil }
