@@ -83,11 +83,8 @@ package final class FaultTrap {
     /// CPU_ENTRY_AREA_RO_IDT; arch/x86/kernel/idt.c, idt_setup_apic_and_irq_gates().
     static let finalTable: UInt64 = 0xffff_fe00_0000_0000
 
-    /// Where a program asks once it asks more: the C library some tens of times when a program starts. So for this many
-    /// exits after an answer the registers come along, which costs less than to ask for them at the next hit.
-    static let exitsAfterAnswer = 8
-    /// How many of those are still to come.
-    private var exitsWithRegisters = 0
+    /// The exits after an answer that bring the registers along.
+    private var afterAnswer = ExitsAfterAnswer()
 
     /// - Parameter usesInterruptReturn: Whether the guest's own IRETQ may take programs back: it has to work on this host,
     ///   and single steps would be lost by it.
@@ -113,7 +110,7 @@ package final class FaultTrap {
 
     /// Whether the segment and control registers should be at hand after the next exit.
     var wantsSpecialRegisters: Bool {
-        !hasServed || exitsWithRegisters > 0 || exitsSinceCheck >= Self.exitsPerCheck
+        !hasServed || afterAnswer.areLeft || exitsSinceCheck >= Self.exitsPerCheck
     }
 
     /// Looks after the trap, after an exit.
@@ -121,7 +118,7 @@ package final class FaultTrap {
     /// - Parameter special: The segment and control registers, where they are at hand.
     func follow(_ special: SpecialRegisters?) {
         exitsSinceCheck &+= 1
-        if exitsWithRegisters > 0 { exitsWithRegisters &-= 1 }
+        afterAnswer.follow()
         guard let special else {
             repair()
             return
@@ -218,7 +215,7 @@ package final class FaultTrap {
             let length = cpuidLength(frame, code, walk), let wayBack = wayBack(frame, special, walk)
         else { return .genuine }
         hasServed = true
-        exitsWithRegisters = Self.exitsAfterAnswer &+ 1
+        afterAnswer.begin()
         return .cpuid(Interrupted(frame: frame, code: code, wayBack: wayBack, length: length))
     }
 

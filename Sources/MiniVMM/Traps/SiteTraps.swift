@@ -40,9 +40,8 @@ final class PatchedSites: ExitInterceptor {
     private let sites: CPUIDSites
     private let port: UInt16
     private let memory: GuestMemory
-    /// How many exits are still to come with the segment and control registers: as with the fault trap, whoever asks once
-    /// asks more, and to ask KVM for them at each hit takes longer than all else that is done for it.
-    private var exitsWithRegisters = 0
+    /// The exits after a hit that bring the segment and control registers along.
+    private var afterAnswer = ExitsAfterAnswer()
 
     init(_ sites: CPUIDSites, port: UInt8, memory: GuestMemory) {
         self.sites = sites
@@ -54,9 +53,9 @@ final class PatchedSites: ExitInterceptor {
 
     @inline(__always)
     func follow(_ runner: VCPURunner) throws(KVMError) {
-        guard exitsWithRegisters > 0 else { return }
-        exitsWithRegisters &-= 1
-        try runner.registers.wantSpecial(exitsWithRegisters > 0)
+        guard afterAnswer.areLeft else { return }
+        afterAnswer.follow()
+        try runner.registers.wantSpecial(afterAnswer.areLeft)
     }
 
     @inline(__always)
@@ -67,7 +66,7 @@ final class PatchedSites: ExitInterceptor {
     @inline(never)
     private func service(_ runner: VCPURunner) throws(KVMError) -> VCPURunner.Service? {
         var general = try runner.registers.general()
-        exitsWithRegisters = FaultTrap.exitsAfterAnswer &+ 1
+        afterAnswer.begin()
         try runner.registers.wantSpecial(true)
         guard let (site, isPast) = site(general, try runner.registers.special()) else { return nil }
         runner.counters.begin(.cpuid)
@@ -98,6 +97,24 @@ final class PatchedSites: ExitInterceptor {
         guard let at = walk.translate(linear &+ UInt64(prefixes), in: memory) else { return nil }
         return sites.contains(at.rawValue) ? (general.rip &+ UInt64(prefixes), false) : nil
     }
+}
+
+/// The exits after an answered CPUID that bring the segment and control registers along.
+///
+/// Where a program asks once it asks more: the C library some tens of times when a program starts. That costs less than to
+/// ask KVM for the registers at the next hit, which takes longer than all else that is done for it.
+struct ExitsAfterAnswer {
+    static let count = 8
+    private var left = 0
+
+    /// Whether there are more to come.
+    var areLeft: Bool { left > 0 }
+
+    /// Starts with the exit that asks, which is followed as well.
+    mutating func begin() { left = Self.count &+ 1 }
+
+    /// Takes note of one.
+    mutating func follow() { if left > 0 { left &-= 1 } }
 }
 
 extension VCPURunner {

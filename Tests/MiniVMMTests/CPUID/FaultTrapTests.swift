@@ -178,7 +178,7 @@ final class FaultTrapTests: XCTestCase {
     func testCountersAreExactWithinABurstAndAfterIt() throws {
         var program = Self.touchMMIO
         for result in UInt8(0)..<3 { program += Self.ask(0x4fff_fffc, into: result) }
-        for _ in 0..<(FaultTrap.exitsAfterAnswer + 2) { program += Self.touchMMIO }
+        for _ in 0..<(ExitsAfterAnswer.count + 2) { program += Self.touchMMIO }
         for result in UInt8(3)..<5 { program += Self.ask(0x4fff_fffc, into: result) }
         for byDebugRegister in try ways() {
             let run = try RingThreeRun(
@@ -297,7 +297,7 @@ final class FaultTrapRegistersTests: XCTestCase {
         }
         XCTAssertEqual(interrupted.length, 2)
         trap.follow(arrived.special)
-        for exit in 0..<FaultTrap.exitsAfterAnswer {
+        for exit in 0..<ExitsAfterAnswer.count {
             XCTAssertTrue(trap.wantsSpecialRegisters, "exit \(exit)")
             trap.follow(arrived.special)
         }
