@@ -11,6 +11,10 @@ let swiftSettings: [SwiftSetting] = [
 /// The same for what is not a test: every unsafe use is marked.
 let safeSettings = swiftSettings + [.strictMemorySafety()]
 
+/// For tests: what they test is optimized in a release build, they themselves never are, which would take minutes and
+/// make them no faster.
+let testSettings = swiftSettings + [.unsafeFlags(["-Onone"], .when(configuration: .release))]
+
 /// A layer of the library: a target that may use the layers named, and no others.
 func layer(_ name: String, on layers: Target.Dependency...) -> Target {
     .target(name: name, dependencies: layers, swiftSettings: safeSettings)
@@ -19,7 +23,7 @@ func layer(_ name: String, on layers: Target.Dependency...) -> Target {
 /// The tests of a layer. They may use what stands above it, to boot guests with it.
 func tests(of name: String, on others: Target.Dependency...) -> Target {
     .testTarget(
-        name: "\(name)Tests", dependencies: layers + ["TestSupport"] + others, swiftSettings: swiftSettings)
+        name: "\(name)Tests", dependencies: layers + ["TestSupport"] + others, swiftSettings: testSettings)
 }
 
 /// All layers, for tests.
@@ -94,7 +98,7 @@ let package = Package(
         ),
         // A test target itself, so that it is built with tests alone.
         .testTarget(
-            name: "TestSupport", dependencies: layers + [logging], swiftSettings: swiftSettings),
+            name: "TestSupport", dependencies: layers + [logging], swiftSettings: testSettings),
         tests(of: "Host"),
         tests(of: "Memory"),
         tests(of: "KVM"),
