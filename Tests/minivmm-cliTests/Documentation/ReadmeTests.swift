@@ -61,8 +61,10 @@ final class ReadmeTests: KVMTestCase {
             let run = try CommandLineRun(
                 command: ["/bin/sh", "-c", "cd '\(folder.path)' && PATH=.:$PATH && exec 2>&1\n\(commands)"])
             run.assertStatus(0, commands)
-            // What KVM itself counts, and whether a run was an outlier, differs from host to host and from time to time.
-            XCTAssertEqual(shape(shown.map { $0 }), shape(run.outputText.components(separatedBy: "\n")), commands)
+            // What KVM itself counts, which kind of exit took most, and whether a run was an outlier, differs from host
+            // to host and from time to time.
+            let lines = run.outputText.components(separatedBy: "\n")
+            XCTAssertEqual(shape(shown.map { $0 }).sorted(), shape(lines).sorted(), commands)
         }
     }
 
