@@ -24,30 +24,10 @@ struct ExecCommand: ParsableCommand {
     )
 
     @OptionGroup(title: "Guest") var guest: ExecOptions
-    @OptionGroup(title: "Devices") var devices: DeviceOptions
-    @OptionGroup(title: "Processors") var processors: ProcessorOptions
-    @OptionGroup(title: "CPUID") var cpuid: CPUIDOptions
-    @OptionGroup(title: "Statistics") var statistics: StatisticsOptions
-    @OptionGroup(title: "Reports") var reports: ReportOptions
-    @OptionGroup(title: "Reports") var profile: ProfileOptions
-    @OptionGroup(title: "Machine") var host: HostOptions
-    @OptionGroup(title: "Machine") var limits: RunLimits
-    @OptionGroup(title: "Repetition") var repetition: RepeatOptions
-    @OptionGroup(title: "While it runs") var live: LiveOptions
-    @OptionGroup(title: "While it runs") var metrics: MetricsOptions
-    @OptionGroup(title: "Debugger") var debugger: DebuggerOptions
-
-    /// What the options ask for.
-    private var session: SessionConfiguration {
-        SessionConfiguration(
-            processors: processors.configuration, cpuid: cpuid.configuration, statistics: statistics.configuration,
-            reports: reports.configuration, profile: profile.configuration, host: host.configuration,
-            limits: limits.configuration, devices: devices.configuration, debugger: debugger.configuration,
-            repetition: repetition.configuration, live: live.configuration, metrics: metrics.configuration)
-    }
+    @OptionGroup var session: SessionOptions
 
     func validate() throws {
-        try session.validate(exits: .auto)
+        try session.configuration.validate(exits: .auto)
     }
 
     func run() throws {
@@ -55,7 +35,7 @@ struct ExecCommand: ParsableCommand {
         signal(SIGPIPE, SIG_IGN)
         // Likewise a file that may grow no more.
         signal(SIGXFSZ, SIG_IGN)
-        let session = session
+        let session = session.configuration
         try Diagnostics.report {
             let inputs = guest.kernel.elements + session.devices.disks.map(\.path)
             if let status = try session.repeated(inputs: inputs) { return status }
@@ -67,7 +47,7 @@ struct ExecCommand: ParsableCommand {
             run.confine(isFlat: false)
             let symbols = run.options.recording.placeCapacity.map { _ in ProgramSymbols() }
             run.options.components.append(ProgramChannel(symbols: symbols))
-            let (image, codeFiles) = try makeGuest(session.host, sendsSymbols: symbols != nil)
+            let (image, codeFiles) = try makeGuest(session, sendsSymbols: symbols != nil)
             let kvm = try KVM(path: session.host.kvmDevice)
             if session.host.force { Diagnostics.announceForcedLinux(kvm) }
             let machine = try Machine(kvm: kvm, guest: image, options: run.options)
@@ -84,12 +64,12 @@ struct ExecCommand: ParsableCommand {
 
     /// Makes the guest. Where there is no kernel, one would not help if Linux cannot boot: that is said first.
     private func makeGuest(
-        _ host: HostConfiguration, sendsSymbols: Bool
+        _ session: SessionConfiguration, sendsSymbols: Bool
     ) throws -> (guest: LinuxGuest, files: [String: [UInt8]]) {
         do {
-            return try guest.makeGuest(sendsSymbols: sendsSymbols, devices: devices.configuration)
+            return try guest.makeGuest(sendsSymbols: sendsSymbols, devices: session.devices)
         } catch ExecError.noKernel(let directory) {
-            if !host.force { try KVM(path: host.kvmDevice).requireLinuxSupport() }
+            if !session.host.force { try KVM(path: session.host.kvmDevice).requireLinuxSupport() }
             throw ExecError.noKernel(directory: directory)
         }
     }

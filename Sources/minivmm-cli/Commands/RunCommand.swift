@@ -23,34 +23,15 @@ struct RunCommand: ParsableCommand {
     )
 
     @OptionGroup(title: "Guest") var guest: GuestOptions
-    @OptionGroup(title: "Devices") var devices: DeviceOptions
+    @OptionGroup var session: SessionOptions
     @OptionGroup(title: "Devices") var console: ConsoleOptions
-    @OptionGroup(title: "Processors") var processors: ProcessorOptions
-    @OptionGroup(title: "CPUID") var cpuid: CPUIDOptions
-    @OptionGroup(title: "Statistics") var statistics: StatisticsOptions
-    @OptionGroup(title: "Reports") var reports: ReportOptions
-    @OptionGroup(title: "Reports") var profile: ProfileOptions
-    @OptionGroup(title: "Machine") var host: HostOptions
-
-    @OptionGroup(title: "Machine") var limits: RunLimits
-    @OptionGroup(title: "Repetition") var repetition: RepeatOptions
-    @OptionGroup(title: "While it runs") var live: LiveOptions
-    @OptionGroup(title: "While it runs") var metrics: MetricsOptions
-    @OptionGroup(title: "Debugger") var debugger: DebuggerOptions
     @OptionGroup(title: "Tests") var test: TestOptions
 
     /// What the options ask for.
     var configuration: RunConfiguration {
-        var devices = devices.configuration
-        devices.console = console.console
-        return RunConfiguration(
-            guest: guest.configuration, test: test.configuration,
-            session: SessionConfiguration(
-                processors: processors.configuration, cpuid: cpuid.configuration,
-                statistics: statistics.configuration, reports: reports.configuration, profile: profile.configuration,
-                host: host.configuration, limits: limits.configuration, devices: devices,
-                debugger: debugger.configuration, repetition: repetition.configuration, live: live.configuration,
-                metrics: metrics.configuration))
+        var session = session.configuration
+        session.devices.console = console.console
+        return RunConfiguration(guest: guest.configuration, test: test.configuration, session: session)
     }
 
     func validate() throws {
