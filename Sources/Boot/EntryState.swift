@@ -212,30 +212,32 @@ enum IdentityPageTables {
     private static let present: UInt64 = 1 << 0
     private static let writable: UInt64 = 1 << 1
     private static let pageSize: UInt64 = 1 << 7
-    private static let entriesPerTable: UInt64 = 512
+    private static let entriesPerTable = 512
     private static let largePageSize: UInt64 = 2 << 20
     /// One page directory for each GiB.
-    private static let directoryCount: UInt64 = 4
+    private static let directoryCount = 4
 
     /// Writes the tables, and returns what goes into CR3.
     package static func write(to memory: GuestMemory) throws(GuestMemoryError) -> UInt64 {
-        try memory.write(bytes, at: BootLayout.pageTables)
+        // Sound: the bytes of the numbers are copied while these live, and a guest's order of bytes is the host's.
+        try memory.write(unsafe entries.withUnsafeBytes { unsafe [UInt8]($0) }, at: BootLayout.pageTables)
         return BootLayout.pageTables.rawValue
     }
 
     /// The pages one after the other: the top level, the one below it, and the page directories.
-    private static let bytes: [UInt8] = {
+    private static var entries: [UInt64] {
         let top = BootLayout.pageTables.rawValue
         let pointers = top + GuestMemory.pageSize
         let directories = pointers + GuestMemory.pageSize
-        var entries: [UInt64] = [pointers | present | writable]
-        entries += [UInt64](repeating: 0, count: Int(entriesPerTable) - 1)
-        entries += (0..<directoryCount).map { (directories + $0 * GuestMemory.pageSize) | present | writable }
-        entries += [UInt64](repeating: 0, count: Int(entriesPerTable - directoryCount))
-        entries += (0..<directoryCount * entriesPerTable).map { $0 * largePageSize | present | writable | pageSize }
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(entries.count * MemoryLayout<UInt64>.size)
-        for entry in entries { bytes.append(integer: entry) }
-        return bytes
-    }()
+        var entries = [UInt64](repeating: 0, count: (2 + directoryCount) * entriesPerTable)
+        entries[0] = pointers | present | writable
+        for directory in 0..<directoryCount {
+            let address = directories + UInt64(directory) * GuestMemory.pageSize
+            entries[entriesPerTable + directory] = address | present | writable
+        }
+        for page in 0..<directoryCount * entriesPerTable {
+            entries[2 * entriesPerTable + page] = UInt64(page) * largePageSize | present | writable | pageSize
+        }
+        return entries
+    }
 }
