@@ -22,6 +22,8 @@ public final class Machine: Sendable {
     let kvm: KVM
     private let trap: CPUIDTrap
     private let confinement: (any RunConfinement)?
+    /// What the host was tried with. Its virtual machine is closed when the guest runs.
+    private let tests: SelfTests
     /// Whether the guest is a flat image, without an operating system that would handle a terminal.
     public let isFlat: Bool
     /// The frequency of the time-stamp counter, where it is known.
@@ -45,6 +47,7 @@ public final class Machine: Sendable {
         control = parts.control
         trap = product.trap
         confinement = options.confinement
+        tests = product.tests
         runners = product.runners
         isFlat = product.hasFirmwareStubs
         receiver = product.attachments.receiver
@@ -91,6 +94,8 @@ public final class Machine: Sendable {
             _ = sampler?.end()
             throw error
         }
+        // The kernel takes a while for it, in which this thread would have nothing to do.
+        tests.close()
         var supervisor = RunSupervisor(control: control, console: parts.console, allEnded: allEnded)
         if parts.hasInterruptControllers { supervisor.haltWatch = HaltWatch(control, threads: threads) }
         supervisor.feeding = feeding

@@ -18,6 +18,14 @@ struct MachineBuilder {
 
     let kvm: KVM
     let options: MachineOptions
+    /// What finds out what the host can do. The machine that they ran in is closed by whoever has the product.
+    let tests: SelfTests
+
+    init(kvm: KVM, options: MachineOptions) {
+        self.kvm = kvm
+        self.options = options
+        tests = SelfTests(kvm)
+    }
 
     /// What a machine is made of.
     struct Product {
@@ -26,6 +34,7 @@ struct MachineBuilder {
         let trap: CPUIDTrap
         let attachments: Attachments
         let hasFirmwareStubs: Bool
+        let tests: SelfTests
     }
 
     /// Builds the machine for a guest.
@@ -47,7 +56,7 @@ struct MachineBuilder {
             hasInterruptControllers: hasInterruptControllers)
         let entry = try load(guest, into: memory, attachments)
         let trap = try TrapPlan(
-            for: guest, options: options, kvm: kvm, memory: memory,
+            for: guest, options: options, tests: tests, memory: memory,
             claimed: attachments.portAttachments)
         options.logger.info("CPUID trap", metadata: trap.metadata)
 
@@ -68,7 +77,7 @@ struct MachineBuilder {
         }
         return Product(
             parts: parts, runners: runners, trap: trap.name, attachments: attachments,
-            hasFirmwareStubs: guest.hasFirmwareStubs)
+            hasFirmwareStubs: guest.hasFirmwareStubs, tests: tests)
     }
 
     /// Checks what the host must have, before anything is made.
@@ -76,7 +85,7 @@ struct MachineBuilder {
         try kvm.require(Capability.required)
         if guest.wantsInterruptControllers { try kvm.require(Capability.requiredForLinux) }
         // Such a guest does not end there: it runs into what is missing, and on and on in its own handlers.
-        if case .operatingSystem = guest.code, !options.triesUnsupportedGuests { try kvm.requireLinuxSupport() }
+        if case .operatingSystem = guest.code, !options.triesUnsupportedGuests { try tests.requireLinuxSupport() }
         try options.checkCPUCount(kvm)
         try options.pinnedCPUs?.checkUsable()
     }

@@ -22,18 +22,14 @@ final class CPUIDTrapSelfTest {
     private static let hlt: UInt8 = 0xf4
     private static let outImmediate: UInt8 = 0xe6
 
-    private init(kvm: KVM) throws {
-        memory = try GuestMemory(layout: [(start: GuestPhysicalAddress(0), size: GuestMemory.pageSize)])
-        let machine = try VirtualMachine(kvm: kvm, memory: memory)
-        try machine.setRealModePages()
-        vcpu = try machine.makeVCPU(id: 0)
+    private init(_ vcpu: VCPU) {
+        memory = vcpu.owner.memory
+        self.vcpu = vcpu
     }
 
-    /// Tries all mechanisms.
-    ///
-    /// - Throws: `KVMError` or `GuestMemoryError` when not even a throw-away machine can be made.
-    static func run(kvm: KVM) throws -> CPUIDTrapSupport {
-        let test = try CPUIDTrapSelfTest(kvm: kvm)
+    /// Tries all mechanisms, on a vCPU of ``SelfTests``.
+    static func run(on vcpu: VCPU) -> CPUIDTrapSupport {
+        let test = CPUIDTrapSelfTest(vcpu)
         // A mechanism whose ioctl fails does not work.
         return CPUIDTrapSupport(
             debug: (try? test.debugRegistersWork()) ?? false,

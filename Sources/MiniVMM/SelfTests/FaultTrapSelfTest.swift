@@ -2,7 +2,7 @@ import CKVM
 import KVM
 
 /// What this host has for the fault trap.
-struct FaultTrapSupport: Sendable {
+struct FaultTrapSupport: Hashable, Sendable {
     /// Whether a CPUID at privilege level 3 raises #GP once CPUID faulting is on.
     var works = false
     /// Whether an IRETQ at privilege level 0 goes back to the program. KVM's emulator does not know it.
@@ -18,16 +18,11 @@ enum FaultTrapSelfTest {
     private static let handler: [UInt8] = [SiteTrap.outImmediate, port, 0xf4, 0x48, 0xcf]
     private static let interruptReturn = RingThreeSandbox.handler + 3
 
-    /// Tries it, in a throw-away virtual machine.
+    /// Tries it, on a vCPU of ``SelfTests``.
     ///
-    /// - Throws: `KVMError` or `GuestMemoryError` when not even a throw-away machine can be made.
-    static func run(kvm: KVM) throws -> FaultTrapSupport {
-        guard kvm.value(of: .userSpaceMSR) > 0, kvm.value(of: .msrFilter) > 0 else { return FaultTrapSupport() }
-        let sandbox = try RingThreeSandbox(program: program, handler: handler)
-        let machine = try VirtualMachine(kvm: kvm, memory: sandbox.memory)
-        try machine.setRealModePages()
-        let vcpu = try machine.makeVCPU(id: 0)
-        try vcpu.setCPUID(.guest(supported: kvm.supportedCPUID(), apicID: vcpu.id))
+    /// - Throws: `KVMError` when an ioctl fails.
+    static func run(on vcpu: VCPU) throws -> FaultTrapSupport {
+        let sandbox = try RingThreeSandbox(program: program, handler: handler, in: vcpu.owner.memory)
         guard try vcpu.setMSR(ModelSpecificRegister.miscFeaturesEnables, ModelSpecificRegister.cpuidFaulting) else {
             return FaultTrapSupport()
         }

@@ -11,8 +11,6 @@ import Memory
 /// KVM's capabilities do not tell: one that emulates ring 0 answers like any other.
 enum LinuxSelfTest {
     private static let codeAddress = BootLayout.bootParameters
-    /// Enough for the page tables, which lie highest.
-    private static let memorySize: UInt64 = 0x1_0000
     /// What the guest writes to address 0 if there are zeros.
     private static let probe: UInt64 = 0x4d69_6e69_564d_4d21
 
@@ -21,18 +19,11 @@ enum LinuxSelfTest {
         0xf4,  // hlt
     ]
 
-    /// Tries.
+    /// Tries, on a vCPU of ``SelfTests``.
     ///
-    /// - Throws: `KVMError` or `GuestMemoryError` when not even a throw-away machine can be made.
-    static func run(kvm: KVM) throws -> LinuxSupport {
-        if let missing = Capability.requiredForLinux.first(where: { kvm.value(of: $0) == 0 }) {
-            return .missingCapability(missing)
-        }
-        let memory = try GuestMemory(layout: [(start: GuestPhysicalAddress(0), size: memorySize)])
-        let machine = try VirtualMachine(kvm: kvm, memory: memory)
-        try machine.setRealModePages()
-        let vcpu = try machine.makeVCPU(id: 0)
-        try vcpu.setCPUID(.guest(supported: kvm.supportedCPUID(), apicID: vcpu.id))
+    /// - Throws: `KVMError` when an ioctl fails.
+    static func run(on vcpu: VCPU) throws -> LinuxSupport {
+        let memory = vcpu.owner.memory
         try memory.write(code, at: codeAddress)
         var entry = try EntryState.long(at: codeAddress, memory: memory)
         entry.rbx = probe

@@ -53,7 +53,16 @@ package struct RingThreeSandbox {
     package init(
         program: [UInt8], handler: [UInt8], size: UInt64 = RingThreeSandbox.size
     ) throws(GuestMemoryError) {
-        memory = try GuestMemory(layout: [(start: GuestPhysicalAddress(0), size: size)])
+        try self.init(
+            program: program, handler: handler,
+            in: GuestMemory(layout: [(start: GuestPhysicalAddress(0), size: size)]))
+    }
+
+    /// Builds it in memory that is zero, and has ``size`` bytes or more from address 0 on.
+    ///
+    /// - Throws: `GuestMemoryError`.
+    init(program: [UInt8], handler: [UInt8], in memory: GuestMemory) throws(GuestMemoryError) {
+        self.memory = memory
         func store(_ value: UInt64, _ address: UInt64) throws(GuestMemoryError) {
             try memory.store(value, at: GuestPhysicalAddress(address))
         }

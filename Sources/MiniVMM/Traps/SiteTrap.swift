@@ -72,7 +72,7 @@ extension SiteTrap {
     /// - Throws: ``SiteTrapError`` when what was asked for cannot be had; `KVMError` when the self-test cannot run.
     static func choose(
         for code: [LoadedCode], isKernel: Bool = false, claimed: [PortAttachment] = [], options: MachineOptions,
-        kvm: KVM
+        tests: SelfTests
     ) throws -> SiteTrap {
         if isKernel, options.trap == .auto, options.cpuidSites == nil, !code.contains(where: { namesLeaf($0.bytes) }) {
             return SiteTrap(mechanism: .none, sites: CPUIDSites(addresses: []), port: 0)
@@ -90,7 +90,7 @@ extension SiteTrap {
             starts != sites
             || code.contains { CPUIDSites.mayHaveREX(sites, in: $0.bytes, loadedAt: $0.address) }
         let mechanism = try mechanism(
-            options.trap, siteCount: sites.addresses.count, prefersPatch: mayHavePrefixes || isKernel, kvm: kvm,
+            options.trap, siteCount: sites.addresses.count, prefersPatch: mayHavePrefixes || isKernel, tests: tests,
             hasDebugger: options.debugging != nil)
         switch mechanism {
         case .debug:
@@ -122,7 +122,7 @@ extension SiteTrap {
     ///
     /// - Parameter prefersPatch: Whether breakpoints at linear addresses might miss the CPUIDs.
     private static func mechanism(
-        _ asked: CPUIDTrap, siteCount: Int, prefersPatch: Bool, kvm: KVM, hasDebugger: Bool
+        _ asked: CPUIDTrap, siteCount: Int, prefersPatch: Bool, tests: SelfTests, hasDebugger: Bool
     ) throws -> CPUIDTrap {
         switch asked {
         case .none:
@@ -132,13 +132,13 @@ extension SiteTrap {
         case .auto:
             // A guest without CPUID needs no trap, and no self-test either.
             guard siteCount != 0 else { return .none }
-            let support = try kvm.trapSupport()
+            let support = try tests.trapSupport()
             let choice = support.choice(siteCount: siteCount, hasDebugger: hasDebugger)
             guard choice == .debug, prefersPatch else { return choice }
             return support.patch ? .patch : support.step ? .step : .debug
         case .debug, .patch, .step:
             guard asked == .patch || !hasDebugger else { throw SiteTrapError.notWithDebugger(asked) }
-            guard try kvm.trapSupport().includes(asked) else { throw SiteTrapError.notSupported(asked) }
+            guard try tests.trapSupport().includes(asked) else { throw SiteTrapError.notSupported(asked) }
             return asked
         }
     }

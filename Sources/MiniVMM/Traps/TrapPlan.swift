@@ -19,19 +19,19 @@ enum TrapPlan {
     /// - Parameter claimed: The machine's devices, whose ports are theirs.
     /// - Throws: ``SiteTrapError`` when what was asked for cannot be had; `KVMError` when the self-test cannot run.
     init(
-        for guest: some Guest, options: MachineOptions, kvm: KVM, memory: GuestMemory, claimed: [PortAttachment]
+        for guest: some Guest, options: MachineOptions, tests: SelfTests, memory: GuestMemory, claimed: [PortAttachment]
     ) throws {
         switch guest.code {
         case .image(let image, let address):
             let code = [LoadedCode(image, at: address)]
-            try self.init(.choose(for: code, claimed: claimed, options: options, kvm: kvm), memory)
+            try self.init(.choose(for: code, claimed: claimed, options: options, tests: tests), memory)
         case .kernel(let code):
-            try self.init(.choose(for: code, isKernel: true, claimed: claimed, options: options, kvm: kvm), memory)
+            try self.init(.choose(for: code, isKernel: true, claimed: claimed, options: options, tests: tests), memory)
         case .operatingSystem:
             let mechanism = try CPUIDFaulting.mechanism(
-                options.trap, kvm: kvm, memory: memory, hasDebugger: options.debugging != nil)
+                options.trap, tests, memory, hasDebugger: options.debugging != nil)
             if let mechanism {
-                let support = try kvm.faultTrapSupport()
+                let support = try tests.faultTrapSupport()
                 self = .fault(memory, mechanism, usesInterruptReturn: support.hasInterruptReturn)
             } else {
                 self = .none
@@ -139,15 +139,15 @@ package enum CPUIDFaulting {
     /// - Returns: nil when there is to be no trap.
     /// - Throws: ``SiteTrapError`` when a trap is asked for that cannot be had; `KVMError`.
     static func mechanism(
-        _ asked: CPUIDTrap, kvm: KVM, memory: GuestMemory, hasDebugger: Bool
+        _ asked: CPUIDTrap, _ tests: SelfTests, _ memory: GuestMemory, hasDebugger: Bool
     ) throws -> FaultTrap.Mechanism? {
         switch asked {
         case .none: return nil
-        case .auto: guard try kvm.supportsFaultTrap() else { return nil }
-        case .fault: guard try kvm.supportsFaultTrap() else { throw SiteTrapError.notSupported(.fault) }
+        case .auto: guard try tests.faultTrapSupport().works else { return nil }
+        case .fault: guard try tests.faultTrapSupport().works else { throw SiteTrapError.notSupported(.fault) }
         case .debug, .patch, .step: throw SiteTrapError.notForLinuxGuests(asked)
         }
-        return hasDebugger ? patch(memory) : try best(kvm: kvm, memory: memory)
+        return hasDebugger ? patch(memory) : try best(tests, memory)
     }
 
     private static func patch(_ memory: GuestMemory) -> FaultTrap.Mechanism {
@@ -158,7 +158,11 @@ package enum CPUIDFaulting {
     ///
     /// - Throws: `KVMError` or `GuestMemoryError` when not even a throw-away machine can be made.
     package static func best(kvm: KVM, memory: GuestMemory) throws -> FaultTrap.Mechanism {
-        try kvm.trapSupport().debug ? .debugRegister : patch(memory)
+        try best(SelfTests(kvm), memory)
+    }
+
+    private static func best(_ tests: SelfTests, _ memory: GuestMemory) throws -> FaultTrap.Mechanism {
+        try tests.trapSupport().debug ? .debugRegister : patch(memory)
     }
 
     /// Switches CPUID faulting on, and lets the guest's own accesses to its MSR exit.
