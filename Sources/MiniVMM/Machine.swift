@@ -41,13 +41,13 @@ public final class Machine: Sendable {
     ///   - options: What the machine is made with.
     /// - Throws: A `DiagnosticError`: what the host refuses, or what is wrong with guest or options.
     public init(kvm: KVM, guest: some Guest, options: MachineOptions = MachineOptions()) throws {
-        let product = try MachineBuilder(kvm: kvm, options: options).build(guest)
+        tests = SelfTests(kvm)
+        let product = try MachineBuilder(kvm: kvm, options: options, tests: tests).build(guest)
         self.kvm = kvm
         parts = product.parts
         control = parts.control
         trap = product.trap
         confinement = options.confinement
-        tests = product.tests
         runners = product.runners
         isFlat = product.hasFirmwareStubs
         receiver = product.attachments.receiver

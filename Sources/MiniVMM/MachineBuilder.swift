@@ -18,14 +18,8 @@ struct MachineBuilder {
 
     let kvm: KVM
     let options: MachineOptions
-    /// What finds out what the host can do. The machine that they ran in is closed by whoever has the product.
+    /// What finds out what the host can do. Whoever made it closes the machine that it ran in.
     let tests: SelfTests
-
-    init(kvm: KVM, options: MachineOptions) {
-        self.kvm = kvm
-        self.options = options
-        tests = SelfTests(kvm)
-    }
 
     /// What a machine is made of.
     struct Product {
@@ -34,7 +28,6 @@ struct MachineBuilder {
         let trap: CPUIDTrap
         let attachments: Attachments
         let hasFirmwareStubs: Bool
-        let tests: SelfTests
     }
 
     /// Builds the machine for a guest.
@@ -77,7 +70,7 @@ struct MachineBuilder {
         }
         return Product(
             parts: parts, runners: runners, trap: trap.name, attachments: attachments,
-            hasFirmwareStubs: guest.hasFirmwareStubs, tests: tests)
+            hasFirmwareStubs: guest.hasFirmwareStubs)
     }
 
     /// Checks what the host must have, before anything is made.
@@ -219,7 +212,7 @@ struct MachineBuilder {
     private func makeAllExitsSource(
         _ counters: ExitCounterTable, _ vcpus: [VCPU], _ trap: CPUIDTrap
     ) throws -> AllExitsSource {
-        let method = try options.tracepointMethod ?? kvm.tracepointSupport()
+        let method = try options.tracepointMethod ?? tests.tracepointSupport()
         let tracepoints = try ExitTracepoints(
             method: method, threadCount: vcpus.count, placeCapacity: options.recording.placeCapacity,
             ringCapacity: options.recording.tracesKernel ? options.recording.traceCapacity : nil)

@@ -53,7 +53,7 @@ enum TestKVM {
     /// - Throws: The reason itself when MINIVMM_REQUIRE_TRACEPOINTS names the way.
     static func require(_ method: ExitTracepoints.Method) throws {
         do {
-            _ = try TracepointSelfTest.run(kvm: shared(), method: method)
+            try shared().checkTracepoints(by: method)
         } catch let error as TracepointError {
             let required = ProcessInfo.processInfo.environment["MINIVMM_REQUIRE_TRACEPOINTS"] ?? ""
             if required.split(separator: ",").contains(where: { $0 == method.rawValue }) { throw error }

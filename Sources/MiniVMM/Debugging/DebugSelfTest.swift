@@ -32,20 +32,11 @@ extension KVM {
     ///
     /// - Throws: `KVMError` or `GuestMemoryError` when not even a throw-away machine can be made.
     package func debugSupport() throws -> DebugSupport {
-        // Before: what is found out about a KVM is found out one thing at a time.
-        let traps = try trapSupport()
-        return finding(by: DebugSelfTest.self) {
-            DebugSupport(
-                breakpoints: traps.debug,
-                // A mechanism whose ioctl fails does not work.
-                watchpoints: (try? DebugSelfTest(kvm: self).watchpointsWork()) ?? false,
-                softwareBreakpoints: (try? DebugSelfTest(kvm: self).softwareBreakpointsWork()) ?? false,
-                patches: traps.patch, steps: traps.step)
-        }
+        try SelfTests(self).debugSupport()
     }
 }
 
-/// Runs a few instructions in a throw-away virtual machine.
+/// Runs a few instructions on a vCPU of ``SelfTests``.
 struct DebugSelfTest {
     private let memory: GuestMemory
     private let vcpu: VCPU
@@ -60,11 +51,9 @@ struct DebugSelfTest {
     /// The vector of INT3.
     private static let breakpointVector: UInt64 = 3
 
-    init(kvm: KVM) throws {
-        memory = try GuestMemory(layout: [(start: GuestPhysicalAddress(0), size: GuestMemory.pageSize)])
-        let machine = try VirtualMachine(kvm: kvm, memory: memory)
-        try machine.setRealModePages()
-        vcpu = try machine.makeVCPU(id: 0)
+    init(_ vcpu: VCPU) {
+        memory = vcpu.owner.memory
+        self.vcpu = vcpu
     }
 
     private func exit(of code: [UInt8], _ plan: VCPU.DebugPlan) throws -> Exit {

@@ -2,6 +2,7 @@ import Boot
 import Glibc
 import KVM
 import Memory
+import Tracepoints
 
 /// What a host's KVM can do, found out by trying, in one throw-away virtual machine for all that is asked.
 ///
@@ -52,13 +53,34 @@ final class SelfTests: @unchecked Sendable {
         }
     }
 
+    /// Whether KVM's tracepoints tell of every exit, and how the programs are attached.
+    func tracepointSupport() throws -> ExitTracepoints.Method {
+        try kvm.finding(by: TracepointSelfTest.self) {
+            Result { try TracepointSelfTest.run(on: self) }
+        }.get()
+    }
+
+    /// What a debugger can use for code in ring 0.
+    func debugSupport() throws -> DebugSupport {
+        // Before: what is found out about a KVM is found out one thing at a time.
+        let traps = try trapSupport()
+        return kvm.finding(by: DebugSelfTest.self) {
+            DebugSupport(
+                breakpoints: traps.debug,
+                // A mechanism whose ioctl fails does not work.
+                watchpoints: (try? DebugSelfTest(makeVCPU()).watchpointsWork()) ?? false,
+                softwareBreakpoints: (try? DebugSelfTest(makeVCPU()).softwareBreakpointsWork()) ?? false,
+                patches: traps.patch, steps: traps.step)
+        }
+    }
+
     /// Gives the virtual machine back, if one was made.
     func close() {
         machine = nil
     }
 
     /// A vCPU that has not run yet, with memory that is zero.
-    private func makeVCPU() throws -> VCPU {
+    func makeVCPU() throws -> VCPU {
         let machine = try machine ?? makeMachine()
         self.machine = machine
         if vcpuCount > 0 {

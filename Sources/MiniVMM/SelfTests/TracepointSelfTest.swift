@@ -15,18 +15,14 @@ enum TracepointSelfTest {
     /// Runs the test on the calling thread.
     ///
     /// - Parameters:
-    ///   - kvm: The KVM.
+    ///   - tests: What has the virtual machine for it.
     ///   - method: How the programs are attached; nil for what works.
     /// - Throws: `TracepointError`; `KVMError` or `GuestMemoryError` when not even a throw-away machine can be made.
-    package static func run(kvm: KVM, method: ExitTracepoints.Method? = nil) throws -> ExitTracepoints.Method {
+    static func run(on tests: SelfTests, method: ExitTracepoints.Method? = nil) throws -> ExitTracepoints.Method {
         let tracepoints = try ExitTracepoints(method: method, threadCount: 1)
         try tracepoints.add(thread: ckvm_thread_id(), as: 0)
-        let memory = try GuestMemory(layout: [(start: GuestPhysicalAddress(0), size: GuestMemory.pageSize)])
-        try memory.write(code, at: GuestPhysicalAddress(UInt64(start.offset)))
-        let machine = try VirtualMachine(kvm: kvm, memory: memory)
-        try machine.setRealModePages()
-        let vcpu = try machine.makeVCPU(id: 0)
-        try vcpu.setCPUID(kvm.supportedCPUID())
+        let vcpu = try tests.makeVCPU()
+        try vcpu.owner.memory.write(code, at: GuestPhysicalAddress(UInt64(start.offset)))
         try vcpu.enter(.real(at: start, stackPointer: 0))
         try vcpu.enterThroughSignals()
         let seen = cpuidIndices.reduce(UInt64(0)) { $0 &+ tracepoints.count(thread: 0, reason: $1) }
@@ -57,15 +53,13 @@ extension KVM {
     /// - Throws: `TracepointError` with what is missing; `KVMError` or `GuestMemoryError` when not even a throw-away
     ///   machine can be made.
     package func tracepointSupport() throws -> ExitTracepoints.Method {
-        try finding(by: TracepointSelfTest.self) {
-            Result { try TracepointSelfTest.run(kvm: self) }
-        }.get()
+        try SelfTests(self).tracepointSupport()
     }
 
     /// Whether they do with the programs attached in one way.
     ///
     /// - Throws: As above.
     package func checkTracepoints(by method: ExitTracepoints.Method) throws {
-        _ = try TracepointSelfTest.run(kvm: self, method: method)
+        _ = try TracepointSelfTest.run(on: SelfTests(self), method: method)
     }
 }

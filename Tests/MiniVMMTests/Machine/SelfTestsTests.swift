@@ -34,12 +34,17 @@ final class SelfTestsTests: XCTestCase {
         let linux = try KVM().linuxSupport()
         let traps = try KVM().trapSupport()
         let fault = try KVM().faultTrapSupport()
+        let debugger = try KVM().debugSupport()
         let questions: [(SelfTests) throws -> Void] = [
             { XCTAssertEqual(try $0.linuxSupport(), linux) },
             { XCTAssertEqual(try $0.trapSupport(), traps) },
             { XCTAssertEqual(try $0.faultTrapSupport(), fault) },
+            { XCTAssertEqual(try $0.debugSupport(), debugger) },
         ]
-        for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+        let orders = [
+            [0, 1, 2, 3], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0], [3, 2, 1, 0], [3, 0],
+        ]
+        for order in orders {
             let (kvm, machineCount) = try countingKVM()
             let tests = SelfTests(kvm)
             XCTAssertEqual(machineCount(), 0)
